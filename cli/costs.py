@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cli.app import DEFAULTS, Common, Period, Summary, run_stage
 
 if TYPE_CHECKING:
-    from pipeline.costs import Asked, Books, CostsConfig
+    from pipeline.costs import Books, CostsConfig, PeriodRequest
     from pipeline.store import Overlay
     from traffic.artifacts import Home
     from traffic.prices import Machines, PriceTable
@@ -23,16 +23,16 @@ class MonthOrDays(Period):
 
     month: Annotated[str | None, Parameter(help="2026-11 (default: the last month with records).")] = None
 
-    def asked(self, *, everything: bool = False) -> "Asked":
+    def asked(self, *, everything: bool = False) -> "PeriodRequest":
         """Raises: InputError."""
-        from pipeline.costs import Asked
+        from pipeline.costs import PeriodRequest
         from traffic.errors import InputError
 
         if self.month is not None and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", self.month):
             raise InputError(f"--month {self.month}: write it as 2026-11")
         if self.month is not None and (self.since or self.until):
             raise InputError("--month excludes --since and --until")
-        return Asked(self.month, self.days(), everything)
+        return PeriodRequest(self.month, self.days(), everything)
 
 
 LAST_MONTH = MonthOrDays()
@@ -167,7 +167,7 @@ def sources(common: Common) -> "tuple[CostsConfig, PriceTable, Machines]":
 
 
 def open_books(
-    home: "Home", common: Common, asked: "Asked | None" = None, *, customers: Path | None = None,
+    home: "Home", common: Common, asked: "PeriodRequest | None" = None, *, customers: Path | None = None,
     overlay: "Overlay | None" = None,
 ) -> "Books":  # fmt: skip
     """The books of a period, with the shipped prices. Raises: InputError and what `pipeline.costs` raises."""
@@ -176,5 +176,5 @@ def open_books(
     settings, prices, machines = sources(common)
     return stage.open_books(
         settings, home=home, prices=prices, machines=machines, customers_file=customers,
-        asked=asked or stage.Asked(), overlay=overlay,
+        asked=asked or stage.PeriodRequest(), overlay=overlay,
     )  # fmt: skip

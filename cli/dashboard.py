@@ -32,7 +32,7 @@ def dashboard(
     def stage(home: "Home") -> Summary:
         from cli.costs import baseline_of, open_books, sources
         from pipeline.alerts import AlertsConfig
-        from pipeline.costs import Asked
+        from pipeline.costs import PeriodRequest
         from pipeline.dashboard import server
         from pipeline.dashboard.views import Deps
         from pipeline.ingest.live import LiveLog
@@ -45,7 +45,7 @@ def dashboard(
         model, provider = baseline_of(settings, None)
 
         def opener(month: str | None, overlay: "Overlay") -> "Books":
-            asked = Asked(everything=True) if month == "all" else Asked(month)
+            asked = PeriodRequest(everything=True) if month == "all" else PeriodRequest(month)
             return open_books(home, common, asked, overlay=overlay)
 
         deps = Deps(

@@ -69,14 +69,14 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
             f"revision {card.base_model.revision}); restore them or train again"
         )
     items = adapters.load_parity(adapter)
-    made = msgspec.structs.replace(
+    merged_card = msgspec.structs.replace(
         card,
         name=name_of(card),
         merged=True,
         source=card.name,
         created_at=artifacts.created_now(home, artifacts.ADAPTER),
     )
-    target = home.adapters / made.name
+    target = home.adapters / merged_card.name
     with atomic_folder(target, FILE) as folder:
         gaps = merge(base, adapter, folder, items)
         refuse_large_gaps(gaps, card.name)
@@ -84,10 +84,10 @@ def run(adapter: Path, *, home: Home) -> ExportSummary:
             if (adapter / name).is_file():
                 shutil.copyfile(adapter / name, folder / name)
         licence = rights.load().licence(card.base_model.name)
-        write_atomic(folder / model_card.README, model_card.merged_page(made, licence))
-        write_atomic(folder / FILE, config.dump(made))
+        write_atomic(folder / model_card.README, model_card.merged_page(merged_card, licence))
+        write_atomic(folder / FILE, config.dump(merged_card))
     return ExportSummary(
-        adapter=made.name,
+        adapter=merged_card.name,
         source=card.name,
         path=target,
         base_model=card.base_model.name,
@@ -145,7 +145,7 @@ def merge(base: Path, adapter: Path, folder: Path, items: Sequence[ParityItem]) 
     for item in items:
         if item.completion_ids:
             logprobs, _ = parity.score(merged, item.prompt_ids, item.completion_ids)
-            gaps += [abs(one - other) for one, other in zip(logprobs, item.logprobs, strict=True)]
+            gaps += [abs(actual - expected) for actual, expected in zip(logprobs, item.logprobs, strict=True)]
     if not gaps:
         raise InputError(f"{adapter / 'parity.jsonl'} holds no answers; train the adapter again")
     return gaps

@@ -116,23 +116,23 @@ def score(
     Raises: InputError if the reference itself cannot be read.
     """
     if checks.multiple is not None and isinstance(reference, str):
-        wanted = Reference("label_set", list(answers.labels_of(reference, checks)))
+        expected = Reference("label_set", list(answers.labels_of(reference, checks)))
     else:
-        wanted = _as_reference(request_type, reference)
+        expected = _as_reference(request_type, reference)
     failed = failed_checks(output, finish_reason, checks)
     answer = None if output is None else canonical(output, checks)
-    if wanted.kind in ("json", "json_any_of"):
-        return _score_json(answer, wanted, failed)
-    if wanted.kind in ("any_of_text", "label_free_text"):
-        texts = wanted.value if isinstance(wanted.value, list | tuple) else [wanted.value]
+    if expected.kind in ("json", "json_any_of"):
+        return _score_json(answer, expected, failed)
+    if expected.kind in ("any_of_text", "label_free_text"):
+        texts = expected.value if isinstance(expected.value, list | tuple) else [expected.value]
         return _score_text(answer, [str(text) for text in texts], failed)
-    if wanted.kind == "label_set":
-        return _score_label_set(answer, {str(label) for label in wanted.value}, failed)
-    if wanted.kind == "number":
-        right = answer is not None and _last_number(answer) == _number(wanted.value)
+    if expected.kind == "label_set":
+        return _score_label_set(answer, {str(label) for label in expected.value}, failed)
+    if expected.kind == "number":
+        right = answer is not None and _last_number(answer) == _number(expected.value)
         return ItemScore(right, float(right), Detail(failed=failed))
-    right = answer == wanted.value
-    return ItemScore(right, float(right), Detail(failed=failed, expected=str(wanted.value), predicted=answer or ""))
+    right = answer == expected.value
+    return ItemScore(right, float(right), Detail(failed=failed, expected=str(expected.value), predicted=answer or ""))
 
 
 def aggregate(
@@ -174,13 +174,13 @@ def macro_f1_of_codes(expected: NDArray[Any], predicted: NDArray[Any], labels: i
     return float(np.mean(2 * hits[present] / (support + answers)[present]))
 
 
-def same_json(left: Any, right: Any) -> bool:
+def same_json(first: Any, second: Any) -> bool:
     """JSON equality: keys in any order, lists in order, 1 = 1.0, and true differs from 1."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same_json(value, right[key]) for key, value in left.items())
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(same_json, left, right))
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(same_json(value, second[key]) for key, value in first.items())
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same_json, first, second))
+    return isinstance(first, bool) == isinstance(second, bool) and bool(first == second)
 
 
 def field_counts(answer: Any, reference: Any) -> tuple[int, int, int]:
@@ -224,26 +224,26 @@ def _score_json(answer: str | None, reference: Reference, failed: tuple[str, ...
     try:
         value = parse_json(answer or "")
     except ValueError:
-        wanted = _closest_forms({}, reference.value) if reference.kind == "json_any_of" else reference.value
+        expected = _closest_forms({}, reference.value) if reference.kind == "json_any_of" else reference.value
         # An answer that is not JSON is wrong even if the reference is empty.
-        _, _, missed = field_counts({}, wanted) if wanted is not None else (0, 0, 1)
-        fields = counts_by_field({}, wanted)
+        _, _, missed = field_counts({}, expected) if expected is not None else (0, 0, 1)
+        fields = counts_by_field({}, expected)
         detail = Detail(failed=failed, json_valid=False, hits=0, extra=1, missed=missed, fields=fields)
         return ItemScore(False, 0.0, detail)
-    wanted = _closest_forms(value, reference.value) if reference.kind == "json_any_of" else reference.value
-    hits, extra, missed = field_counts(value, wanted)
-    fields = counts_by_field(value, wanted)
+    expected = _closest_forms(value, reference.value) if reference.kind == "json_any_of" else reference.value
+    hits, extra, missed = field_counts(value, expected)
+    fields = counts_by_field(value, expected)
     detail = Detail(failed=failed, json_valid=True, hits=hits, extra=extra, missed=missed, fields=fields)
-    return ItemScore(same_json(value, wanted), float(_micro_f1(2 * hits, 2 * hits + extra + missed)), detail)
+    return ItemScore(same_json(value, expected), float(_micro_f1(2 * hits, 2 * hits + extra + missed)), detail)
 
 
 def _closest_forms(answer: Any, accepted: dict[str, Any]) -> dict[str, Any]:
     """The reference object with, for each key, the accepted form that is closest to the answer's value."""
-    given = answer if isinstance(answer, dict) else {}
+    fields = answer if isinstance(answer, dict) else {}
 
     def faults(form: Any, key: str) -> tuple[bool, int]:
-        hits, extra, missed = field_counts(given.get(key), form)
-        return not same_json(given.get(key), form), extra + missed - hits
+        hits, extra, missed = field_counts(fields.get(key), form)
+        return not same_json(fields.get(key), form), extra + missed - hits
 
     closest = {}
     for key, forms in accepted.items():
@@ -257,9 +257,9 @@ def _pairs(value: Any, path: tuple[object, ...] = ()) -> Iterable[tuple[tuple[ob
         for key, inner in value.items():
             yield from _pairs(inner, (*path, key))
     elif isinstance(value, list):
-        for place, inner in enumerate(value):
+        for index, inner in enumerate(value):
             nested = isinstance(inner, dict | list)
-            yield from _pairs(inner, (*path, place if nested else ...))
+            yield from _pairs(inner, (*path, index if nested else ...))
     else:
         # True == 1 in Python, but not in JSON.
         yield (path, isinstance(value, bool), value)
@@ -267,23 +267,23 @@ def _pairs(value: Any, path: tuple[object, ...] = ()) -> Iterable[tuple[tuple[ob
 
 def _score_text(answer: str | None, accepted: Sequence[str], failed: tuple[str, ...]) -> ItemScore:
     flat = " ".join((answer or "").split())
-    wanted = [" ".join(text.split()) for text in accepted]
+    accepted_texts = [" ".join(text.split()) for text in accepted]
     if answer is None:
         return ItemScore(False, 0.0, Detail(failed=failed, similarity=0.0, edit_similarity=0.0, chrf=0.0, gleu=0.0))
-    similarity, edit, chrf = max(_similarity(flat, text) for text in wanted)
-    gleu = max(_sentence_gleu(flat, text) for text in wanted)
+    similarity, edit, chrf = max(_similarity(flat, text) for text in accepted_texts)
+    gleu = max(_sentence_gleu(flat, text) for text in accepted_texts)
     detail = Detail(failed=failed, similarity=similarity, edit_similarity=edit, chrf=chrf, gleu=gleu)
-    return ItemScore(flat in wanted, similarity, detail)
+    return ItemScore(flat in accepted_texts, similarity, detail)
 
 
-def _similarity(left: str, right: str) -> tuple[float, float, float]:
+def _similarity(first: str, second: str) -> tuple[float, float, float]:
     """Mean of edit similarity and chrF, and the two, in [0, 1]."""
-    if left == right:
+    if first == second:
         return 1.0, 1.0, 1.0
     from rapidfuzz.distance import Levenshtein
 
-    edit = Levenshtein.normalized_similarity(left, right)
-    chrf = _chrf().sentence_score(left, [right]).score / 100
+    edit = Levenshtein.normalized_similarity(first, second)
+    chrf = _chrf().sentence_score(first, [second]).score / 100
     return (edit + chrf) / 2, edit, chrf
 
 
@@ -317,11 +317,11 @@ def _tokenizer(name: Literal["char", "13a"]) -> Any:
     return (TokenizerChar if name == "char" else Tokenizer13a)()
 
 
-def _score_label_set(answer: str | None, wanted: set[str], failed: tuple[str, ...]) -> ItemScore:
-    given = _labels(answer or "")
-    hits = len(set(given) & wanted)
-    total = len(given) + len(wanted)
-    right = answer is not None and hits == len(given) == len(wanted)
+def _score_label_set(answer: str | None, expected: set[str], failed: tuple[str, ...]) -> ItemScore:
+    predicted = _labels(answer or "")
+    hits = len(set(predicted) & expected)
+    total = len(predicted) + len(expected)
+    right = answer is not None and hits == len(predicted) == len(expected)
     return ItemScore(right, 2 * hits / total if total else float(right), Detail(failed=failed))
 
 
@@ -376,8 +376,8 @@ def _metric(name: str, items: Sequence[ItemScore], out_of_scope: Sequence[str]) 
     return Metric(right / n, statistics.proportion_interval(right, n), n)
 
 
-def _is_out_of_scope(label: str, more: Sequence[str]) -> bool:
-    return label in more or re.sub(r"[\s-]+", "_", label.strip().lower()) in OUT_OF_SCOPE
+def _is_out_of_scope(label: str, additional: Sequence[str]) -> bool:
+    return label in additional or re.sub(r"[\s-]+", "_", label.strip().lower()) in OUT_OF_SCOPE
 
 
 def _mean_metric(values: Sequence[float]) -> Metric | None:
@@ -390,11 +390,15 @@ def _field_metrics(items: Sequence[ItemScore]) -> dict[str, Metric | None]:
     """F1 of each field over the items with that field in the answer or the reference."""
     counts: dict[str, list[tuple[int, int, int]]] = {}
     for item in items:
-        for name, found in item.detail.fields.items():
-            counts.setdefault(name, []).append(found)
+        for name, field_counts in item.detail.fields.items():
+            counts.setdefault(name, []).append(field_counts)
     # A field that only occurs in wrong answers is not a field of the task.
-    wanted = {name: sum(hits + missed for hits, _, missed in found) for name, found in counts.items()}
-    frequent = sorted((name for name in counts if wanted[name]), key=lambda name: (-wanted[name], name))[:MOST_FIELDS]
+    expected_counts = {
+        name: sum(hits + missed for hits, _, missed in field_counts) for name, field_counts in counts.items()
+    }
+    frequent = sorted(
+        (name for name in counts if expected_counts[name]), key=lambda name: (-expected_counts[name], name)
+    )[:MOST_FIELDS]
     return {f"{FIELD_PREFIX}{name}": _field_f1_metric(counts[name]) for name in frequent}
 
 

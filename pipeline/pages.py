@@ -31,11 +31,11 @@ def cell(value: Any) -> str:
     return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
-def listed(counts: Mapping[str, int], most: int = 40) -> str:
+def listed(counts: Mapping[str, int], limit: int = 40) -> str:
     """Names with their counts: `free 900, pro 160 and 3 more`."""
-    shown = [f"{cell(name)} {n:,}" for name, n in list(counts.items())[:most]]
-    more = len(counts) - most
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    entries = [f"{cell(name)} {n:,}" for name, n in list(counts.items())[:limit]]
+    hidden = len(counts) - limit
+    return ", ".join(entries) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> str:

@@ -23,7 +23,7 @@ _PER_SEARCH = 200
 """Run ids in one query: its length is limited."""
 
 
-def wanted(home: Home, table: Deployments) -> dict[str, str]:
+def expected_tags(home: Home, table: Deployments) -> dict[str, str]:
     """Tag values by run id. Raises: ConfigError if a file is broken."""
     descriptions: dict[str, list[str]] = {}
     for entry in table.entries:
@@ -36,7 +36,7 @@ def update(home: Home) -> int:
     """Update the tags to match the deployment table; returns the number of changed runs."""
     mlflow = tracking.configure(home)
     client = mlflow.MlflowClient()
-    values = wanted(home, deployments.load_or_empty(home.deployments))
+    values = expected_tags(home, deployments.load_or_empty(home.deployments))
     changed = 0
     for run_id, tags in _tags(mlflow, list(values)).items():
         if values.get(run_id) == tags.get(TAG):
@@ -52,8 +52,8 @@ def update(home: Home) -> int:
 def _description(entry: Deployment) -> str:
     cohort = "".join(f" {key}={value}" for key, value in sorted((entry.cohort or {}).items()))
     only = "".join(f" {key} in {'|'.join(values)}" for key, values in sorted(entry.only.items()))
-    how = "shadow of" if entry.shadow else "answers"
-    return f"{how} {entry.share:.0%} of {entry.call_site}{cohort}{only} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
+    role = "shadow of" if entry.shadow else "answers"
+    return f"{role} {entry.share:.0%} of {entry.call_site}{cohort}{only} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _runs(home: Home, entry: Deployment) -> Iterator[str]:

@@ -23,7 +23,7 @@ from traffic.errors import InputError, NotFound
 _SYMBOLS = {"€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr", "US$": "usd", "CHF": "chf"}
 _CODES = ("usd", "eur", "gbp", "chf", "jpy", "inr", "cad", "aud", "sek", "nok", "dkk", "pln", "brl", "cny", "sgd")
 _SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/\d{4}(?!\d)")
-_WRITTEN = ("%d.%m.%Y", "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y")
+_DATE_FORMATS = ("%d.%m.%Y", "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -75,8 +75,8 @@ def table_of(path: Path, text: str, *, strict: bool = False) -> Table:
     source = io.StringIO(text.lstrip(), newline="")
     reader = csv.DictReader(source, delimiter=max(",;\t", key=head.count), strict=strict)
     names = tuple(name for name in reader.fieldnames or () if name)
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{path}: duplicate column {twice[0]}")
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{path}: duplicate column {duplicates[0]}")
     rows, last = [], reader.line_num
     try:
         for row in reader:
@@ -140,7 +140,7 @@ class Days:
         with contextlib.suppress(ValueError):
             moment = dt.datetime.fromisoformat(text.removesuffix(" UTC"))
             return (moment.astimezone(dt.UTC) if moment.tzinfo else moment).date()
-        for form in _WRITTEN:
+        for form in _DATE_FORMATS:
             with contextlib.suppress(ValueError):
                 return dt.datetime.strptime(text, form).date()  # noqa: DTZ007
         raise ValueError(f"{text!r} is not a date; write it as 2026-11-02")

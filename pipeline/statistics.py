@@ -150,8 +150,8 @@ def resampled_means(
         return means
     means = np.empty(resamples)
     for start in range(0, resamples, _BATCH):
-        places = rng.integers(0, total, size=(min(_BATCH, resamples - start), total))
-        means[start : start + _BATCH] = sums[places].sum(axis=1) / counts[places].sum(axis=1)
+        indexes = rng.integers(0, total, size=(min(_BATCH, resamples - start), total))
+        means[start : start + _BATCH] = sums[indexes].sum(axis=1) / counts[indexes].sum(axis=1)
     return means
 
 

@@ -127,10 +127,10 @@ def valid_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _valid_name(name: str) -> str:
-    written = re.sub(r"[^\w.\- :/]", "_", name)
+    valid = re.sub(r"[^\w.\- :/]", "_", name)
     # MLflow treats slashes as folders and rejects paths that are not normalised.
-    if written.startswith(("/", "..")) or posixpath.normpath(written) != written or written == ".":
-        written = re.sub(r"[/.]+", "_", written)
-    if written == name and 0 < len(name) <= _MAX_NAME:
+    if valid.startswith(("/", "..")) or posixpath.normpath(valid) != valid or valid == ".":
+        valid = re.sub(r"[/.]+", "_", valid)
+    if valid == name and 0 < len(name) <= _MAX_NAME:
         return name
-    return f"{written[: _MAX_NAME - 9]}_{hash8(name)}"
+    return f"{valid[: _MAX_NAME - 9]}_{hash8(name)}"

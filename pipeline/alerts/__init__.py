@@ -188,10 +188,10 @@ def _explained(listed: list[Change], prices: PriceTable) -> _Group:
     """Changes of one call site that began together, with their largest cause."""
     ranked = sorted(listed, key=lambda c: list(WATCHED).index(c.series))
     pairs = [(change, causes.likely(change.series, change.before, change.after, prices)) for change in ranked]
-    known = [(change, cause) for change, cause in pairs if cause.name != causes.UNKNOWN]
+    explained = [(change, cause) for change, cause in pairs if cause.name != causes.UNKNOWN]
     # Causes from the decomposed cost, and series that are themselves a cause, before those from tokens.
-    preferred = [cause for change, cause in known if change.series == "cost_per_request" or not cause.parts]
-    cause = max(preferred or [cause for _, cause in known[:1]] or [pairs[0][1]], key=lambda cause: cause.size)
+    preferred = [cause for change, cause in explained if change.series == "cost_per_request" or not cause.parts]
+    cause = max(preferred or [cause for _, cause in explained[:1]] or [pairs[0][1]], key=lambda cause: cause.size)
     parts = {
         (change.call_site, change.series): causes.parts_text(cause.parts, series.value_of(change.series, change.before))
         for change, cause in pairs
@@ -238,29 +238,29 @@ def _budgets(books: Books, budgets: Mapping[str, float]) -> list[Alert]:
         ).fetchall()
     )
     total = books.connection.execute("select coalesce(sum(usd), 0)::double, max(day) from spent").fetchall()[0]
-    of = books.period
-    passed = (total[1] - of.since).days + 1
+    period = books.period
+    passed = (total[1] - period.since).days + 1
     alerts = []
     for name, budget in budgets.items():
         so_far = total[0] if name == "total" else spent.get(name, 0.0)
-        whole = so_far / passed * of.days
-        if whole > budget:
+        projected = so_far / passed * period.days
+        if projected > budget:
             over = "is over" if so_far > budget else "will be over"
             alerts.append(
                 Alert(
                     kind="budget", cause=f"budget {name}", title=f"{name} {over} its budget of {usd(budget)}",
-                    detail=(f"{usd(so_far)} in {passed} of {of.days} days; {usd(whole)} at this rate",),
+                    detail=(f"{usd(so_far)} in {passed} of {period.days} days; {usd(projected)} at this rate",),
                 )
             )  # fmt: skip
     return alerts
 
 
 def _expiring(home: Home, today: dt.date, days: int) -> list[Alert]:
-    alerts, seen = [], set()
+    alerts, tasks = [], set()
     for artifact in artifacts.listed(home, artifacts.DECISION):
-        if artifact.head.task in seen:
+        if artifact.head.task in tasks:
             continue
-        seen.add(artifact.head.task)
+        tasks.add(artifact.head.task)
         try:
             expires = dt.date.fromisoformat(str(artifact.head.expires)[:10])
         except ValueError:

@@ -50,7 +50,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         return flow.billed_plain + self.cached * flow.billed_cached + self.output * flow.billed_output
 
 
-_COUNTED = {"tokens_per_request": Weights(cached=1, output=0), "cache_hit_rate": Weights(cached=0.25, output=0)}
+_SERIES_WEIGHTS = {"tokens_per_request": Weights(cached=1, output=0), "cache_hit_rate": Weights(cached=0.25, output=0)}
 """Series of tokens: their weighted number is decomposed, not USD."""
 
 
@@ -72,8 +72,8 @@ def likely(series: str, before: Batch, after: Batch, prices: PriceTable) -> Caus
         name = _CERTAIN[series]
         size = size_of(series, before, after)
         return Cause(name=name, sentence=_sentence(name, before, after), parts={}, size=size)
-    weights = _COUNTED.get(series) or _relative_prices(before, prices)
-    amount = weights.of if series in _COUNTED else _amount
+    weights = _SERIES_WEIGHTS.get(series) or _relative_prices(before, prices)
+    amount = weights.of if series in _SERIES_WEIGHTS else _amount
     parts = decompose(before, after, weights, amount)
     if _rerouted(before, after):
         # A tier that gained traffic is not comparable with its own past: its rate is part of the rerouting.
@@ -82,16 +82,16 @@ def likely(series: str, before: Batch, after: Batch, prices: PriceTable) -> Caus
     sentence = "; ".join(_sentence(name, before, after) for name in names or (UNKNOWN,))
     if "model" not in names and (other := _redirected(before, after)):
         sentence += f"; besides, {other}"
-    shown = (f"model {before.model} {after.model}" if name == "model" else name for name in names)
+    cause_names = (f"model {before.model} {after.model}" if name == "model" else name for name in names)
     old = sum(map(amount, before.flows.values()))
     size = abs(sum(parts[name] for name in names)) * before.requests / old if old else 0.0
-    return Cause(name="+".join(shown) or UNKNOWN, sentence=sentence, parts=parts, size=size)
+    return Cause(name="+".join(cause_names) or UNKNOWN, sentence=sentence, parts=parts, size=size)
 
 
 def dominant(parts: Parts) -> tuple[str, ...]:
     """The part that explains most of the change, or two of them; empty if no one or two do."""
-    whole = sum(parts.values())
-    along = {name: value for name, value in parts.items() if value * whole > 0}
+    total = sum(parts.values())
+    along = {name: value for name, value in parts.items() if value * total > 0}
     ranked = sorted(along, key=lambda name: -abs(along[name]))
     moved = abs(sum(along.values()))
     for n, share in ((1, ONE_PART_SHARE), (2, _TWO_PARTS_SHARE)):
@@ -103,8 +103,8 @@ def dominant(parts: Parts) -> tuple[str, ...]:
 def parts_text(parts: Parts, before: float) -> str:
     """The largest parts as shares of the value before: `price +38.2%, prompt +1.1%`."""
     listed = sorted(parts.items(), key=lambda item: -abs(item[1]))
-    shown = [(name, value) for name, value in listed if value and abs(value) >= _SHOWN_RATIO * abs(listed[0][1])]
-    return ", ".join(f"{name} {value / before:+.1%}" for name, value in shown) if before else ""
+    largest = [(name, value) for name, value in listed if value and abs(value) >= _SHOWN_RATIO * abs(listed[0][1])]
+    return ", ".join(f"{name} {value / before:+.1%}" for name, value in largest) if before else ""
 
 
 def decompose(before: Batch, after: Batch, weights: Weights, amount: Callable[[Flow], float]) -> Parts:
@@ -112,8 +112,8 @@ def decompose(before: Batch, after: Batch, weights: Weights, amount: Callable[[F
     parts: Parts = {}
     for purpose, cause in _VOLUME.items():
         old, new = _flows(before, purpose), _flows(after, purpose)
-        volume = [_whole(flows).attempts / b.requests for flows, b in ((old, before), (new, after))]
-        unit = [_ratio(_sum(flows, amount), _whole(flows).attempts) for flows in (old, new)]
+        volume = [_total_flow(flows).attempts / b.requests for flows, b in ((old, before), (new, after))]
+        unit = [_ratio(_sum(flows, amount), _total_flow(flows).attempts) for flows in (old, new)]
         if not volume[0] or not volume[1]:
             # A purpose that appeared or disappeared: all of its cost is volume.
             unit = [sum(unit)] * 2
@@ -124,10 +124,10 @@ def decompose(before: Batch, after: Batch, weights: Weights, amount: Callable[[F
         for name, value in within.items():
             _add(parts, name, value * _mean(*volume))
     # A failed attempt without cost and its billed retry are one answer.
-    lost, more = parts.get("errors", 0.0), parts.get("attempts", 0.0)
-    if lost * more < 0:
-        retried = math.copysign(min(abs(lost), abs(more)), more)
-        parts |= {"errors": lost + retried, "attempts": more - retried}
+    error_part, attempt_part = parts.get("errors", 0.0), parts.get("attempts", 0.0)
+    if error_part * attempt_part < 0:
+        retried = math.copysign(min(abs(error_part), abs(attempt_part)), attempt_part)
+        parts |= {"errors": error_part + retried, "attempts": attempt_part - retried}
     return parts
 
 
@@ -137,7 +137,7 @@ _Flows = Mapping[tuple[int | None, str], Flow]
 
 def _per_attempt(old: _Flows, new: _Flows, weights: Weights, amount: Callable[[Flow], float]) -> Parts:
     """The change of `amount` per attempt: billed share, tokens of a billed attempt, amount per token."""
-    a, b = _whole(old), _whole(new)
+    a, b = _total_flow(old), _total_flow(new)
     if not a.billed and not b.billed:
         return {"price": _ratio(_sum(new, amount), b.attempts) - _ratio(_sum(old, amount), a.attempts)}
     by_token = bool(weights.of(a) or weights.of(b))
@@ -145,8 +145,8 @@ def _per_attempt(old: _Flows, new: _Flows, weights: Weights, amount: Callable[[F
     share = [a.billed / a.attempts, b.billed / b.attempts]
     tokens = [_ratio(size(a), a.billed), _ratio(size(b), b.billed)]
     rate = [_ratio(_sum(old, amount), size(a)), _ratio(_sum(new, amount), size(b))]
-    for side, whole in ((0, a), (1, b)):
-        if not size(whole):
+    for side, total in ((0, a), (1, b)):
+        if not size(total):
             tokens[side], rate[side] = tokens[1 - side], rate[1 - side]
     billed = _mean(tokens[0] * rate[0], tokens[1] * rate[1])
     parts = {
@@ -178,15 +178,15 @@ def _tokens(a: Flow, b: Flow, weights: Weights) -> Parts:
 def _rates(old: _Flows, new: _Flows, size: Callable[[Flow], float], amount: Callable[[Flow], float]) -> Parts:
     """The change of `amount` per weighted token: between tiers, between a tier's models, and within a model."""
     tiers = [_by_tier(old), _by_tier(new)]
-    by_tier = [{tier: _whole(flows) for tier, flows in side.items()} for side in tiers]
+    by_tier = [{tier: _total_flow(flows) for tier, flows in side.items()} for side in tiers]
     routing = _mix(by_tier[0], by_tier[1], size, amount)
-    whole = [_sum(flows, size) for flows in (old, new)]
+    sizes = [_sum(flows, size) for flows in (old, new)]
     model = sum(
         _mix(tiers[0][tier], tiers[1][tier], size, amount)
-        * _mean(_sum(tiers[0][tier], size) / whole[0], _sum(tiers[1][tier], size) / whole[1])
+        * _mean(_sum(tiers[0][tier], size) / sizes[0], _sum(tiers[1][tier], size) / sizes[1])
         for tier in tiers[0].keys() & tiers[1].keys()
     )
-    change = _sum(new, amount) / whole[1] - _sum(old, amount) / whole[0]
+    change = _sum(new, amount) / sizes[1] - _sum(old, amount) / sizes[0]
     return {"routing": routing, "model": model, "price": change - routing - model}
 
 
@@ -218,7 +218,7 @@ def _flows(batch: Batch, purpose: str) -> _Flows:
     return {(tier, model): flow for (group, tier, model), flow in batch.flows.items() if group == purpose}
 
 
-def _whole(flows: Mapping[K, Flow]) -> Flow:
+def _total_flow(flows: Mapping[K, Flow]) -> Flow:
     total = Flow()
     for flow in flows.values():
         total.add(flow)
@@ -237,8 +237,8 @@ def _mean(a: float, b: float) -> float:
     return (a + b) / 2
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _ratio(part: float, total: float) -> float:
+    return part / total if total else 0.0
 
 
 def _add(parts: Parts, name: str, value: float) -> None:

@@ -15,12 +15,12 @@ from traffic.errors import ConfigError, EndpointError, MissingSecret
 from traffic.tiers import is_loopback
 
 TIMEOUT_S = 10.0
-_MOST = 20
+_MAX_ALERTS = 20
 
 
 def message(summary: AlertsSummary) -> bytes:
     """One message for all alerts: `text` for notifications, `blocks` to read."""
-    alerts = summary.alerts[:_MOST]
+    alerts = summary.alerts[:_MAX_ALERTS]
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": _markdown(alert)[:2900]}} for alert in alerts]
     titles = "; ".join(_escaped(alert.title) for alert in alerts)
     return msgspec.json.encode({"text": f"{len(summary.alerts)} fasttier alerts: {titles}"[:2900], "blocks": blocks})

@@ -105,9 +105,9 @@ def _log(value: float) -> float:
     return math.log(value + 1e-9)
 
 
-def _share(part: float, whole: float) -> float:
+def _share(part: float, total: float) -> float:
     """Variance-stabilised share (Anscombe), so that changes of rates near 1% and near 50% are comparable."""
-    return math.asin(math.sqrt(min(1.0, max(0.0, (part + 0.375) / (whole + 0.75)))))
+    return math.asin(math.sqrt(min(1.0, max(0.0, (part + 0.375) / (total + 0.75)))))
 
 
 def floor_of(series: str, size: int) -> float:
@@ -136,13 +136,13 @@ WATCHED: Mapping[str, tuple[str, Callable[[Batch], float], Callable[[Batch], boo
 
 def value_of(series: str, batch: Batch) -> float:
     """The value in its own unit: USD, tokens, or a share."""
-    whole = {
+    ratios = {
         "cost_per_request": (batch.usd, batch.requests), "error_rate": (batch.errors, batch.attempts),
         "tokens_per_request": (batch.plain + batch.cached, batch.requests),
         "cache_hit_rate": (batch.cached, batch.plain + batch.cached),
         "escalation_rate": (batch.escalations, batch.tier_1), "tier_1_share": (batch.tier_1, batch.tiered),
     }[series]  # fmt: skip
-    return whole[0] / whole[1] if whole[1] else 0.0
+    return ratios[0] / ratios[1] if ratios[1] else 0.0
 
 
 def size_of(series: str, before: Batch, after: Batch) -> float:
@@ -171,8 +171,8 @@ def batches(connection: duckdb.DuckDBPyConnection, since: dt.date, size: int) ->
 
 def summed(listed: Sequence[Batch]) -> Batch:
     """All batches merged into one."""
-    whole = Batch(start=listed[0].start, end=listed[-1].end)
+    total = Batch(start=listed[0].start, end=listed[-1].end)
     for batch in listed:
         for key, flow in batch.flows.items():
-            whole.add_flow(key, flow)
-    return whole
+            total.add_flow(key, flow)
+    return total

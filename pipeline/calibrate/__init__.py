@@ -48,7 +48,7 @@ from traffic.errors import ConfigError, NotEnoughData, NotFound
 
 __all__ = ["CalibrateConfig", "CalibrateSummary", "chosen", "only", "run"]
 
-_OWN = ("adapter", "encoder", "classical")
+_OWN_KINDS = ("adapter", "encoder", "classical")
 """Kinds that have confidence signals and can answer at Tier 1."""
 
 
@@ -57,15 +57,15 @@ def chosen(candidates: CandidatesConfig, name: str | None, dataset: Path, home: 
 
     Raises: ConfigError if there is none of that name, or its kind has no signals.
     """
-    own = [entry for kind in _OWN for entry in candidates.candidates if kind_of(entry) == kind]
+    own_candidates = [entry for kind in _OWN_KINDS for entry in candidates.candidates if kind_of(entry) == kind]
     if name is not None:
-        entry = next((entry for entry in own if entry.name == name), None)
+        entry = next((entry for entry in own_candidates if entry.name == name), None)
         if entry is None:
-            expected = ", ".join(entry.name for entry in own) or "none"
+            expected = ", ".join(entry.name for entry in own_candidates) or "none"
             raise ConfigError(f"--candidate {name}: expected an adapter or a classifier ({expected})")
         return entry
     task = datasets.load(dataset).task
-    for entry in own:
+    for entry in own_candidates:
         if isinstance(entry, EncoderConfig) and not artifacts.listed(
             home, artifacts.CLASSIFIER, task=task, kind="encoder"
         ):
@@ -144,7 +144,7 @@ def run(
         signal="min_margin",
         threshold=None,
     )
-    written: dict[str, tuple[Path, Calibration]] = {}
+    calibrations: dict[str, tuple[Path, Calibration]] = {}
     left_out: dict[str, str] = {}
     for name in card.call_sites:
         splits = _splits(evidence, name, card)
@@ -160,8 +160,8 @@ def run(
             own_usd=_usd_per_request(evidence.threshold),
             other_usd=_usd_per_request(evidence.tier_2),
         )
-        written[name] = write.write(home, calibrated, config)
-    if not written:
+        calibrations[name] = write.write(home, calibrated, config)
+    if not calibrations:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise NotEnoughData(f"nothing to calibrate: {reasons}")
     cascade = _cascade(home, dataset, candidates, candidate.name, config.tier_2, tested)
@@ -169,8 +169,8 @@ def run(
         task=card.task,
         dataset=card.name,
         candidate=candidate.name,
-        calibrations=tuple(calibration for _, calibration in written.values()),
-        folders={name: folder for name, (folder, _) in written.items()},
+        calibrations=tuple(calibration for _, calibration in calibrations.values()),
+        folders={name: folder for name, (folder, _) in calibrations.items()},
         left_out=left_out,
         cascade=cascade.scores if cascade else None,
         cascade_folder=cascade.folder if cascade else None,
@@ -224,12 +224,14 @@ def _clusters(dataset: Path) -> dict[str, str]:
     return {row["record_id"]: row["group"] for row in rows if row["group"]}
 
 
-def _too_few(splits: Splits, least: int) -> str | None:
+def _too_few(splits: Splits, min_items: int) -> str | None:
     rows: dict[str, Sequence[Prediction]] = {"calibration": splits.calibration, "threshold": splits.threshold}
     for split, mine in rows.items():
         usable = sum(row.usable and row.signals is not None for row in mine)
-        if usable < least:
-            return f"{usable} of {len(mine)} answers on the {split} split are usable, {least} are needed (min_items)"
+        if usable < min_items:
+            return (
+                f"{usable} of {len(mine)} answers on the {split} split are usable, {min_items} are needed (min_items)"
+            )
     return None
 
 

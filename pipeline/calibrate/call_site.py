@@ -57,10 +57,10 @@ class Sample(NamedTuple):
     weights: NDArray[np.float64]
     """Requests that each row stands for."""
 
-    def measure(self, at: float, confidence: float) -> KeptAnswers:
+    def measure(self, threshold_value: float, confidence: float) -> KeptAnswers:
         """Counts and error of the answers that a threshold keeps."""
         return threshold.measure(
-            self.p, self.right, at, confidence=confidence, clusters=self.clusters, weights=self.weights
+            self.p, self.right, threshold_value, confidence=confidence, clusters=self.clusters, weights=self.weights
         )
 
 
@@ -99,7 +99,7 @@ def calibrate(
         achieved_risk=chosen.error if chosen else None,
         achieved_risk_bound=chosen.bound if chosen else None,
         base_risk=1 - float(np.average(good, weights=sample.weights)),
-        infeasible=_why(certified) if isinstance(certified, Infeasible) else None,
+        infeasible=_infeasible_reason(certified) if isinstance(certified, Infeasible) else None,
         at_escalation=by_rate,
         test_reference=_reference(splits.test_reference, splits.test) if splits.test else None,
         test=test.measure(chosen.threshold, config.confidence) if test and chosen else None,
@@ -123,13 +123,13 @@ def no_error_rate(kind: RequestType) -> str | None:
     )
 
 
-def _certify(seen: Sample, sample: Sample, config: CalibrateConfig) -> Choice | Infeasible:
+def _certify(plan_sample: Sample, sample: Sample, config: CalibrateConfig) -> Choice | Infeasible:
     aim = {"target": config.target_risk, "confidence": config.confidence}
     # Before any test: what the calibration split predicts for as many items as the threshold split has.
-    impossible = threshold.feasibility(seen.p, seen.right, items=len(sample.p), **aim)
+    impossible = threshold.feasibility(plan_sample.p, plan_sample.right, items=len(sample.p), **aim)
     if impossible is not None:
         return impossible
-    order = threshold.plan(seen.p, seen.right, items=len(sample.p), **aim)
+    order = threshold.plan(plan_sample.p, plan_sample.right, items=len(sample.p), **aim)
     return threshold.choose(
         sample.p, sample.right, order=order, clusters=sample.clusters, weights=sample.weights, **aim
     )
@@ -168,7 +168,7 @@ def _usd(chosen: KeptAnswers | None, own: float | None, other: float | None) -> 
     return 1000 * (own + chosen.escalation * other)
 
 
-def _why(infeasible: Infeasible) -> str:
+def _infeasible_reason(infeasible: Infeasible) -> str:
     if infeasible.least_escalation <= 0:
         return infeasible.reason
     return (
@@ -187,8 +187,8 @@ def _notes(calibration: Calibration, fitted: Fitted, config: CalibrateConfig) ->
     if not fitted.informative:
         notes.append("the signal is not informative: more confident answers are not right more often")
     if calibration.rule == "escalation" and calibration.achieved_risk_bound is not None:
-        shown = "not shown" if calibration.achieved_risk_bound > config.target_risk else "shown"
-        notes.append(f"threshold set by escalation rate; the target of {config.target_risk:.1%} is {shown}")
+        result = "not certified" if calibration.achieved_risk_bound > config.target_risk else "certified"
+        notes.append(f"threshold set by escalation rate; the target of {config.target_risk:.1%} is {result}")
     if calibration.test is not None and calibration.expected_escalation_high is not None:
         late = calibration.test.escalation
         if late > calibration.expected_escalation_high:

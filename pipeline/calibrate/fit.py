@@ -23,9 +23,9 @@ TILT = 1e-6
 """Rise added to the isotonic curve from its first knot to its last: the curve is constant over blocks of answers, and a
 threshold must be able to cut through a block by signal."""
 FOLDS = 5
-LEAST = 20
+MIN_PER_CLASS = 20
 """Minimum right and minimum wrong answers for choosing between signals; with fewer `min_margin` is used."""
-LEAST_TO_COMBINE = 50
+MIN_PER_CLASS_TO_COMBINE = 50
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def fit(signals: Sequence[Signals], correct: Sequence[bool], *, isotonic_from: i
     right = np.asarray(correct, dtype=bool)
     if not len(signals) or len(signals) != len(right):
         raise ValueError(f"{len(signals)} answers but {len(right)} grades")
-    signal, weights, how = _choose(signals, right)
+    signal, weights, reason = _choose(signals, right)
     scores = _scores(signals, signal, weights)
     curve: Curve
     if len(right) >= isotonic_from:
@@ -64,7 +64,7 @@ def fit(signals: Sequence[Signals], correct: Sequence[bool], *, isotonic_from: i
         signal=signal,
         weights=weights,
         curve=curve,
-        method=f"{shape} curve over {signal} ({how})",
+        method=f"{shape} curve over {signal} ({reason})",
         items=len(right),
         informative=ends[1] - ends[0] > 2 * TILT,
     )
@@ -106,9 +106,9 @@ def _choose(
     signals: Sequence[Signals], right: NDArray[np.bool_]
 ) -> tuple[Signal | Literal["combined"], dict[Feature, float], str]:
     """The signal with the lowest cross-validated log loss, the weights of the sum, and the reason."""
-    few = min(int(right.sum()), int((~right).sum()))
-    if few < LEAST:
-        return "min_margin", {}, f"too few right or wrong answers to compare signals: {few} of {len(right)}"
+    smaller_class = min(int(right.sum()), int((~right).sum()))
+    if smaller_class < MIN_PER_CLASS:
+        return "min_margin", {}, f"too few right or wrong answers to compare signals: {smaller_class} of {len(right)}"
     names: tuple[Signal, ...] = get_args(Signal)
     losses: dict[str, float] = {}
     for name in names:
@@ -116,7 +116,7 @@ def _choose(
         # Equal signals (answers of one token) tie; the first name wins.
         losses[name] = _loss(column, right)
     best: Any = min(losses, key=lambda name: (round(losses[name], 6), names.index(name)))
-    if few >= LEAST_TO_COMBINE:
+    if smaller_class >= MIN_PER_CLASS_TO_COMBINE:
         columns = np.array([[feature(answer, name) for name in COMBINED] for answer in signals])
         varied = _distinct(columns)
         if len(varied) > 1 and _loss(columns[:, varied], right) < losses[best]:
@@ -127,12 +127,12 @@ def _choose(
 
 def _distinct(columns: Array) -> list[int]:
     """Columns that vary and do not repeat an earlier column."""
-    kept: list[int] = []
+    distinct: list[int] = []
     for index in range(columns.shape[1]):
         column = columns[:, index]
-        if np.ptp(column) > 0 and not any(np.allclose(column, columns[:, other]) for other in kept):
-            kept.append(index)
-    return kept
+        if np.ptp(column) > 0 and not any(np.allclose(column, columns[:, other]) for other in distinct):
+            distinct.append(index)
+    return distinct
 
 
 def _weights(columns: Array, right: NDArray[np.bool_], names: Sequence[Feature]) -> dict[Feature, float]:
@@ -150,10 +150,10 @@ def _loss(columns: Array, right: NDArray[np.bool_]) -> float:
     target = np.where(right, 0.999, 0.001)
     total = 0.0
     for number in range(FOLDS):
-        inside, outside = fold != number, fold == number
-        p = _logistic(scaled[inside], target[inside], c=1.0).predict_proba(scaled[outside])[:, 1]
+        training, held_out = fold != number, fold == number
+        p = _logistic(scaled[training], target[training], c=1.0).predict_proba(scaled[held_out])[:, 1]
         p = np.clip(p, 1e-9, 1 - 1e-9)
-        total -= float(np.where(right[outside], np.log(p), np.log(1 - p)).sum())
+        total -= float(np.where(right[held_out], np.log(p), np.log(1 - p)).sum())
     return total / len(right)
 
 
@@ -162,7 +162,7 @@ def _logistic(columns: Array, target: Array, c: float = 1e6) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    both = np.concatenate([columns, columns])
+    stacked = np.concatenate([columns, columns])
     classes = np.concatenate([np.ones(len(target)), np.zeros(len(target))])
     weights = np.concatenate([target, 1 - target])
     used = weights > 0
@@ -170,7 +170,7 @@ def _logistic(columns: Array, target: Array, c: float = 1e6) -> Any:
     with warnings.catch_warnings():
         # Perfectly separating signals have no finite fit; the priors and C bound it.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(both[used], classes[used], sample_weight=weights[used])
+        return model.fit(stacked[used], classes[used], sample_weight=weights[used])
 
 
 def _scores(signals: Sequence[Signals], signal: Signal | Literal["combined"], weights: dict[Feature, float]) -> Array:

@@ -76,12 +76,12 @@ def _lines(calibration: Calibration) -> list[str]:
             f"escalation {_rate(calibration)}{_cost(calibration)}"
         )
     if calibration.test is not None:
-        lines.append(f"test split, {calibration.test_reference}: {_kept(calibration.test)}")
+        lines.append(f"test split, {calibration.test_reference}: {_kept_text(calibration.test)}")
     if calibration.at_escalation is not None and calibration.rule == "target":
         rate = percent(calibration.at_escalation.escalation)
-        lines.append(f"alternative, at most {rate} escalation: {_kept(calibration.at_escalation)}")
+        lines.append(f"alternative, at most {rate} escalation: {_kept_text(calibration.at_escalation)}")
         if calibration.test_at_escalation is not None:
-            lines.append(f"  test split, {calibration.test_reference}: {_kept(calibration.test_at_escalation)}")
+            lines.append(f"  test split, {calibration.test_reference}: {_kept_text(calibration.test_at_escalation)}")
     return [*lines, *calibration.notes]
 
 
@@ -98,6 +98,6 @@ def _cost(calibration: Calibration) -> str:
     return f", {usd(calibration.usd_per_1k)} per 1,000" if calibration.usd_per_1k is not None else ""
 
 
-def _kept(kept: KeptAnswers) -> str:
-    right = f"{1 - kept.error:.2%} of {kept.kept} kept answers right" if kept.kept else "nothing is kept"
-    return f"{right} (at least {1 - kept.bound:.2%} at {kept.confidence:.0%}), escalation {kept.escalation:.1%}"
+def _kept_text(result: KeptAnswers) -> str:
+    right = f"{1 - result.error:.2%} of {result.kept} kept answers right" if result.kept else "nothing is kept"
+    return f"{right} (at least {1 - result.bound:.2%} at {result.confidence:.0%}), escalation {result.escalation:.1%}"

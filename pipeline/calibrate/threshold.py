@@ -80,12 +80,12 @@ def choose(
     best: KeptAnswers | None = None
     tested = 0
     for threshold in thresholds:
-        kept = measure(p, right, threshold, confidence=confidence, clusters=clusters, weights=weights)
+        measured = measure(p, right, threshold, confidence=confidence, clusters=clusters, weights=weights)
         tested += 1
         # The exact test rejects "error above target" when the upper bound is not above the target.
-        if kept.kept == 0 or kept.bound > target:
+        if measured.kept == 0 or measured.bound > target:
             break
-        best = kept if best is None or kept.kept >= best.kept else best
+        best = measured if best is None or measured.kept >= best.kept else best
     if best is None:
         failed = None
         if thresholds:
@@ -119,10 +119,10 @@ def plan(
     indices = indices[(indices + 1) * items >= items_needed(target, confidence) * len(p)]
     if not len(indices):
         return ()
-    kept = (indices + 1) / len(p) * items
-    wrong = np.cumsum(risks)[indices] / (indices + 1) * kept
+    kept_counts = (indices + 1) / len(p) * items
+    wrong = np.cumsum(risks)[indices] / (indices + 1) * kept_counts
     # P(Bin(kept, target) <= wrong), for fractional counts.
-    expected = betainc(np.maximum(kept - wrong, 1e-9), wrong + 1, 1 - target)
+    expected = betainc(np.maximum(kept_counts - wrong, 1e-9), wrong + 1, 1 - target)
     return tuple(float(value) for value in usable[indices[int(np.argmin(expected)) :]])
 
 
@@ -132,9 +132,9 @@ def feasibility(
     """Why no threshold can be certified on `items` items like these, for any signal; None if one might be."""
     p, right = _columns(probabilities, correct)
     _check(target, confidence)
-    needed = items_needed(target, confidence)
+    min_kept = items_needed(target, confidence)
     good = float(np.mean(right & (p >= 0))) * items if len(p) else 0.0
-    if good >= needed:
+    if good >= min_kept:
         return None
     return _infeasible(
         p,
@@ -142,7 +142,7 @@ def feasibility(
         target,
         confidence,
         f"{items} items with about {good:.0f} usable right answers cannot show an error of at most {target:.2%} at "
-        f"{confidence:.0%}: at least {needed} kept answers are needed",
+        f"{confidence:.0%}: at least {min_kept} kept answers are needed",
         items,
     )
 
@@ -191,7 +191,7 @@ def items_needed(target: float, confidence: float) -> int:
     return math.ceil(math.log(1 - confidence) / math.log(1 - target))
 
 
-def for_escalation(probabilities: ArrayLike, most: float, weights: ArrayLike | None = None) -> float:
+def for_escalation(probabilities: ArrayLike, max_share: float, weights: ArrayLike | None = None) -> float:
     """The strictest threshold that escalates at most the share `most` of the requests.
 
     0 if more than that can never be kept. Answers with equal probability stay together, so the rate may be lower.
@@ -202,7 +202,7 @@ def for_escalation(probabilities: ArrayLike, most: float, weights: ArrayLike | N
     times = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=float)
     order = np.argsort(p, kind="stable")
     escalated = np.cumsum(times[order])
-    index = min(int(np.searchsorted(escalated, most * escalated[-1] + 1e-9, side="right")), len(p) - 1)
+    index = min(int(np.searchsorted(escalated, max_share * escalated[-1] + 1e-9, side="right")), len(p) - 1)
     return max(0.0, float(p[order][index]))
 
 

@@ -66,16 +66,16 @@ def run_metrics(calibration: Calibration) -> dict[str, float]:
         )
     }
     values["cost_per_1k_usd"] = calibration.usd_per_1k
-    for name, kept in (
+    for name, result in (
         ("at_escalation", calibration.at_escalation),
         ("test", calibration.test),
         ("test_at_escalation", calibration.test_at_escalation),
     ):
-        if kept is not None:
+        if result is not None:
             values |= {
-                f"{name}_escalation": kept.escalation,
-                f"{name}_risk": kept.error,
-                f"{name}_risk_bound": kept.bound,
+                f"{name}_escalation": result.escalation,
+                f"{name}_risk": result.error,
+                f"{name}_risk_bound": result.bound,
             }
     return {name: float(value) for name, value in values.items() if value is not None}
 

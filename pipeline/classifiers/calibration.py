@@ -117,8 +117,8 @@ def log_loss(log_probabilities: Floats, truth: npt.NDArray[np.int64], *, sets: b
     if sets:
         p = np.clip(np.exp(log_probabilities), 1e-6, 1 - 1e-6)
         return float(-np.mean(np.where(truth == 1, np.log(p), np.log1p(-p)).sum(axis=1)))
-    own = np.where(truth >= 0, log_probabilities[np.arange(len(truth)), truth], np.log(1e-6))
-    return float(-np.mean(np.maximum(own, np.log(1e-6))))
+    of_truth = np.where(truth >= 0, log_probabilities[np.arange(len(truth)), truth], np.log(1e-6))
+    return float(-np.mean(np.maximum(of_truth, np.log(1e-6))))
 
 
 def _minimised(loss: Callable[[float], float]) -> float:

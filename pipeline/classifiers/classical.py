@@ -53,15 +53,15 @@ def fit(data: SiteData, settings: ClassicalFit, *, folder: str, encoder: Encoder
 
     `folder`: of the call site in the artifact. Raises: NotEnoughData for fewer than two labels.
     """
-    both = data.train + data.validation
-    if shortage := both.shortage():
+    training = data.train + data.validation
+    if shortage := training.shortage():
         raise NotEnoughData(shortage)
     targets = data.targets()
     train, validation, later = (_features(part, encoder) for part in (data.train, data.validation, data.calibration))
     scored = _scores(data, targets, settings, train, validation)
     chosen = calibration.best(scored) if scored else _all_members(train)
     joined = _joined(train, validation)
-    members = {name: _fit_member(name, joined, both, targets, settings) for name in chosen}
+    members = {name: _fit_member(name, joined, training, targets, settings) for name in chosen}
     model = SiteModel(
         folder=folder,
         labels=targets.labels,
@@ -75,7 +75,7 @@ def fit(data: SiteData, settings: ClassicalFit, *, folder: str, encoder: Encoder
     model = calibration.calibrated(model, logits, targets.of(data.calibration))
     centroids = None
     if model.encoder is not None and joined.embedded is not None:
-        truth = targets.of(both)
+        truth = targets.of(training)
         model, centroids = fit_guard(model, joined.embedded, truth, later.embedded, settings.false_alarms)
     return FittedSite(
         model=model,

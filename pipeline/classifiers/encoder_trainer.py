@@ -43,13 +43,13 @@ class Rows(Dataset[dict[str, Any]]):
     def __init__(self, examples: Examples, targets: Targets, tokenizer: Any, max_tokens: int) -> None:
         truth = targets.of(examples)
         # An unknown label has no loss.
-        kept = [row for row in range(len(truth)) if targets.sets or truth[row] >= 0]
-        texts = [examples.texts[row] for row in kept]
+        labelled = [row for row in range(len(truth)) if targets.sets or truth[row] >= 0]
+        texts = [examples.texts[row] for row in labelled]
         ids = tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"] if texts else []
         weights = examples.weights or [1.0] * len(examples.texts)
         self.rows = [
             {"input_ids": tokens, "labels": truth[row].tolist(), "weights": weights[row]}
-            for tokens, row in zip(ids, kept, strict=True)
+            for tokens, row in zip(ids, labelled, strict=True)
         ]
 
     def __len__(self) -> int:

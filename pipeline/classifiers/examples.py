@@ -51,8 +51,10 @@ class SiteData(NamedTuple):
         labels = (self.train + self.validation).labels
         if self.checks.multiple is None:
             return Targets(tuple(sorted(set(labels))), sets=False, checks=self.checks)
-        seen = {label for answer in labels for label in answers.labels_of(answer, self.checks)}
-        return Targets(tuple(label for label in self.checks.labels if label in seen), sets=True, checks=self.checks)
+        used_labels = {label for answer in labels for label in answers.labels_of(answer, self.checks)}
+        return Targets(
+            tuple(label for label in self.checks.labels if label in used_labels), sets=True, checks=self.checks
+        )
 
     @property
     def has_empty_sets(self) -> bool:

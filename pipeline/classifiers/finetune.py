@@ -41,7 +41,7 @@ AVERAGES: tuple[Members, ...] = (
 """The cheapest first."""
 
 
-class Made(NamedTuple):
+class FitResult(NamedTuple):
     """Fitted models of all call sites."""
 
     sites: Mapping[str, FittedSite]
@@ -71,7 +71,7 @@ def fit(
     *,
     resume: bool,
     announce: Callable[[str], None],
-) -> Made:
+) -> FitResult:
     """A fine-tuned encoder for each call site. They share `minutes` in proportion to their training rows."""
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
@@ -84,7 +84,7 @@ def fit(
         run = _Site(settings, examples, base, work / folder, folder, share, announce)
         sites[site], files = run.fit()
         encoders |= files
-    return Made(sites, encoders, metrics_of(sites), work)
+    return FitResult(sites, encoders, metrics_of(sites), work)
 
 
 class _Site:
@@ -206,7 +206,7 @@ class _Site:
         logits = [self._logits(name, data.calibration) for name in members]
         if "embedding" not in members:
             # Without the fine-tuned encoder the frozen one is *the* encoder; the guard measures distances with it.
-            renamed = tuple(_ALONE.get(name, name) for name in members)
+            renamed = tuple(_SINGLE_ENCODER_MEMBER.get(name, name) for name in members)
             fitted_heads = dict(zip(renamed, fitted_heads.values(), strict=True))
             encoder = self._encoders["frozen_embedding"]
             model = msgspec.structs.replace(model, members=renamed, encoder=ENCODER_FOLDER, frozen_encoder=None)
@@ -223,7 +223,7 @@ class _Site:
         return FittedSite(model, fitted_heads, ngrams, centroids, metrics), used
 
 
-_ALONE: Mapping[Member, Member] = {"frozen_embedding": "embedding"}
+_SINGLE_ENCODER_MEMBER: Mapping[Member, Member] = {"frozen_embedding": "embedding"}
 """Name of a member in a model without the fine-tuned encoder."""
 
 

@@ -92,10 +92,10 @@ def run(
         began = time.monotonic()
         if isinstance(settings, EncoderFit):
             assert base is not None
-            made = finetune.fit(settings, data, base, _work(card, recipe, home), resume=resume, announce=announce)
+            fit_result = finetune.fit(settings, data, base, _work(card, recipe, home), resume=resume, announce=announce)
         else:
-            made = _classical(settings, data, base)
-        metrics = dict(made.metrics) | {"seconds": round(time.monotonic() - began, 2)}
+            fit_result = _classical(settings, data, base)
+        metrics = dict(fit_result.metrics) | {"seconds": round(time.monotonic() - began, 2)}
         tracked.log(lambda mlflow: mlflow.log_metrics(metrics))
         path = artifact.publish(
             Classifier(
@@ -105,20 +105,22 @@ def run(
                 dataset=card.name,
                 call_sites=card.call_sites,
                 models={},
-                encoder=EncoderWeights(base.name, base.revision, base.licence) if base and made.encoders else None,
+                encoder=EncoderWeights(base.name, base.revision, base.licence)
+                if base and fit_result.encoders
+                else None,
                 config=recipe,
                 metrics=metrics,
                 libraries={},
-                licence=base.licence if base and made.encoders else "",
+                licence=base.licence if base and fit_result.encoders else "",
                 mlflow_run_id=tracked.run_id,
             ),
-            made.sites,
+            fit_result.sites,
             data,
-            made.encoders,
+            fit_result.encoders,
             home,
         )
         tracked.log(lambda mlflow: mlflow.set_tag("adapter", path.name))
-    made.clean()
+    fit_result.clean()
     return _summary(path, reused=False)
 
 
@@ -143,15 +145,15 @@ def read(dataset: Path, card: TaskDataset) -> dict[str, SiteData]:
 
 
 def _examples(rows: Any) -> Examples:
-    kept = [row for row in rows if row["weight"] > 0]
+    weighted = [row for row in rows if row["weight"] > 0]
     return Examples(
-        texts=[classifiers.text_of(row["prompt"]) for row in kept],
-        labels=[row["completion"][0]["content"].strip() for row in kept],
-        weights=[row["weight"] for row in kept],
+        texts=[classifiers.text_of(row["prompt"]) for row in weighted],
+        labels=[row["completion"][0]["content"].strip() for row in weighted],
+        weights=[row["weight"] for row in weighted],
     )
 
 
-def _classical(settings: ClassicalFit, data: Mapping[str, SiteData], base: Pretrained | None) -> finetune.Made:
+def _classical(settings: ClassicalFit, data: Mapping[str, SiteData], base: Pretrained | None) -> finetune.FitResult:
     exported = pretrained.frozen(base) if base is not None else None
     encoder = Encoder(exported, max_tokens=settings.max_tokens, threads=cores()) if exported is not None else None
     sites = {
@@ -160,7 +162,7 @@ def _classical(settings: ClassicalFit, data: Mapping[str, SiteData], base: Pretr
     }
     used = exported is not None and any(fitted.model.encoder for fitted in sites.values())
     encoders = {classical.ENCODER_FOLDER: exported} if used and exported is not None else {}
-    return finetune.Made(sites, encoders, finetune.metrics_of(sites))
+    return finetune.FitResult(sites, encoders, finetune.metrics_of(sites))
 
 
 def folder_of(site: str, data: Mapping[str, SiteData]) -> str:

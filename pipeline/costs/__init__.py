@@ -16,7 +16,7 @@ import msgspec
 from pipeline.costs import cells, customers, invoices, ledger, reconcile, report
 from pipeline.costs.config import CostsConfig
 from pipeline.costs.customers import Customers
-from pipeline.costs.ledger import LAST_MONTH, Asked, Period
+from pipeline.costs.ledger import LAST_MONTH, Period, PeriodRequest
 from pipeline.costs.reconcile import Reconciliation
 from pipeline.costs.summary import CostsSummary
 from pipeline.store import Overlay
@@ -26,7 +26,7 @@ from traffic.artifacts import Home, write_atomic
 from traffic.errors import InputError
 from traffic.prices import Machines, PriceTable
 
-__all__ = ["Asked", "Books", "CostsConfig", "CostsSummary", "against_invoice", "open_books", "run"]
+__all__ = ["Books", "CostsConfig", "CostsSummary", "PeriodRequest", "against_invoice", "open_books", "run"]
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -40,21 +40,21 @@ class Books(msgspec.Struct, frozen=True):
 
 def open_books(
     config: CostsConfig, *, home: Home, prices: PriceTable, machines: Machines, customers_file: Path | None = None,
-    asked: Asked = LAST_MONTH, overlay: Overlay | None = None,
+    asked: PeriodRequest = LAST_MONTH, overlay: Overlay | None = None,
 ) -> Books:  # fmt: skip
     """Update the daily totals and price them.
 
     `overlay`: uncommitted records to include. Raises: NotFound, InputError, ConfigError.
     """
     connection = cells.connect(home, overlay)
-    of = ledger.period(connection, asked)
+    period = ledger.period(connection, asked)
     file = customers_file or home.root / customers.FILE
-    known = customers.load(file) if customers_file or file.is_file() else None
+    paying = customers.load(file) if customers_file or file.is_file() else None
     notes = ledger.build(
-        connection, of, config, prices=prices, machines=machines, customers=known or Customers(()),
+        connection, period, config, prices=prices, machines=machines, customers=paying or Customers(()),
         registry=callsites.load_or_empty(home.root / callsites.FILE),
     )  # fmt: skip
-    return Books(connection, of, known, notes)
+    return Books(connection, period, paying, notes)
 
 
 def run(
@@ -71,11 +71,11 @@ def run(
             "costs per customer need --customers FILE: a CSV with customer_id, plan, paying_from, paying_until"
         )
     by = tuple(dict.fromkeys(by))
-    of = books.period
-    paying = books.customers.paying(of.since, of.until) if books.customers else None
+    period = books.period
+    paying = books.customers.paying(period.since, period.until) if books.customers else None
     idle = books.connection.execute("select sum(usd)::double from spent where purpose = 'idle'").fetchall()[0][0]
     result = CostsSummary(
-        period=of, by=by, per=per, total=report.lines(books.connection, (), paying, where)[0],
+        period=period, by=by, per=per, total=report.lines(books.connection, (), paying, where)[0],
         rows=tuple(report.lines(books.connection, by, paying, where)), idle_usd=idle,
         unpriced=tuple(report.unpriced(books.connection, where)), paying_customers=paying[""] if paying else None,
         notes=books.notes, csv=str(csv) if csv else None,
@@ -93,6 +93,6 @@ def against_invoice(
     days = [line.day for line in invoice.lines]
     books = open_books(
         config, home=home, prices=prices, machines=machines,
-        asked=Asked(days=Days(min(days), max(days) + dt.timedelta(1))),
+        asked=PeriodRequest(days=Days(min(days), max(days) + dt.timedelta(1))),
     )  # fmt: skip
     return reconcile.run(books.connection, invoice, config.invoice, prices, name=str(file))

@@ -72,8 +72,8 @@ def run(books: Books, feature: NewFeature, *, prices: PriceTable, today: dt.date
     if requests < FEW_REQUESTS:
         raise NotEnoughData(f"{like} has {requests} requests in this time; {FEW_REQUESTS} are needed")
     plain, cached, output = sum(day[3] for day in days), sum(day[4] for day in days), sum(day[5] for day in days)
-    written = sum(day[7] for day in days)
-    prompt = plain + written + cached
+    cache_writes = sum(day[7] for day in days)
+    prompt = plain + cache_writes + cached
     if any(day[2] is None for day in days) and model is None:
         raise NotFound(f"no request of {like} has a known cost; name a model with --model")
     unit = sum(day[2] or 0.0 for day in days) / requests
@@ -83,7 +83,7 @@ def run(books: Books, feature: NewFeature, *, prices: PriceTable, today: dt.date
     if model is not None:
         price, named = prices.price(model, None, today), model
         answers = output * price.output_mtok_usd
-        prompts = plain * price.input_mtok_usd + cached * price.read_mtok_usd + written * price.write_mtok_usd
+        prompts = plain * price.input_mtok_usd + cached * price.read_mtok_usd + cache_writes * price.write_mtok_usd
         unit = (prompts + answers) / MTOK / requests
         low, high = unit, (prompt * price.input_mtok_usd + answers) / MTOK / requests
         basis = f"tokens of {like} at the list price of {model} ({price.source}); the upper end has no prompt cache"
@@ -98,8 +98,8 @@ def run(books: Books, feature: NewFeature, *, prices: PriceTable, today: dt.date
         ends = " and ".join(f"{quantile:.0%}" for quantile in QUANTILES)
         assumptions.append(f"range of the request's cost: the {ends} quantile of its days")
     if unknown:
-        left = count(unknown, "attempt")
-        assumptions.append(f"{left} of {like} without a known cost are left out: the truth is higher")
+        excluded = count(unknown, "attempt")
+        assumptions.append(f"{excluded} of {like} without a known cost are left out: the truth is higher")
     return Forecast(
         feature=feature.name, like=like, requests_per_month=volume, usd_per_request=unit, month_usd=volume * unit,
         low_usd=volume * (1 - spread) * min(unit, float(low)), high_usd=volume * (1 + spread) * max(unit, float(high)),
@@ -122,10 +122,10 @@ def _days(books: Books, like: str) -> list[tuple[dt.date, int, float | None, flo
         [like, like],
     ).fetchall()
     if not rows:
-        there = books.connection.execute(
+        known = books.connection.execute(
             "select feature from spent where feature is not null group by 1 order by sum(requests) desc limit 5"
         ).fetchall()
-        raise NotFound(f"no feature or call site {like!r} in this time; known: {', '.join(r[0] for r in there)}")
+        raise NotFound(f"no feature or call site {like!r} in this time; known: {', '.join(r[0] for r in known)}")
     return rows
 
 

@@ -85,11 +85,11 @@ def load(path: Path, config: InvoiceConfig) -> Invoice:
     days = Days(str(row.get("day") or "") for _, row in rows)
     lines: list[Billed] = []
     rejected: list[str] = []
-    for where, row in rows:
+    for location, row in rows:
         try:
             lines.append(_line(row, config, days))
         except (ValueError, KeyError, TypeError, InvalidOperation, AttributeError, OverflowError) as error:
-            rejected.append(f"{where}: {str(error) or type(error).__name__}")
+            rejected.append(f"{location}: {str(error) or type(error).__name__}")
     if not lines:
         raise InputError(f"{path}: no readable line ({'; '.join(rejected[:3]) or 'the invoice has no lines'})")
     if rejected:
@@ -130,24 +130,25 @@ def _json(path: Path, text: str) -> tuple[str | None, Rows, list[str]]:
 def _openai(buckets: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Row]]:
     for n, bucket in enumerate(buckets):
         for m, result in enumerate(bucket["results"]):
-            known = result if isinstance(result, dict) else {}
-            stated = known.get("amount")
+            fields = result if isinstance(result, dict) else {}
+            stated = fields.get("amount")
             cost = stated if isinstance(stated, dict) else {}
             yield f"bucket {n}, result {m}", {
-                "second": bucket.get("start_time"), "model": known.get("line_item"), "usd": cost.get("value"),
-                "currency": cost.get("currency"), "requests": known.get("quantity_requests"),
-                "project": known.get("project_id"),
+                "second": bucket.get("start_time"), "model": fields.get("line_item"), "usd": cost.get("value"),
+                "currency": cost.get("currency"), "requests": fields.get("quantity_requests"),
+                "project": fields.get("project_id"),
             }  # fmt: skip
 
 
 def _anthropic(buckets: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Row]]:
     for n, bucket in enumerate(buckets):
         for m, result in enumerate(bucket["results"]):
-            known = result if isinstance(result, dict) else {}
+            fields = result if isinstance(result, dict) else {}
             yield f"bucket {n}, result {m}", {
-                "day": bucket.get("starting_at"), "model": known.get("model"), "kind": known.get("token_type"),
-                "service": None if known.get("cost_type") in (None, "tokens") else known["cost_type"],
-                "cents": known.get("amount"), "currency": known.get("currency"), "project": known.get("workspace_id"),
+                "day": bucket.get("starting_at"), "model": fields.get("model"), "kind": fields.get("token_type"),
+                "service": None if fields.get("cost_type") in (None, "tokens") else fields["cost_type"],
+                "cents": fields.get("amount"), "currency": fields.get("currency"),
+                "project": fields.get("workspace_id"),
             }  # fmt: skip
 
 
@@ -198,8 +199,8 @@ def _line(row: Row, config: InvoiceConfig, days: Days) -> Billed:
 
 def _item(item: Any, kind: Any) -> "tuple[str | None, Kind]":
     """Model and kind, from `gpt-4o-2024-08-06, cached input` or from two fields."""
-    name, _, rest = str(item or "").partition(",")
-    description = f"{rest} {kind or ''}".lower().replace("_", " ")
+    name, _, details = str(item or "").partition(",")
+    description = f"{details} {kind or ''}".lower().replace("_", " ")
     item_kind: Kind = "other"
     if "output" in description:
         item_kind = "output"

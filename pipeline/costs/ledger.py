@@ -107,7 +107,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
         return (self.until - self.since).days
 
 
-class Asked(NamedTuple):
+class PeriodRequest(NamedTuple):
     """What to report: a month, or days; by default the last month that has records, or with `everything` the log."""
 
     month: str | None = None
@@ -116,13 +116,13 @@ class Asked(NamedTuple):
     everything: bool = False
 
 
-LAST_MONTH = Asked()
+LAST_MONTH = PeriodRequest()
 
 
-def period(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Period:
+def period(connection: duckdb.DuckDBPyConnection, request: PeriodRequest) -> Period:
     """The given month or days. Raises: InputError if `until` is not later."""
-    month, (since, until) = asked.month, asked.days
-    if month is None and asked.days == ALL_DAYS and not asked.everything:
+    month, (since, until) = request.month, request.days
+    if month is None and request.days == ALL_DAYS and not request.everything:
         month = connection.execute("select strftime(max(day), '%Y-%m') from cells").fetchall()[0][0]
     if month is not None:
         first = dt.date.fromisoformat(f"{month}-01")
@@ -241,19 +241,19 @@ def _hours(
     rows: list[tuple[object, ...]] = []
     for entry in config.machines:
         served = [entry.endpoint] if entry.endpoint else [name for name in first if name not in named]
-        begins = entry.from_ or min((first[name] for name in served if name in first), default=None)
-        if begins is None:
+        first_day = entry.from_ or min((first[name] for name in served if name in first), default=None)
+        if first_day is None:
             continue
         end = min(entry.until or dt.date.max, of.until, last + dt.timedelta(1))
-        day = max(begins, of.since)
+        day = max(first_day, of.since)
         while day < end:
             usd = entry.hours_per_day * entry.rate_usd_per_hour(machines)
             busy = sum(used.get((day, name), (0.0, 0.0))[0] for name in served)
             share = min(1.0, busy / (entry.hours_per_day * _MS_PER_HOUR))
             for name in served:
-                own = used.get((day, name), (0.0, 0.0))
-                if own[1]:
-                    rows.append((day, name, usd * share * own[0] / busy if busy else 0.0, own[1]))
+                usage = used.get((day, name), (0.0, 0.0))
+                if usage[1]:
+                    rows.append((day, name, usd * share * usage[0] / busy if busy else 0.0, usage[1]))
             idle.append((day, entry.name, usd * (1 - share)))
             day += dt.timedelta(1)
     _insert(connection, "hours", rows)
@@ -263,11 +263,11 @@ def _hours(
 def _machine_notes(
     config: CostsConfig, used: Mapping[tuple[dt.date, str | None], object], rows: list[tuple[object, ...]]
 ) -> list[str]:
-    known = {(row[0], row[1]) for row in rows}
-    missing = sorted({endpoint or "(unnamed)" for day, endpoint in used if (day, endpoint) not in known})
+    priced = {(row[0], row[1]) for row in rows}
+    missing = sorted({endpoint or "(unnamed)" for day, endpoint in used if (day, endpoint) not in priced})
     notes = []
     if missing:
         notes.append(f"own machines without a price by the hour: {', '.join(missing)}; see configs/costs.yaml")
-    if config.machines and known:
+    if config.machines and priced:
         notes.append("own machines: busy time is shared in proportion to latency; idle time is a separate line")
     return notes

@@ -73,11 +73,11 @@ def groups(connection: duckdb.DuckDBPyConnection, by: Sequence[str]) -> list[str
     """SQL expressions of the dimensions. Raises: InputError for an unknown one."""
     if all(name in DIMENSIONS for name in by):
         return [DIMENSIONS[name] for name in by]
-    known = ledger.tags(connection)
-    unknown = [name for name in by if not (name in DIMENSIONS or name in known or name.startswith(ledger.TAG))]
+    tags = ledger.tags(connection)
+    unknown = [name for name in by if not (name in DIMENSIONS or name in tags or name.startswith(ledger.TAG))]
     if unknown:
-        there = ", ".join([*DIMENSIONS, *known])
-        raise InputError(f"costs cannot be grouped by {unknown[0]!r}; known: {there}")
+        available = ", ".join([*DIMENSIONS, *tags])
+        raise InputError(f"costs cannot be grouped by {unknown[0]!r}; known: {available}")
     return [DIMENSIONS.get(name) or ledger.tag_sql(name) for name in by]
 
 
@@ -100,9 +100,9 @@ def lines(
     ordered = f"order by {', '.join([*times, 'usd desc nulls last', *keys])}" if names else ""
     values = [value for _, value in where]
     conditions = [f"{column} = ?" for column in groups(connection, [name for name, _ in where])]
-    wanted = f"where {' and '.join(conditions)}" if conditions else ""
+    filter_sql = f"where {' and '.join(conditions)}" if conditions else ""
     # Expressions come from this package, never from a user.
-    query = f"select {', '.join([*names, _SUMS])} from spent {wanted} {grouping} {ordered}"  # noqa: S608
+    query = f"select {', '.join([*names, _SUMS])} from spent {filter_sql} {grouping} {ordered}"  # noqa: S608
     relation = connection.execute(query, values)
     fields = [column[0] for column in relation.description or ()][len(names) :]
     lines_ = []
@@ -128,11 +128,11 @@ def _shared(line: Line, by: Sequence[str], paying: Mapping[str, int] | None) -> 
 
 def unpriced(connection: duckdb.DuckDBPyConnection, where: Sequence[tuple[str, str]] = ()) -> list[Unpriced]:
     """Attempts with unknown cost, by model and reason."""
-    wanted = "".join(f" and {column} = ?" for column in groups(connection, [name for name, _ in where]))
+    filter_sql = "".join(f" and {column} = ?" for column in groups(connection, [name for name, _ in where]))
     query = f"""
         select provider, model, state, sum(attempts)::bigint,
                sum(input_uncached + cache_read + cache_write + output)::bigint
-        from spent where usd is null and attempts > 0{wanted} group by 1, 2, 3 order by 4 desc, 1, 2, 3
+        from spent where usd is null and attempts > 0{filter_sql} group by 1, 2, 3 order by 4 desc, 1, 2, 3
     """  # noqa: S608
     rows = connection.execute(query, [value for _, value in where]).fetchall()
     return [

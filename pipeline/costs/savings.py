@@ -101,14 +101,14 @@ def run(books: Books, *, baseline: str, provider: str | None, prices: PriceTable
     parts: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(PARTS, 0.0))
     sides: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
     actual: dict[str, Decimal] = defaultdict(Decimal)
-    for month, day, who, model, purpose, state, answered, hit, tier, exact, unknown, *tokens in rows:
+    for month, day, billed_by, model, purpose, state, answered, hit, tier, exact, unknown, *tokens in rows:
         side = sides[month]
         side[1] += unknown or 0
         if exact is None:
             continue
         amount = float(exact)
         base = prices.price(baseline, provider, day)
-        own = _price(prices, who, model, day)
+        actual_price = _price(prices, billed_by, model, day)
         plain, read, write, output, shaped = (float(n or 0) for n in tokens)
         actual[month] += exact
         if not answered:
@@ -122,7 +122,7 @@ def run(books: Books, *, baseline: str, provider: str | None, prices: PriceTable
         cut = shaped * base.input_mtok_usd / MTOK
         side[0] += at_base + cut
         parts[month]["shaping"] += cut
-        for part, saved in _answered(state, hit, at_base, amount, own, (plain, read, write, output)):
+        for part, saved in _answered(state, hit, at_base, amount, actual_price, (plain, read, write, output)):
             parts[month][part] += saved
     quality = _quality_of(books.connection)
     return Savings(
@@ -156,18 +156,19 @@ def _spent_on(purpose: str, tier: int | None) -> str | None:
 
 
 def _answered(
-    state: str, hit: bool, at_base: float, amount: float, own: Price | None, tokens: tuple[float, ...]
+    state: str, hit: bool, at_base: float, amount: float, actual_price: Price | None, tokens: tuple[float, ...]
 ) -> list[tuple[str, float]]:
     if hit:
         return [("answer_cache", at_base - amount)]
     if state == "own":
         return [("own_models", at_base - amount)]
-    if own is None or own.steps:
+    if actual_price is None or actual_price.steps:
         return [("routing", at_base - amount)]
     plain, read, write, output = tokens
-    listed = ((plain + read + write) * own.input_mtok_usd + output * own.output_mtok_usd) / MTOK
+    listed = ((plain + read + write) * actual_price.input_mtok_usd + output * actual_price.output_mtok_usd) / MTOK
     cached = (
-        read * (own.input_mtok_usd - own.read_mtok_usd) + write * (own.input_mtok_usd - own.write_mtok_usd)
+        read * (actual_price.input_mtok_usd - actual_price.read_mtok_usd)
+        + write * (actual_price.input_mtok_usd - actual_price.write_mtok_usd)
     ) / MTOK
     if state == "estimated":
         # Its cached tokens are unknown: the cache discount is the list price minus the cost.

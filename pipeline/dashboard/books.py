@@ -18,7 +18,7 @@ from pipeline.store import Overlay
 from traffic.artifacts import Home
 
 T = TypeVar("T")
-_KEPT = 4
+_MAX_CACHED = 4
 
 Opener = Callable[[str | None, Overlay], Books]
 """Opens the books of a month, of everything for `all`, or of the last month for None."""
@@ -60,7 +60,7 @@ class Ledger:
 
         return self.read(month, work)
 
-    def kept(self, name: str, age_s: float, work: Callable[[Books], T]) -> tuple[T, dt.datetime]:
+    def cached(self, name: str, age_s: float, work: Callable[[Books], T]) -> tuple[T, dt.datetime]:
         """Result of `work` on the last month's books, cached for `age_s`, and its time. Raises: FastTierError."""
         entry = self._kept.get(name)
         if entry is None or time.monotonic() - entry[0] > age_s:
@@ -70,7 +70,7 @@ class Ledger:
 
     def dimensions(self) -> list[str]:
         """All dimensions of costs."""
-        tags = self.kept("tags", 60.0, lambda books: ledger.tags(books.connection))[0]
+        tags = self.cached("tags", 60.0, lambda books: ledger.tags(books.connection))[0]
         return [*ledger.DIMENSIONS, *(ledger.TAG + tag for tag in tags)]
 
     def read(self, month: str | None, work: Callable[[Books], T]) -> T:
@@ -92,7 +92,7 @@ class Ledger:
                 self._open.clear()
             self._version, self._checked = version, now
         if month not in self._open:
-            while len(self._open) >= _KEPT:
+            while len(self._open) >= _MAX_CACHED:
                 self._open.pop(next(iter(self._open)))
             self._open[month] = self._opener(month, self._overlay)
         return self._open[month]

@@ -27,7 +27,7 @@ from traffic.errors import FastTierError
 from traffic.prices import PriceTable
 
 Values = dict[str, Any]
-SHOWN = 100
+MAX_REQUESTS = 100
 ALERTS_S = 300.0
 """Cache lifetime of the alerts, which read the log of several weeks."""
 _COLUMNS = """
@@ -107,7 +107,7 @@ def _is_dimension(name: str) -> bool:
 
 
 def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
-    whole = ledger.summary(query.month, [query.by], query.where)
+    summary = ledger.summary(query.month, [query.by], query.where)
     days = ledger.summary(query.month, ["day", query.by], query.where) if query.by != "day" else None
     months = ledger.rows("select distinct strftime(day, '%Y-%m') as month from cells order by 1 desc", [])
     current: tuple[Alert, ...] = ()
@@ -118,12 +118,12 @@ def costs(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
         # Costs are shown even if a decision file is broken.
         broken = str(error)
     listed = [row["month"] for row in months]
-    return {"summary": whole, "days": days, "months": listed, "alerts": current, "broken": broken}
+    return {"summary": summary, "days": days, "months": listed, "alerts": current, "broken": broken}
 
 
 def alerts(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
-    summary, at = current_alerts(ledger, deps)
-    return {"summary": summary, "at": f"{at:%H:%M}"}
+    summary, checked_at = current_alerts(ledger, deps)
+    return {"summary": summary, "at": f"{checked_at:%H:%M}"}
 
 
 def current_alerts(ledger: Ledger, deps: Deps) -> tuple[AlertsSummary, dt.datetime]:
@@ -132,7 +132,7 @@ def current_alerts(ledger: Ledger, deps: Deps) -> tuple[AlertsSummary, dt.dateti
     def work(books: Books) -> AlertsSummary:
         return alert_tests.run(books, deps.alerts, home=deps.home, prices=deps.prices, today=deps.today())
 
-    return ledger.kept("alerts", ALERTS_S, work)
+    return ledger.cached("alerts", ALERTS_S, work)
 
 
 def savings(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
@@ -207,13 +207,13 @@ def playbook(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Valu
 
 
 def requests(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Values:
-    wanted = [(name, value) for name, value in query.where if name in _RAW or name.startswith(TAG)]
+    filters = [(name, value) for name, value in query.where if name in _RAW or name.startswith(TAG)]
     if query.month and query.month != "all":
-        wanted.append(("month", query.month))
-    conditions = " and ".join([f"{_RAW.get(name) or tag_sql(name)} = ?" for name, _ in wanted] or ["true"])
-    values = [value for _, value in wanted]
+        filters.append(("month", query.month))
+    conditions = " and ".join([f"{_RAW.get(name) or tag_sql(name)} = ?" for name, _ in filters] or ["true"])
+    values = [value for _, value in filters]
     # Expressions come from `_RAW`, values are bound.
-    statement = f"select {_COLUMNS} from records r where {conditions} order by ts desc limit {SHOWN}"  # noqa: S608
+    statement = f"select {_COLUMNS} from records r where {conditions} order by ts desc limit {MAX_REQUESTS}"  # noqa: S608
     rows = ledger.rows(statement, values, query.month)
     shapes = deps.home.root / PROFILE / "shapes.parquet"
     return {"rows": rows, "shapes": _shapes(ledger, shapes, conditions, values, query.month)}
@@ -238,7 +238,7 @@ def request(ledger: Ledger, deps: Deps, query: Query, request: Request) -> Value
     statement = f"""
         select {_COLUMNS}, attempt, provider, endpoint, rule, escalated, error, confidence, price_source, template
                {texts}
-        from records where request_id = ? order by attempt, ts limit {SHOWN}
+        from records where request_id = ? order by attempt, ts limit {MAX_REQUESTS}
     """  # noqa: S608
     rows = ledger.rows(statement, [identity])
     return {"identity": identity, "rows": rows, "content": deps.content}

@@ -143,8 +143,8 @@ def _lead(candidates: Sequence[Candidate], winner: Candidate | None) -> Candidat
     tested = [candidate for candidate in candidates if candidate.quality.test is not None]
     if winner is not None and winner in tested:
         return winner
-    own = [candidate for candidate in tested if candidate.side == "build"]
-    return max(own, key=lambda candidate: candidate.quality.value or 0.0, default=None)
+    own_candidates = [candidate for candidate in tested if candidate.side == "build"]
+    return max(own_candidates, key=lambda candidate: candidate.quality.value or 0.0, default=None)
 
 
 def _cautions(chosen: ScaleVerdict, winner: Candidate | None, market: Market) -> list[str]:

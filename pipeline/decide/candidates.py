@@ -23,8 +23,10 @@ def assemble(evidence: Evidence, market: Market) -> tuple[Candidate, ...]:
     stand_ins = {evaluated.scores.model for evaluated in evidence.evaluated if evaluated.scores.simulated}
     qualities = judge_all(evidence.evaluated, evidence.reference, market.config.margin, market.config.alpha)
     candidates = [_evaluated(e, qualities[e.name], evidence, stand_ins, market) for e in evidence.evaluated]
-    taken = {c.name for c in candidates} | {c.model for c in candidates if c.kind == "openai"}
-    candidates += [_listed(rival, market) for rival in market.config.rivals if not {rival.name, rival.model} & taken]
+    evaluated_names = {c.name for c in candidates} | {c.model for c in candidates if c.kind == "openai"}
+    candidates += [
+        _listed(rival, market) for rival in market.config.rivals if not {rival.name, rival.model} & evaluated_names
+    ]
     bought = [c.cost.usd_per_request for c in candidates if c.side == "buy" and c.state == "adequate" and c.cost]
     if not bought:
         return tuple(candidates)
@@ -42,9 +44,9 @@ def _evaluated(
     model = next(iter(market.volume.models), scores.model) if teacher else scores.model
     ends = scores.deprecated_on or (_last_day(model, market) if teacher else None)
     agreement = quality.references.basis == "agreement" if quality.references else market.agreement
-    state, why = state_of(quality, ends, market.expires, agreement=agreement)
+    state, reason = state_of(quality, ends, market.expires, agreement=agreement)
     promoted = promotion(evaluated, evidence.reference, quality, config)
-    state, why = with_promotion(state, why, promoted, quality)
+    state, reason = with_promotion(state, reason, promoted, quality)
     costed = pricing.cost_of(evaluated, evidence, market)
     if promoted is not None and promoted.by == "cohorts":
         incumbent = pricing.cost_of(evidence.reference, evidence, market)
@@ -54,7 +56,7 @@ def _evaluated(
         kind=scores.kind,
         side="buy" if scores.kind in _BOUGHT else "build",
         state=state,
-        why=why,
+        why=reason,
         simulated=scores.simulated or (teacher and _is_stand_in(model, stand_ins, config)),
         model=model,
         adapter=scores.adapter,
@@ -64,7 +66,7 @@ def _evaluated(
         latency_p95_ms=scores.latency.p95_ms if scores.latency else None,
         cost=costed.cost,
         basis=costed.basis,
-        at=_at(costed.cost, market),
+        at=_costs_at_scales(costed.cost, market),
         cost_per_1k_usd=_per_1k(costed.cost, market),
         notes=(*scores.notes, *costed.notes),
         evaluation=evaluated.folder.name,
@@ -86,13 +88,13 @@ def _listed(rival: Rival, market: Market) -> Candidate:
             usd = costs.list_price(price, volume.input_tokens_mean, volume.output_tokens_mean)
             costed = Costed(CostModel(usd_per_request=usd), f"the log's tokens x price ({price.source})")
     ends = price.deprecated_on if price else None
-    state, why = state_of(NOT_EVALUATED, ends, market.expires, agreement=False)
+    state, reason = state_of(NOT_EVALUATED, ends, market.expires, agreement=False)
     return Candidate(
         name=rival.name,
         kind="listed",
         side="buy",
         state=state,
-        why=why,
+        why=reason,
         simulated=False,
         model=rival.model,
         adapter=None,
@@ -100,12 +102,12 @@ def _listed(rival: Rival, market: Market) -> Candidate:
         quality=NOT_EVALUATED,
         cost=costed.cost,
         basis=costed.basis,
-        at=_at(costed.cost, market),
+        at=_costs_at_scales(costed.cost, market),
         cost_per_1k_usd=_per_1k(costed.cost, market),
     )
 
 
-def _at(cost: CostModel | None, market: Market) -> tuple[AtScale, ...]:
+def _costs_at_scales(cost: CostModel | None, market: Market) -> tuple[AtScale, ...]:
     costs_at = []
     for scale in market.config.volume_scales:
         volume = scale * market.volume.requests_per_month

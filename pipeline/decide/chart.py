@@ -71,7 +71,9 @@ def _break_even(candidate: Candidate, volumes: list[float]) -> list[dict[str, An
     point = candidate.break_even
     if candidate.cost is None or point is None or point.requests_per_month is None or candidate.state == "inadequate":
         return []
-    at = point.requests_per_month
-    if not volumes[0] <= at <= volumes[-1]:
+    volume = point.requests_per_month
+    if not volumes[0] <= volume <= volumes[-1]:
         return []
-    return [{"volume": at, "cost": candidate.cost.monthly_usd(at), "text": f"{candidate.label} from {at:,.0f}"}]
+    return [
+        {"volume": volume, "cost": candidate.cost.monthly_usd(volume), "text": f"{candidate.label} from {volume:,.0f}"}
+    ]

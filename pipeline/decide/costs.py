@@ -148,7 +148,7 @@ def break_even(own: CostModel, bought_usd_per_request: float) -> BreakEven:
     if saved <= 0:
         return BreakEven("never")
     if carries is None:
-        return _at(fixed / saved, fixed / saved, 0)
+        return _break_even_at(fixed / saved, fixed / saved, 0)
     # Monthly gain of one more full machine.
     gain = saved * carries - machine
     if gain <= 0:
@@ -156,10 +156,10 @@ def break_even(own: CostModel, bought_usd_per_request: float) -> BreakEven:
     first = max(1, math.ceil(fixed / gain))
     # Just above k full machines the next one is idle: the lead must survive that.
     last = max(1, math.ceil((fixed + machine) / gain))
-    return _at((fixed + first * machine) / saved, (fixed + last * machine) / saved, first)
+    return _break_even_at((fixed + first * machine) / saved, (fixed + last * machine) / saved, first)
 
 
-def _at(first: float, for_good: float, machines: int) -> BreakEven:
+def _break_even_at(first: float, for_good: float, machines: int) -> BreakEven:
     if for_good == 0:
         return BreakEven("always", machines=machines)
     return BreakEven("from", first, for_good, machines)

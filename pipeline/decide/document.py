@@ -112,8 +112,10 @@ def _volume_rows(decision: Decision) -> Rows:
 
 
 def _cost(candidate: Candidate, index: int) -> str:
-    at = candidate.at[index]
-    return usd(at.cost_per_month_usd) + (f" ({at.machines} machines)" if at.machines > 1 else "")
+    scale_cost = candidate.at[index]
+    return usd(scale_cost.cost_per_month_usd) + (
+        f" ({scale_cost.machines} machines)" if scale_cost.machines > 1 else ""
+    )
 
 
 def _gate_rows(decision: Decision) -> Rows | None:

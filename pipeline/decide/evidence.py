@@ -102,21 +102,21 @@ def read(home: Home, dataset: str, settings: DecideConfig = _DEFAULTS) -> Eviden
     every = [_load(evaluation.path) for evaluation in reversed(evaluations)]
     # Superseded cascades are removed first: repeating an earlier calibration makes an older cascade count again.
     reasons = [_superseded(e, home, card) for e in every]
-    superseded = {e.name: why for e, why in zip(every, reasons, strict=True) if why is not None}
-    every = [e for e, why in zip(every, reasons, strict=True) if why is None]
+    superseded = {e.name: reason for e, reason in zip(every, reasons, strict=True) if reason is not None}
+    every = [e for e, reason in zip(every, reasons, strict=True) if reason is None]
     group = _largest_group(every)
-    outdated = {name: why for name, e in group.items() if (why := _outdated(e, group)) is not None}
+    outdated = {name: reason for name, e in group.items() if (reason := _outdated(e, group)) is not None}
     grouping = _grouping(home, folder, card, settings)
     group = {name: e._replace(items=grouping.apply(e.items)) for name, e in group.items() if name not in outdated}
     reference = _reference(group, settings.incumbent)
     others = [e for name, e in sorted(group.items()) if name != reference.name]
-    counted = len(reference.items)
+    item_count = len(reference.items)
     left_out = {
-        e.name: f"was evaluated on {len(e.items)} items {_against(e)}, not on the {counted} that count"
+        e.name: f"was evaluated on {len(e.items)} items {_against(e)}, not on the {item_count} that count"
         for e in every
         if e.name not in group
     }
-    gone = {name: why for name, why in superseded.items() if name not in group and name not in left_out}
+    gone = {name: reason for name, reason in superseded.items() if name not in group and name not in left_out}
     return Evidence(reference, (reference, *others), gone | left_out | outdated)
 
 

@@ -48,15 +48,15 @@ def cost_of(evaluated: Evaluated, evidence: Evidence, market: Market) -> Costed:
         return _as_logged(market.volume)
     if kind == "openai":
         return _hosted(evaluated, reference, market.volume)
-    return _classifier(evaluated, market) if kind in CLASSIFIERS else _own(evaluated, market)
+    return _classifier(evaluated, market) if kind in CLASSIFIERS else _own_model(evaluated, market)
 
 
 def shared(own: Costed, incumbent: Costed, share: float, evidence: Evidence) -> Costed:
     """Cost model if only a share of the requests is promoted and the incumbent answers the rest."""
-    rest = f"{own.basis}; it answers {share:.0%} of the requests, {evidence.reference.name} the rest"
+    basis = f"{own.basis}; it answers {share:.0%} of the requests, {evidence.reference.name} the rest"
     if own.cost is None or incumbent.cost is None:
-        return Costed(None, own.basis if own.cost is None else f"{rest}, whose cost is unknown", own.notes)
-    return Costed(costs.shared_cost(own.cost, incumbent.cost, share), rest, own.notes)
+        return Costed(None, own.basis if own.cost is None else f"{basis}, whose cost is unknown", own.notes)
+    return Costed(costs.shared_cost(own.cost, incumbent.cost, share), basis, own.notes)
 
 
 def _cascade(evaluated: Evaluated, parts: Parts, evidence: Evidence, market: Market) -> Costed:
@@ -105,8 +105,8 @@ def _tokens(evaluated: Evaluated) -> tuple[float, float] | None:
 
 
 def _classifier(evaluated: Evaluated, market: Market) -> Costed:
-    seen = [machine for machine in market.machines.machines if machine.date <= market.today]
-    newest = {machine.name: machine for machine in sorted(seen, key=lambda machine: machine.date)}
+    dated = [machine for machine in market.machines.machines if machine.date <= market.today]
+    newest = {machine.name: machine for machine in sorted(dated, key=lambda machine: machine.date)}
     machine = costs.cheapest_cpu(tuple(newest.values()))
     seconds = evaluated.scores.cost.cpu_s_per_request
     if machine is None or seconds is None:
@@ -119,7 +119,7 @@ def _classifier(evaluated: Evaluated, market: Market) -> Costed:
     )
 
 
-def _own(evaluated: Evaluated, market: Market) -> Costed:
+def _own_model(evaluated: Evaluated, market: Market) -> Costed:
     measured_cost, config, volume = evaluated.scores.cost, market.config, market.volume
     if measured_cost.requests_per_s is None or measured_cost.machine is None:
         return Costed(None, "its throughput was not measured; evaluate it again")

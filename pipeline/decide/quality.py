@@ -13,7 +13,7 @@ from pipeline.gate import cohorts as cohorts_
 from pipeline.gate import families, paired, references
 from pipeline.gate.cohorts import Cohort, Promotion, Sample, Settings
 from pipeline.gate.paired import PairedTest
-from pipeline.gate.references import Judged, References
+from pipeline.gate.references import LabelledPair, References
 from pipeline.labels.items import canonical
 
 QualityVerdict = Literal["reference", "pass", "fail", "insufficient evidence", "not evaluated"]
@@ -76,7 +76,7 @@ def judge(
         difference_high=test.high,
         items_needed=test.items_needed if test.verdict == "insufficient evidence" else None,
         test=test,
-        references=references.of(_judged(new, reference, items)),
+        references=references.of(_judged_items(new, reference, items)),
     )
 
 
@@ -89,8 +89,8 @@ def judge_all(candidates: Sequence[Evaluated], reference: Evaluated, margin: flo
         quality = msgspec.structs.replace(qualities[name], p_holm=result.p_holm, compared=max(1, result.rivals))
         if quality.verdict == "pass" and not result.passes:
             strict = judge(by_name[name], reference, margin, (1 - alpha) * alpha / result.rivals).test
-            needed = strict.items_needed if strict is not None else None
-            quality = msgspec.structs.replace(quality, verdict=paired.OPEN, items_needed=needed)
+            items_needed = strict.items_needed if strict is not None else None
+            quality = msgspec.structs.replace(quality, verdict=paired.OPEN, items_needed=items_needed)
         qualities[name] = quality
     return qualities
 
@@ -118,7 +118,7 @@ def to_ask(new: Evaluated, reference: Evaluated) -> list[str]:
     """Record ids of the items where a human label would change the comparison."""
     if new.scores.reference == "labels":
         return []
-    return references.to_ask(_judged(new, reference, new.items))
+    return references.to_ask(_judged_items(new, reference, new.items))
 
 
 def state_of(
@@ -146,13 +146,13 @@ def state_of(
     return "unsettled", f"{quality.n:,} items do not settle whether it is as good: {gap}{more}"
 
 
-def with_promotion(state: State, why: str, promotion: Promotion | None, quality: Quality) -> tuple[State, str]:
+def with_promotion(state: State, reason: str, promotion: Promotion | None, quality: Quality) -> tuple[State, str]:
     """The state after the cohorts' tests: a degraded cohort may block, and cohorts may leave no requests."""
     if promotion is None or state != "adequate" or quality.verdict != "pass" or promotion.by == "whole":
-        return state, why
+        return state, reason
     if promotion.by == "cohorts":
-        return state, f"{why}; for {promotion.share:.0%} of the requests: {_first(promotion.reasons)}"
-    return ("inadequate" if promotion.blocked else "unsettled"), f"{why}; but {_first(promotion.reasons)}"
+        return state, f"{reason}; for {promotion.share:.0%} of the requests: {_first(promotion.reasons)}"
+    return ("inadequate" if promotion.blocked else "unsettled"), f"{reason}; but {_first(promotion.reasons)}"
 
 
 def _first(reasons: Sequence[str]) -> str:
@@ -165,22 +165,27 @@ def _gap(quality: Quality, *, agreement: bool) -> str:
     assert quality.difference is not None
     assert low is not None
     assert high is not None
-    known = ""
+    observed = ""
     if quality.test is not None and quality.test.dominant:
-        known = f", {quality.test.dominant} items with {quality.test.dominant_share:.0%} of the requests as observed"
+        observed = f", {quality.test.dominant} items with {quality.test.dominant_share:.0%} of the requests as observed"
     metric = "agreement with the log" if agreement else ("similarity" if quality.metric == "similarity" else "accuracy")
-    return f"{metric} {100 * quality.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}{known})"
+    return f"{metric} {100 * quality.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}{observed})"
 
 
 def _test(
     items: Mapping[str, Item], reference: Mapping[str, Item], metric: str, margin: float, alpha: float
 ) -> PairedTest:
-    own = [_score(item, metric) for item in items.values()]
-    others = [_score(reference[record_id], metric) for record_id in items]
+    candidate_scores = [_score(item, metric) for item in items.values()]
+    reference_scores = [_score(reference[record_id], metric) for record_id in items]
     clusters = [item.cluster or record_id for record_id, item in items.items()]
     weights = [item.requests for item in items.values()]
     return paired.compare(
-        own, others, clusters, margin=margin, alpha=alpha, weights=weights if max(weights) > 1 else None
+        candidate_scores,
+        reference_scores,
+        clusters,
+        margin=margin,
+        alpha=alpha,
+        weights=weights if max(weights) > 1 else None,
     )
 
 
@@ -188,13 +193,13 @@ def _score(item: Item, metric: str) -> float:
     return item.score if metric == "similarity" else float(item.correct)
 
 
-def _judged(new: Evaluated, reference: Evaluated, items: Mapping[str, Item]) -> Iterator[Judged]:
+def _judged_items(new: Evaluated, reference: Evaluated, items: Mapping[str, Item]) -> Iterator[LabelledPair]:
     by_people = new.scores.reference == "labels"
     for record_id, item in items.items():
         other = reference.items[record_id]
         source = "human" if by_people else item.label_source
         differ = (item.correct, item.score) != (other.correct, other.score) or _answer(item) != _answer(other)
-        yield Judged(record_id, source, differ)
+        yield LabelledPair(record_id, source, differ)
 
 
 def _answer(item: Item) -> str | None:

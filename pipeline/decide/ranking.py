@@ -29,9 +29,9 @@ def without_case(candidates: Sequence[Candidate], evidence: Evidence, market: Ma
     reasons = {}
     for adapter in candidates:
         if adapter.kind == "adapter" and adapter.name in by_name:
-            why = _rival(adapter, candidates, by_name, index, market)
-            if why is not None:
-                reasons[adapter.name] = why
+            reason = _rival(adapter, candidates, by_name, index, market)
+            if reason is not None:
+                reasons[adapter.name] = reason
     return reasons
 
 

@@ -64,8 +64,8 @@ class DecideSummary(msgspec.Struct, frozen=True, kw_only=True):
             for name in (scale.cheapest, scale.runner_up)
             if name
         ]
-        shown = ", ".join(costs) or "no adequate candidate is priced"
-        return f"at {scale.scale:g}x ({scale.requests_per_month:,.0f} a month): {scale.verdict}{mark}; {shown}"
+        cost_text = ", ".join(costs) or "no adequate candidate is priced"
+        return f"at {scale.scale:g}x ({scale.requests_per_month:,.0f} a month): {scale.verdict}{mark}; {cost_text}"
 
     def _promoted(self) -> list[str]:
         lines = []

@@ -208,16 +208,16 @@ def _qualities(evidence: Evidence, ids: frozenset[str], market: Market) -> dict[
 
 def _option(candidate: Candidate, quality: Quality, test: CohortTest | None, share: float, market: Market) -> Option:
     agreement = quality.references.basis == "agreement" if quality.references else market.agreement
-    state, why = state_of(quality, candidate.deprecated_on, market.expires, agreement=agreement)
+    state, reason = state_of(quality, candidate.deprecated_on, market.expires, agreement=agreement)
     # The gate overrules the cohort's own test: Holm's correction, or a cohort that follows the whole.
     if test is not None and test.outcome == "stays" and state == "adequate":
-        state, why = "unsettled", test.why
+        state, reason = "unsettled", test.why
     if test is not None and test.outcome == "promoted" and state == "unsettled" and quality.test is not None:
-        state, why = "adequate", test.why
+        state, reason = "adequate", test.why
     # A cohort is promoted alone only if the candidate passes as a whole, corrected for the number of candidates, and is
     # not blocked.
     if state == "adequate" and candidate.promotion is not None and candidate.promotion.by == "none":
-        state, why = candidate.state, candidate.why
+        state, reason = candidate.state, candidate.why
     volume = share * market.config.decide_at * market.volume.requests_per_month
     usd = candidate.cost.monthly_usd(volume) if candidate.cost else None
-    return Option(candidate.name, candidate.side, state, usd, why, candidate.simulated)
+    return Option(candidate.name, candidate.side, state, usd, reason, candidate.simulated)

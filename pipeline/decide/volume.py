@@ -95,12 +95,12 @@ def read(
         )
         hourly = [count for count, _ in connection.execute(_REQUESTS).fetchall()]
         if not hourly:
-            where = f" between {log_from or 'the first day'} and {log_until or 'the last'}"
+            period = f" between {log_from or 'the first day'} and {log_until or 'the last'}"
             raise NotFound(
-                f"no requests of {', '.join(sites)} in {home.records}{where if log_from or log_until else ''}; "
+                f"no requests of {', '.join(sites)} in {home.records}{period if log_from or log_until else ''}; "
                 "run `fasttier ingest LOG`"
             )
-        first, last = _one(connection, _PERIOD)
+        first, last = _first_row(connection, _PERIOD)
         days = [day for (day,) in connection.execute(_DAYS).fetchall()]
         hours = (last - first) / 3600 - 24 * missing_days(days)
         if hours < min_hours:
@@ -118,8 +118,8 @@ def _volume(
     hours: float,
     hourly: Sequence[int],
 ) -> Volume:
-    input_mean, output_mean, cost_mean, unpriced = _one(connection, _ANSWERS)
-    [spend] = _one(connection, _SPEND)
+    input_mean, output_mean, cost_mean, unpriced = _first_row(connection, _ANSWERS)
+    [spend] = _first_row(connection, _SPEND)
     movable = movable_share(dataset)
     months = hours / HOURS_PER_MONTH
     return Volume(
@@ -159,7 +159,7 @@ def movable_share(dataset: TaskDataset) -> float:
     return 1 - other / answered if answered > 0 else 1.0
 
 
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+def _first_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     assert row is not None, query
     return row

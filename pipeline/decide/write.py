@@ -71,10 +71,10 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
     """Log one candidate's run; returns its id. All candidates have the same parameters and metrics for comparison."""
     import mlflow
 
-    own = {"candidate": candidate.name, "kind": candidate.kind, "side": candidate.side, "state": candidate.state}
+    parameters = {"candidate": candidate.name, "kind": candidate.kind, "side": candidate.side, "state": candidate.state}
     # The decision's tags name the winner; a candidate's tags have its gate result.
     shared = {key: tags[key] for key in ("stage", "task", "dataset", "verdict")}
-    own_tags = shared | own | {"gate": candidate.quality.verdict}
+    own_tags = shared | parameters | {"gate": candidate.quality.verdict}
     own_tags |= {"adapter": candidate.adapter} if candidate.adapter else {}
     own_tags |= {"evaluation": candidate.evaluation} if candidate.evaluation else {}
     own_tags |= {"basis": candidate.quality.references.basis} if candidate.quality.references else {}
@@ -83,7 +83,7 @@ def _log_candidate(decision: Decision, candidate: Candidate, tags: dict[str, str
         own_tags["simulated"] = "true"
     with mlflow.start_run(run_name=f"{candidate.side}: {candidate.label}", nested=True, tags=own_tags) as run:
         tracking.log_parameters(
-            own
+            parameters
             | {
                 "simulated": candidate.simulated,
                 "model": candidate.model or "-",
@@ -119,10 +119,10 @@ def candidate_metrics(decision: Decision, candidate: Candidate) -> dict[str, flo
                 name = f"cohort.{cohort.key}.{cohort.value}"
                 values[f"{name}.difference"] = cohort.test.difference
                 values[f"{name}.difference_low"] = cohort.test.low
-    for at in candidate.at:
-        values[f"cost_per_month_usd_{at.scale:g}x"] = at.cost_per_month_usd
-        if at.scale == decision.scale:
-            values["cost_per_month_usd"] = at.cost_per_month_usd
+    for scale_cost in candidate.at:
+        values[f"cost_per_month_usd_{scale_cost.scale:g}x"] = scale_cost.cost_per_month_usd
+        if scale_cost.scale == decision.scale:
+            values["cost_per_month_usd"] = scale_cost.cost_per_month_usd
     return {name: float(value) for name, value in values.items() if value is not None}
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types import Batch as RemoteBatch
 
-ENDED = ("completed", "failed", "expired", "cancelled")
-MOST_REQUESTS, MOST_BYTES = 50_000, 190_000_000
+FINAL_STATUSES = ("completed", "failed", "expired", "cancelled")
+MAX_BATCH_REQUESTS, MAX_BATCH_BYTES = 50_000, 190_000_000
 """Limits of one batch; the provider accepts 200 MB."""
 FIRST_POLL_S = 1.0
 _METADATA_KEY = "fasttier"
@@ -59,13 +59,13 @@ class BatchClient(msgspec.Struct, frozen=True, kw_only=True):
         by_id = {question.record_id: question for question in questions}
         try:
             with self._client() as client:
-                for left in self.cache.batches(source_of(self.endpoint)):
-                    self._resume(client, left, log, show)
+                for unfinished in self.cache.batches(source_of(self.endpoint)):
+                    self._resume(client, unfinished, log, show)
                 todo = [by_id[record_id] for record_id in log.open_items(by_id)]
                 while todo:
-                    part, most = self._affordable(todo)
+                    part, max_usd = self._affordable(todo)
                     todo = todo[len(part) :]
-                    self._collect(client, self._submit(client, part, log, most), log, show)
+                    self._collect(client, self._submit(client, part, log, max_usd), log, show)
         except openai.APIStatusError as error:
             fatal = clients.fatal_status(self.candidate, self.endpoint, self.key_name, error.status_code)
             raise fatal or self._stopped(clients.error_text(self.endpoint, error)) from None
@@ -79,25 +79,25 @@ class BatchClient(msgspec.Struct, frozen=True, kw_only=True):
     def _affordable(self, todo: Sequence[Question]) -> tuple[list[Question], float]:
         """The questions that fit the budget now, and their reserved upper bound in USD."""
         part: list[Question] = []
-        most, size = 0.0, 0
+        max_usd, size = 0.0, 0
         for question in todo:
             usd, length = self.meter.most_usd(question.body), len(msgspec.json.encode(question.body)) + 200
-            full = len(part) == MOST_REQUESTS or size + length > MOST_BYTES
+            full = len(part) == MAX_BATCH_REQUESTS or size + length > MAX_BATCH_BYTES
             if full or not self.meter.budget.reserve(usd):
                 break
             part.append(question)
-            most, size = most + usd, size + length
+            max_usd, size = max_usd + usd, size + length
         if not part:
             raise self.meter.reached(self.candidate, self.meter.most_usd(todo[0].body))
-        return part, most
+        return part, max_usd
 
     # ------------------------------------------------------------------------------------------- sending
 
-    def _submit(self, client: "OpenAI", part: Sequence[Question], log: CachedAnswers, most_usd: float) -> Batch:
+    def _submit(self, client: "OpenAI", part: Sequence[Question], log: CachedAnswers, max_usd: float) -> Batch:
         import openai
 
         keys = tuple(log.keys[question.record_id] for question in part)
-        batch = Batch(uuid.uuid4().hex, source_of(self.endpoint), None, keys, most_usd)
+        batch = Batch(uuid.uuid4().hex, source_of(self.endpoint), None, keys, max_usd)
         lines = b"".join(self._line(key, question) for key, question in zip(keys, part, strict=True))
         file = client.files.create(file=(f"fasttier-{batch.token}.jsonl", lines), purpose="batch")
         self.cache.add_batch(batch)
@@ -159,8 +159,8 @@ class BatchClient(msgspec.Struct, frozen=True, kw_only=True):
         log.take({key: answers.get(key, missing) for key in batch.keys})
         if remote.status == "failed":
             faults = remote.errors.data if remote.errors and remote.errors.data else []
-            why = faults[0].message if faults else "no reason given"
-            raise self._stopped(f"batch {batch.batch_id} failed: {why}")
+            reason = faults[0].message if faults else "no reason given"
+            raise self._stopped(f"batch {batch.batch_id} failed: {reason}")
 
     def _wait(self, client: "OpenAI", batch: Batch, show: Callable[[int], None]) -> "RemoteBatch":
         """Poll the batch until it has ended, at growing intervals."""
@@ -170,7 +170,7 @@ class BatchClient(msgspec.Struct, frozen=True, kw_only=True):
             remote = client.batches.retrieve(batch.batch_id)
             counts = remote.request_counts
             show(len(batch.keys) - (counts.completed + counts.failed if counts else 0))
-            if remote.status in ENDED:
+            if remote.status in FINAL_STATUSES:
                 return remote
             time.sleep(pause)
             pause = min(2 * pause, self.poll_s)
@@ -192,9 +192,9 @@ class BatchClient(msgspec.Struct, frozen=True, kw_only=True):
             answers[row.custom_id] = msgspec.structs.replace(answer, price_share=self.meter.share)
         return answers
 
-    def _stopped(self, why: str) -> EndpointError:
+    def _stopped(self, reason: str) -> EndpointError:
         return EndpointError(
-            f"candidate {self.candidate}: {self.endpoint.base_url}: {why}; answers so far are stored, "
+            f"candidate {self.candidate}: {self.endpoint.base_url}: {reason}; answers so far are stored, "
             "the same command continues"
         )
 

@@ -77,8 +77,8 @@ class Meter:
         if not cap and self.budget.limit_usd is not None:
             raise BudgetReached("a request without a cap on output tokens has no largest cost; set max_tokens")
         output = cap * int(sent.get("n") or 1)
-        uncached, written = Usage(input_uncached=tokens, output=output), Usage(cache_write=tokens, output=output)
-        return self.share * max(self.price.cost_usd(uncached), self.price.cost_usd(written))
+        uncached, cache_write = Usage(input_uncached=tokens, output=output), Usage(cache_write=tokens, output=output)
+        return self.share * max(self.price.cost_usd(uncached), self.price.cost_usd(cache_write))
 
     def paid_usd(self, answer: Answer, most_usd: float) -> float:
         """Cost of an attempt: by its usage, 0 if it was refused, the upper bound if its fate is unknown."""

@@ -66,8 +66,10 @@ class ChatClient(msgspec.Struct, frozen=True, kw_only=True):
     async def _ask(self, questions: Sequence[Question], log: Answers, advance: Callable[[], None]) -> None:
         by_id = {question.record_id: question for question in questions}
         todo = [by_id[record_id] for record_id in log.open_items(by_id)]
-        alone = sum(1 for q in questions if (a := log.answers.get(q.record_id)) and a.concurrency == 1 and not a.error)
-        sample = max(0, self.latency_sample - alone) if self.concurrency > 1 else 0
+        timed_alone = sum(
+            1 for q in questions if (a := log.answers.get(q.record_id)) and a.concurrency == 1 and not a.error
+        )
+        sample = max(0, self.latency_sample - timed_alone) if self.concurrency > 1 else 0
         failures = FailureLimit(self.candidate, self.endpoint.base_url)
         session = uuid.uuid4().hex[:8]
         async with self._client() as client:
@@ -199,19 +201,19 @@ class BudgetGuard:
         if self._meter is None:
             yield lambda answer: None
             return
-        meter, most = self._meter, self._meter.most_usd(question.body)
+        meter, max_usd = self._meter, self._meter.most_usd(question.body)
         async with self._changed:
-            while not meter.budget.reserve(most):
+            while not meter.budget.reserve(max_usd):
                 # Attempts in flight may turn out cheaper than their reservations.
                 if self._in_flight == 0:
-                    raise meter.reached(self._candidate, most)
+                    raise meter.reached(self._candidate, max_usd)
                 await self._changed.wait()
             self._in_flight += 1
         answers: list[Answer] = []
         try:
             yield answers.append
         finally:
-            meter.settle(most, answers[0] if answers else None)
+            meter.settle(max_usd, answers[0] if answers else None)
             self._in_flight -= 1
             async with self._changed:
                 self._changed.notify_all()
@@ -245,13 +247,13 @@ class FailureLimit:
 
 def fatal_status(candidate: str, endpoint: Endpoint, key_name: str | None, status: int) -> EndpointError | None:
     """The error for a status that every further request would get too; None for any other."""
-    where = f"candidate {candidate}: {endpoint.base_url}"
+    source = f"candidate {candidate}: {endpoint.base_url}"
     if status in (401, 403):
         # The server's own text is left out: some servers repeat a part of the key.
         fix = f"check the environment variable {key_name}" if key_name else "it requires an API key"
-        return EndpointError(f"{where} refused the request ({status}); {fix}")
+        return EndpointError(f"{source} refused the request ({status}); {fix}")
     if status == 404:
-        return EndpointError(f"{where} does not serve the model {endpoint.model!r} (404); see its /models")
+        return EndpointError(f"{source} does not serve the model {endpoint.model!r} (404); see its /models")
     return None
 
 

@@ -92,9 +92,9 @@ def own_model(candidate: AdapterConfig | BaseConfig, task: str, home: Home) -> O
     )
 
 
-def _adapter(candidate: str, wanted: str, home: Home) -> Path:
+def _adapter(candidate: str, name: str, home: Home) -> Path:
     try:
-        return home.adapter(wanted)
+        return home.adapter(name)
     except NotFound as error:
         raise NotFound(f"candidate {candidate}: {error}, or remove the candidate from the file") from None
 
@@ -108,7 +108,7 @@ def needs_server(
     """
     task = datasets.load(dataset).task
     by_base: dict[Path, list[OwnModel]] = {}
-    for candidate in _own(candidates):
+    for candidate in _own_candidates(candidates):
         if candidate.name not in given:
             model = own_model(candidate, task, home)
             by_base.setdefault(model.base_path.resolve(), []).append(model)
@@ -139,20 +139,20 @@ def from_options(
     Raises: ConfigError.
     """
     task = datasets.load(dataset).task
-    own = {candidate.name: candidate for candidate in _own(candidates)}
+    own_candidates = {candidate.name: candidate for candidate in _own_candidates(candidates)}
     endpoints = {}
     for option in options:
         name, equals, url = option.partition("=")
         if not equals or not url.startswith(("http://", "https://")):
             raise ConfigError(f"--endpoint {option}: expected CANDIDATE=http://HOST:PORT/v1")
-        if name not in own:
-            expected = ", ".join(own) or "none"
+        if name not in own_candidates:
+            expected = ", ".join(own_candidates) or "none"
             raise ConfigError(f"--endpoint {option}: {name!r} is not an own model of the candidates file ({expected})")
         base_url = url.rstrip("/").removesuffix("/v1") + "/v1"
-        served_name = own_model(own[name], task, home).served_name
+        served_name = own_model(own_candidates[name], task, home).served_name
         endpoints[name] = Endpoint(base_url, served_name, os.environ.get("VLLM_API_KEY"))
     return endpoints
 
 
-def _own(candidates: CandidatesConfig) -> list[AdapterConfig | BaseConfig]:
+def _own_candidates(candidates: CandidatesConfig) -> list[AdapterConfig | BaseConfig]:
     return [c for c in candidates.candidates if isinstance(c, AdapterConfig | BaseConfig)]

@@ -29,11 +29,11 @@ def related(home: Home, dataset: str, split: str, tier_1: str, tier_2: str, adap
         (evaluation.path, scores_.load(evaluation.path))
         for evaluation in artifacts.listed(home, artifacts.EVALUATION, dataset=dataset, split=split)
     ]
-    own = [pair for pair in every if pair[1].candidate == tier_1 and pair[1].adapter == adapter]
-    if not own:
+    evaluations = [pair for pair in every if pair[1].candidate == tier_1 and pair[1].adapter == adapter]
+    if not evaluations:
         return None
     # `listed` has the newest first, and `max` returns the first of equals.
-    folder, chosen = max(own, key=lambda pair: (pair[1].reference == "labels", pair[1].n))
+    folder, chosen = max(evaluations, key=lambda pair: (pair[1].reference == "labels", pair[1].n))
     same_items = [pair for pair in every if _same_items(pair[1], chosen)]
     incumbent = _first(same_items, kind="teacher")
     if incumbent is None and chosen.comparison is not None:
@@ -41,8 +41,8 @@ def related(home: Home, dataset: str, split: str, tier_1: str, tier_2: str, adap
     return Related(folder, _first(same_items, name=tier_2), incumbent)
 
 
-def _same_items(one: Scores, other: Scores) -> bool:
-    return (one.reference, one.labels, one.n) == (other.reference, other.labels, other.n)
+def _same_items(scores: Scores, other: Scores) -> bool:
+    return (scores.reference, scores.labels, scores.n) == (other.reference, other.labels, other.n)
 
 
 def _first(

@@ -92,10 +92,10 @@ def read(home: Home, folder: Path, split: str, *, limit: int | None = None, labe
     """
     if labels is None:
         return load(folder, split, limit=limit, stored=human_labels.stored(home))
-    given = references.for_split(labels, folder, split)
-    unusable = Counter(given.unusable.values())
+    split_labels = references.for_split(labels, folder, split)
+    unusable = Counter(split_labels.unusable.values())
     return msgspec.structs.replace(
-        load(folder, split, limit=limit, labels=given.references),
+        load(folder, split, limit=limit, labels=split_labels.references),
         labels_sha256=hashlib.sha256(labels.read_bytes()).hexdigest(),
         notes=tuple(f"{n} labels of kind {kind} cannot be scored against" for kind, n in unusable.items()),
     )
@@ -126,24 +126,24 @@ def load(
         every = [msgspec.structs.replace(row, cohort=row.cohort | {CALL_SITE: row.call_site}) for row in every]
     relabelled: dict[str, str] = {}
     if labels is not None:
-        kept = [
+        selected = [
             msgspec.structs.replace(row, reference=labels[row.record_id]) for row in every if row.record_id in labels
         ]
     else:
         relabelled = {row.record_id: stored[row.record_id] for row in every if _outdated(row, stored)}
-        kept = [_relabelled(row, relabelled.get(row.record_id)) for row in every]
-    if not kept:
-        why = f"none of its {len(every)} rows has a label" if every else "it has no rows"
-        raise NotEnoughData(f"{folder / split}.parquet: nothing to evaluate: {why}")
-    kept = kept if limit is None else kept[:limit]
-    used = {row.record_id: label for row in kept if (label := relabelled.get(row.record_id)) is not None}
+        selected = [_relabelled(row, relabelled.get(row.record_id)) for row in every]
+    if not selected:
+        reason = f"none of its {len(every)} rows has a label" if every else "it has no rows"
+        raise NotEnoughData(f"{folder / split}.parquet: nothing to evaluate: {reason}")
+    selected = selected if limit is None else selected[:limit]
+    used = {row.record_id: label for row in selected if (label := relabelled.get(row.record_id)) is not None}
     return Items(
         dataset=card,
         folder=folder,
         split=split,
         request_type=types[0] if len(types) == 1 else "mixed",
         source="logged" if labels is None else "labels",
-        items=tuple(kept),
+        items=tuple(selected),
         labels_sha256=hashlib.sha256(msgspec.json.encode(used, order="sorted")).hexdigest() if used else None,
         without_label=0 if labels is None else len(every) - sum(row.record_id in labels for row in every),
         notes=(f"{len(used)} items are scored against imported human labels",) if used else (),

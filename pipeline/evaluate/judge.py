@@ -69,9 +69,9 @@ class Pair(NamedTuple):
 def pairs(items: Items, this: Sequence[Answer], other: Sequence[Answer], config: JudgeConfig) -> list[Pair]:
     """At most `config.items` pairs of free texts, sampled by id; all arguments are in the order of the items."""
     every = [
-        Pair(item, one.text.strip(), two.text.strip())
-        for item, one, two in zip(items.items, this, other, strict=True)
-        if one.text is not None and two.text is not None and is_free_text(items, item)
+        Pair(item, this_answer.text.strip(), other_answer.text.strip())
+        for item, this_answer, other_answer in zip(items.items, this, other, strict=True)
+        if this_answer.text is not None and other_answer.text is not None and is_free_text(items, item)
     ]
     drawn = sorted(every, key=lambda pair: hashlib.blake2b(pair.item.record_id.encode(), digest_size=8).digest())
     keep = {pair.item.record_id for pair in drawn[: config.items]}
@@ -110,14 +110,14 @@ def judgement(
     if not compared:
         return None
     verdicts = _verdicts(compared, answers, config)
-    readable = {record_id: [side for _, side in given if side is not None] for record_id, given in verdicts.items()}
+    readable = {record_id: [side for _, side in votes if side is not None] for record_id, votes in verdicts.items()}
     # Identical answers are a tie without a request.
     sides_of = [readable.get(pair.item.record_id, [0]) for pair in compared]
     means = [float(np.mean(sides)) for sides in sides_of if sides]
     scores = [1.0 if mean > 0 else 0.0 if mean < 0 else 0.5 for mean in means]
-    asked = [sides for sides in readable.values() if sides]
-    flipped = sum(len(set(sides)) > 1 for sides in asked)
-    decided = [(order, side) for given in verdicts.values() for order, side in given if side]
+    judged_sides = [sides for sides in readable.values() if sides]
+    flipped = sum(len(set(sides)) > 1 for sides in judged_sides)
+    decided = [(order, side) for votes in verdicts.values() for order, side in votes if side]
     first = sum((side > 0) == (order == ORDERS[0]) for order, side in decided)
     return Judgement(
         judge=judge.name,
@@ -130,9 +130,9 @@ def judgement(
         losses=scores.count(0.0),
         win_rate=Metric(float(np.mean(scores)), statistics.mean_interval(scores), len(scores)) if scores else None,
         flipped=flipped,
-        flip_rate=flipped / len(asked) if asked else None,
+        flip_rate=flipped / len(judged_sides) if judged_sides else None,
         first_preferred=first / len(decided) if decided else None,
-        unreadable=sum(side is None for given in verdicts.values() for _, side in given),
+        unreadable=sum(side is None for votes in verdicts.values() for _, side in votes),
         undecided=len(compared) - len(scores),
         simulated=judge.simulated,
     )

@@ -105,7 +105,7 @@ class EvaluateSummary(msgspec.Struct, frozen=True, kw_only=True):
         lines += paired(self.scores, self.compared_with)
         lines += ranking(self.ranks)
         lines += [duel.line() for duel in self.duels]
-        lines += [judged(scores.candidate, scores.judge) for scores in self.scores if scores.judge is not None]
+        lines += [judge_line(scores.candidate, scores.judge) for scores in self.scores if scores.judge is not None]
         if self.reference == "logged":
             lines.append("The teacher is scored against its own answers; --labels FILE takes human labels.")
         if self.without_label:
@@ -156,7 +156,7 @@ def paired(scores: Sequence[Scores], compared_with: str) -> list[str]:
     )
 
 
-def judged(candidate: str, judgement: Judgement) -> str:
+def judge_line(candidate: str, judgement: Judgement) -> str:
     """Verdicts of the judge, with its consistency and position bias."""
     rate = "no win rate"
     if judgement.win_rate is not None:

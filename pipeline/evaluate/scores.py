@@ -179,9 +179,9 @@ def main_metric(names: Collection[str]) -> str:
 def compare(against: str, this: Sequence[ItemScore], other: Sequence[ItemScore]) -> Comparison:
     """Paired comparison on the same items in the same order. Raises: ValueError without items."""
     pairs = [(a.correct, b.correct) for a, b in zip(this, other, strict=True)]
-    both, only_this = pairs.count((True, True)), pairs.count((True, False))
+    both_right, only_this = pairs.count((True, True)), pairs.count((True, False))
     only_other, neither = pairs.count((False, True)), pairs.count((False, False))
-    interval = statistics.paired_difference_interval(both, only_this, only_other, neither)
+    interval = statistics.paired_difference_interval(both_right, only_this, only_other, neither)
     difference = (only_this - only_other) / len(pairs)
     graded = any(score.score not in (0, 1) for score in (*this, *other))
     differences = [a.score - b.score for a, b in zip(this, other, strict=True)] if graded else []
@@ -189,7 +189,7 @@ def compare(against: str, this: Sequence[ItemScore], other: Sequence[ItemScore])
         against,
         difference,
         interval,
-        both,
+        both_right,
         only_this,
         only_other,
         neither,
@@ -235,14 +235,14 @@ def by_cohort(
             members.setdefault(key, {}).setdefault(value, []).append(index)
 
     def cohort(key: str, value: str, indices: Sequence[int]) -> Cohort:
-        own = [this[index] for index in indices]
+        cohort_scores = [this[index] for index in indices]
         comparison = None
         if against is not None and other is not None:
-            comparison = compare(against, own, [other[index] for index in indices])
+            comparison = compare(against, cohort_scores, [other[index] for index in indices])
         # A call site of a mixed task has the metrics of its own request type.
         kind = items.dataset.call_sites[value].request_type if key == CALL_SITE else items.request_type
         requests = sum(items.items[index].requests for index in indices)
-        return Cohort(len(indices), metrics.aggregate(kind, own, out_of_scope), comparison, requests)
+        return Cohort(len(indices), metrics.aggregate(kind, cohort_scores, out_of_scope), comparison, requests)
 
     return {
         key: {

@@ -85,7 +85,7 @@ def run(
                 stopped[name] = str(reached)
                 continue
             incumbent = next((done.graded for done in finished.values()), None)
-            judgement = _judged(judge, candidate, answered, incumbent, items, stopped)
+            judgement = _judgement(judge, candidate, answered, incumbent, items, stopped)
             finished[name] = evaluate(
                 candidate, answered, items, home=home, config=config, incumbent=incumbent, judgement=judgement
             )
@@ -139,11 +139,11 @@ def evaluate(
     table = predictions.table(items, graded.answers, graded.scores, answered.costed.usd)
     parameters = {"candidate": msgspec.to_builtins(candidate.config), "split": items.split, "model": scores.model}
 
-    def more() -> None:
+    def log_traces() -> None:
         if config.traces:
             traces.log(items, graded, config.traces)
 
-    return Evaluation(*write.write(home, scores, table, parameters, more=more), graded)
+    return Evaluation(*write.write(home, scores, table, parameters, log_more=log_traces), graded)
 
 
 def _scores(
@@ -245,7 +245,7 @@ def _announce_costs(chosen: Sequence[Candidate], judge: Judge, items: Items, res
     return True
 
 
-def _judged(
+def _judgement(
     judge: Judge,
     candidate: Candidate,
     answered: Answered,

@@ -45,9 +45,11 @@ def log(items: Items, graded: Graded, limit: int) -> None:
         # Warnings about MLflow's own types and pandas calls, which a user cannot fix.
         warnings.simplefilter("ignore")
         mlflow.genai.evaluate(data=rows, scorers=[correct, score])
-    kept = len(mlflow.search_traces(run_id=run.info.run_id, return_type="list", include_spans=False, max_results=limit))
-    if kept < len(rows):
-        raise EndpointError(f"MLflow kept {kept} of {len(rows)} traces; run the same command again, or set traces: 0")
+    stored = len(
+        mlflow.search_traces(run_id=run.info.run_id, return_type="list", include_spans=False, max_results=limit)
+    )
+    if stored < len(rows):
+        raise EndpointError(f"MLflow kept {stored} of {len(rows)} traces; run the same command again, or set traces: 0")
 
 
 def _rows(items: Items, graded: Graded) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,7 @@ def write(
     table: pa.Table,
     parameters: dict[str, Any],
     *,
-    more: Callable[[], None] = lambda: None,
+    log_more: Callable[[], None] = lambda: None,
 ) -> tuple[Path, Scores]:
     """Write `<candidate>@<hash8>/` and log its MLflow run; the hash is over scores and predictions.
 
@@ -61,7 +61,7 @@ def write(
             (temporary / FILE).write_text(config.dump(finished), encoding="utf-8")
             # Before the folder gets its final name: an evaluation without its metrics must not look finished.
             _log(finished, table, temporary, parameters)
-            more()
+            log_more()
     return folder, finished
 
 

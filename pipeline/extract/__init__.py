@@ -98,7 +98,7 @@ def run(
     coverage.note(row for part in parts.values() for row in part)
     parts, suspects = label_quality.apply(parts, answers, config.label_quality, ledger)
     coverage.note(row for part in parts.values() for row in part)
-    return _written(home, title, tasks, skipped, parts, grouped, suspects, ledger, config)
+    return _write_dataset(home, title, tasks, skipped, parts, grouped, suspects, ledger, config)
 
 
 def _title(names: Sequence[str], name: str | None) -> str:
@@ -107,7 +107,7 @@ def _title(names: Sequence[str], name: str | None) -> str:
     return name or (ALL_TIER_1 if not names else names[0])
 
 
-def _written(
+def _write_dataset(
     home: Home,
     name: str,
     tasks: Sequence[Task],
@@ -119,8 +119,8 @@ def _written(
     config: ExtractConfig,
 ) -> ExtractSummary:
     """Writes the dataset's folder and returns the summary."""
-    kept = [row for part in parts.values() for row in part]
-    prompts = {part.name: _prompts(part, [row for row in kept if row.call_site == part.name]) for part in tasks}
+    rows = [row for part in parts.values() for row in part]
+    prompts = {part.name: _prompts(part, [row for row in rows if row.call_site == part.name]) for part in tasks}
     dataset = card.describe(name, prompts, tasks, ledger, parts, config, grouped)
     labelled = [site for site, site_prompts in prompts.items() if site_prompts.checks.labels]
     dataset = msgspec.structs.replace(
@@ -134,13 +134,13 @@ def _written(
     )
     files = {split: write.parquet_bytes(part, dataset.cohort_keys, name) for split, part in parts.items()}
     extras = {label_quality.FILE: label_quality.csv_bytes(suspects)} | readme.files(dataset)
-    dataset, folder, written = write.write(home, dataset, files, extras)
-    billed = [row.input_tokens for row in kept if row.input_tokens]
+    dataset, folder, is_new = write.write(home, dataset, files, extras)
+    billed = [row.input_tokens for row in rows if row.input_tokens]
     return ExtractSummary(
         task=name,
         dataset=dataset.name,
         path=str(folder),
-        written=written,
+        written=is_new,
         request_type=", ".join(dict.fromkeys(part.request_type for part in tasks)),
         rows_considered=dataset.rows_considered,
         rows=dataset.rows,
@@ -161,7 +161,7 @@ def _written(
         prompt_tokens_logged=round(sum(billed) / len(billed)) if billed else None,
         prompt_tokens_pruned=-(-dataset.prompt_chars_pruned // 4),
         suspects=dataset.suspects,
-        call_sites={part.name: sum(row.call_site == part.name for row in kept) for part in tasks},
+        call_sites={part.name: sum(row.call_site == part.name for row in rows) for part in tasks},
         skipped_call_sites=skipped,
         groups=dataset.groups,
         leakage=dataset.leakage,
@@ -170,12 +170,12 @@ def _written(
     )
 
 
-def _prompts(task: Task, kept: Sequence[Row]) -> CallSitePrompts:
-    used = {row.template for row in kept}
+def _prompts(task: Task, rows: Sequence[Row]) -> CallSitePrompts:
+    used = {row.template for row in rows}
     return CallSitePrompts(
         templates=tuple(template for template in task.templates if template.id in used),
         request_type=task.request_type,
         checks=task.checks.checks,
-        max_tokens=card.max_tokens(row.answer for row in kept),
+        max_tokens=card.max_tokens(row.answer for row in rows),
         redaction=task.redaction,
     )

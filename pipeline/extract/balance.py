@@ -31,8 +31,8 @@ def thin(train: Sequence[Row], config: ExtractConfig, ledger: Ledger) -> list[Ro
     if config.max_train_rows is not None:
         reason = f"max_train_rows: {config.max_train_rows} ({config.cap})"
         ledger.add("train_cap", sum(balanced.values()) - sum(final.values()), reason)
-    kept = [row for name, rows in by_site.items() for row in capped(rows, final[name], config)]
-    return sorted(kept, key=lambda row: (row.ts, row.id))
+    selected = [row for name, rows in by_site.items() for row in capped(rows, final[name], config)]
+    return sorted(selected, key=lambda row: (row.ts, row.id))
 
 
 def quotas(sizes: Mapping[str, int], config: ExtractConfig) -> dict[str, int]:
@@ -52,21 +52,21 @@ def within(quota: Mapping[str, int], sizes: Mapping[str, int], config: ExtractCo
     if limit is None or sum(quota.values()) <= limit:
         return dict(quota)
     weights = {name: sizes[name] ** (1 / config.balance.temperature) for name in quota}
-    whole: dict[str, int] = {}
+    complete: dict[str, int] = {}
     while True:
-        left = limit - sum(whole.values())
-        total = sum(weight for name, weight in weights.items() if name not in whole)
-        shares = {name: left * weight / total for name, weight in weights.items() if name not in whole}
+        remaining = limit - sum(complete.values())
+        total = sum(weight for name, weight in weights.items() if name not in complete)
+        shares = {name: remaining * weight / total for name, weight in weights.items() if name not in complete}
         small = {name: quota[name] for name, share in shares.items() if quota[name] <= share}
         if not small:
             break
-        whole |= small
+        complete |= small
     fitted = {name: int(share) for name, share in shares.items()}
     # Largest remainders first; ties by name.
     order = sorted(shares, key=lambda name: (fitted[name] - shares[name], name))
-    for name in order[: left - sum(fitted.values())]:
+    for name in order[: remaining - sum(fitted.values())]:
         fitted[name] += 1
-    return whole | fitted
+    return complete | fitted
 
 
 def cap_escalated(train: Sequence[Row], config: EscalatedConfig, ledger: Ledger) -> list[Row]:

@@ -121,8 +121,8 @@ def systems(request_types: Mapping[str, RequestType]) -> dict[str, str]:
     short_forms = [_bare(system) for system in short.values()]
     chosen: dict[str, str] = {}
     for name, system in short.items():
-        whole = " ".join(re.findall(r"\w+", name.lower())) or system
-        chosen[name] = _unused(system if short_forms.count(_bare(system)) == 1 else whole, chosen.values())
+        full_name = " ".join(re.findall(r"\w+", name.lower())) or system
+        chosen[name] = _unused(system if short_forms.count(_bare(system)) == 1 else full_name, chosen.values())
     return chosen
 
 

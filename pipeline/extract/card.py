@@ -98,20 +98,20 @@ def _days(parts: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, int]]:
 
 def _variants(ledger: Ledger) -> dict[str, dict[str, int]]:
     by_site: dict[str, dict[str, int]] = {}
-    for (written, label), n in sorted(ledger.variants.items(), key=lambda item: (-item[1], item[0]))[:_VARIANTS]:
-        by_site.setdefault(label, {})[written] = n
+    for (spelling, label), n in sorted(ledger.variants.items(), key=lambda item: (-item[1], item[0]))[:_VARIANTS]:
+        by_site.setdefault(label, {})[spelling] = n
     return by_site
 
 
 def _unseen(parts: Mapping[str, Sequence[Row]], checks: Mapping[str, Checks]) -> dict[str, int]:
-    known = {(row.call_site, label) for row in parts["train"] for label in _labels(row, checks)}
+    in_train = {(row.call_site, label) for row in parts["train"] for label in _labels(row, checks)}
     rows = ((row.call_site, label) for row in parts["test"] for label in _labels(row, checks))
-    return _counts(label for site, label in rows if (site, label) not in known)
+    return _counts(label for site, label in rows if (site, label) not in in_train)
 
 
 def _labels(row: Row, checks: Mapping[str, Checks]) -> tuple[str, ...]:
-    own = checks.get(row.call_site)
-    return labels_of(row.answer, own) if own is not None and own.labels else ()
+    site_checks = checks.get(row.call_site)
+    return labels_of(row.answer, site_checks) if site_checks is not None and site_checks.labels else ()
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

@@ -27,21 +27,21 @@ def filters(card: TaskDataset) -> dict[str, Any]:
     """Waterfall from the attempts in the store to the rows of the dataset."""
     import altair as alt
 
-    left = card.rows_considered
-    bars = [{"step": "in the store", "start": 0, "end": left, "rows": left, "kind": "rows"}]
+    remaining = card.rows_considered
+    bars = [{"step": "in the store", "start": 0, "end": remaining, "rows": remaining, "kind": "rows"}]
     for entry in card.filters:
         if entry.removed:
             bars.append(
                 {
                     "step": entry.name,
-                    "start": left - entry.removed,
-                    "end": left,
+                    "start": remaining - entry.removed,
+                    "end": remaining,
                     "rows": entry.removed,
                     "kind": "removed",
                 }
             )
-            left -= entry.removed
-    bars.append({"step": "in the set", "start": 0, "end": left, "rows": left, "kind": "rows"})
+            remaining -= entry.removed
+    bars.append({"step": "in the set", "start": 0, "end": remaining, "rows": remaining, "kind": "rows"})
     order = [str(bar["step"]) for bar in bars]
     base = charts.of_rows(bars).encode(y=alt.Y("step:N", sort=order, title=None))
     colour = alt.Color("kind:N", legend=None).scale(domain=["rows", "removed"], range=["#4c78a8", "#e45756"])
@@ -78,9 +78,9 @@ def labels(card: TaskDataset) -> dict[str, Any] | None:
     if not card.labels:
         return None
     values = [{"label": label, "rows": rows} for label, rows in list(card.labels.items())[:_MAX_LABEL_BARS]]
-    rest = list(card.labels.values())[_MAX_LABEL_BARS:]
-    if rest:
-        values.append({"label": f"{len(rest)} more", "rows": sum(rest)})
+    hidden = list(card.labels.values())[_MAX_LABEL_BARS:]
+    if hidden:
+        values.append({"label": f"{len(hidden)} more", "rows": sum(hidden)})
     order = [str(value["label"]) for value in values]
     chart = charts.of_rows(values).mark_bar()
     encoded = chart.encode(y=alt.Y("label:N", sort=order, title=None), x=alt.X("rows:Q", title="rows"))

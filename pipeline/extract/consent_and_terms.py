@@ -47,12 +47,12 @@ class Permissions(NamedTuple):
 def load(config: RightsConfig) -> Permissions:
     """Raises: NotFound, ConfigError, InputError for the table, the opt-out list, or a confirmed name without a row."""
     table = rights.load(Path(config.table) if config.table else rights.TABLE)
-    known = [row.name for row in table.providers]
-    strange = [name for name in config.confirmed if name not in known]
+    provider_names = [row.name for row in table.providers]
+    strange = [name for name in config.confirmed if name not in provider_names]
     if strange:
         raise ConfigError(
             f"rights.confirmed: no row {', '.join(strange)} in {config.table or 'configs/rights.yaml'}; "
-            f"there are: {', '.join(known)}"
+            f"there are: {', '.join(provider_names)}"
         )
     return Permissions(table, config, frozenset(_listed(Path(config.opted_out))) if config.opted_out else frozenset())
 
@@ -86,16 +86,16 @@ def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsCon
     listed = set(_listed(Path(config.opted_out)))
     if not listed:
         return
-    known = {_key(name) for (name,) in connection.execute(_IDS).fetchall()}
-    if not known:
+    logged_ids = {_key(name) for (name,) in connection.execute(_IDS).fetchall()}
+    if not logged_ids:
         raise InputError(
             f"rights.opted_out: {config.opted_out} lists {count(len(listed), 'id')}, but no record names a customer or "
             "user: say where the log keeps them (configs/log_tags/, customer_id and user_id) and ingest again"
         )
-    if not listed & known:
+    if not listed & logged_ids:
         raise InputError(
             f"rights.opted_out: none of the {count(len(listed), 'id')} in {config.opted_out} is a customer or user of "
-            f"the log: it has {some(sorted(known))}, not {some(sorted(listed))}; give the ids as the log has them"
+            f"the log: it has {some(sorted(logged_ids))}, not {some(sorted(listed))}; give the ids as the log has them"
         )
 
 
@@ -204,11 +204,11 @@ def refuse_too_few(rows: Sequence[Row], name: str, config: ExtractConfig, ledger
         raise NotEnoughData(_too_few(name, len(rows), restricted, load(config.rights)))
 
 
-def _too_few(name: str, left: int, restricted: Counter[str], permissions: Permissions) -> str:
+def _too_few(name: str, remaining: int, restricted: Counter[str], permissions: Permissions) -> str:
     named = [row for row in permissions.table.providers if restricted[row.name]]
     confirmed = ",".join([*permissions.config.confirmed, *(row.name for row in named)])
     terms = "; ".join(f"{row.name} {restricted[row.name]} rows, see {row.source}" for row in named)
     return (
-        f"{name}: {left} rows are left to train on, since the providers' terms restrict training on answers ({terms}); "
+        f"{name}: {remaining} rows are left to train on: the providers' terms restrict training on answers ({terms}); "
         f"read them, and if your contract allows this use: --set 'rights.confirmed=[{confirmed}]'"
     )

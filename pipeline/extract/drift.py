@@ -23,7 +23,7 @@ def report(parts: Mapping[str, Sequence[Row]], labelled: Sequence[str]) -> Drift
     rows = sorted((row for part in parts.values() for row in part), key=lambda row: row.ts)
     if not rows:
         return Drift()
-    places = {row.id: name for name, part in parts.items() for row in part}
+    split_of = {row.id: name for name, part in parts.items() for row in part}
     first, last = rows[0].ts, rows[-1].ts
     since = max(last - timedelta(days=DAYS), first + (last - first) / 2)
     by_site: dict[str, list[Row]] = defaultdict(list)
@@ -33,13 +33,13 @@ def report(parts: Mapping[str, Sequence[Row]], labelled: Sequence[str]) -> Drift
     templates: list[Arrival] = []
     for site, mine in sorted(by_site.items()):
         if site in labelled:
-            labels += _arrivals(site, mine, [row.answer for row in mine], since, places)
-        templates += _arrivals(site, mine, [row.template for row in mine], since, places)
+            labels += _arrivals(site, mine, [row.answer for row in mine], since, split_of)
+        templates += _arrivals(site, mine, [row.template for row in mine], since, split_of)
     return Drift(labels=tuple(labels), templates=tuple(templates))
 
 
 def _arrivals(
-    site: str, rows: Sequence[Row], values: Sequence[str], since: datetime, places: Mapping[str, str]
+    site: str, rows: Sequence[Row], values: Sequence[str], since: datetime, split_of: Mapping[str, str]
 ) -> list[Arrival]:
     late = sum(row.ts >= since for row in rows) / len(rows)
     days = _last_days(rows)
@@ -58,8 +58,8 @@ def _arrivals(
                 value=value,
                 first_seen=mine[0].ts.isoformat(),
                 rows=len(mine),
-                train_rows=sum(places[row.id] == "train" for row in mine),
-                test_rows=sum(places[row.id] == "test" for row in mine),
+                train_rows=sum(split_of[row.id] == "train" for row in mine),
+                test_rows=sum(split_of[row.id] == "test" for row in mine),
                 daily_share={
                     day.isoformat(): round(counts[day] / totals[day], 4) if totals[day] else 0.0 for day in days
                 },

@@ -48,8 +48,8 @@ class Ledger:
         self._filters: dict[str, Filter] = {}
 
     def add(self, name: str, removed: int, reason: str) -> None:
-        before = self._filters[name].removed if name in self._filters else 0
-        self._filters[name] = Filter(name=name, removed=before + removed, reason=reason)
+        previous = self._filters[name].removed if name in self._filters else 0
+        self._filters[name] = Filter(name=name, removed=previous + removed, reason=reason)
 
     def split(self, rows: Sequence[Row], keep: Callable[[Row], bool], name: str, reason: str) -> list[Row]:
         """The rows to keep; removed rows are counted."""
@@ -69,20 +69,20 @@ class Ledger:
         """Rows removed so far, by filter; filters that removed none are omitted."""
         return {name: entry.removed for name, entry in self._filters.items() if entry.removed}
 
-    def names_since(self, before: Collection[str]) -> list[str]:
+    def names_since(self, earlier: Collection[str]) -> list[str]:
         """Filters not in `before` that removed rows."""
-        return [name for name, entry in self._filters.items() if entry.removed and name not in before]
+        return [name for name, entry in self._filters.items() if entry.removed and name not in earlier]
 
     def in_words(self) -> str:
         """Filters by removed rows: `130 personal_data_in_answer (the answer needs ...: IP 130), ...`."""
         largest = sorted((entry for entry in self._filters.values() if entry.removed), key=lambda entry: -entry.removed)
-        shown = [f"{entry.removed:,} {entry.name} ({entry.reason})" for entry in largest[:_SHOWN_FILTERS]]
-        return some(shown, _SHOWN_FILTERS) if shown else "no filter removed any"
+        entries = [f"{entry.removed:,} {entry.name} ({entry.reason})" for entry in largest[:_SHOWN_FILTERS]]
+        return some(entries, _SHOWN_FILTERS) if entries else "no filter removed any"
 
-    def too_few(self, name: str, left: int, needed: int) -> str:
+    def too_few(self, name: str, remaining: int, required: int) -> str:
         """Error message for a task or call site with too few rows left."""
         return (
-            f"{name}: {left:,} rows are left of {self.considered:,} attempts, {needed:,} are needed (min_rows); "
+            f"{name}: {remaining:,} rows are left of {self.considered:,} attempts, {required:,} are needed (min_rows); "
             f"removed: {self.in_words()}"
         )
 
@@ -103,10 +103,10 @@ def with_whole_contents(rows: Sequence[Row], name: str, ledger: Ledger) -> list[
     )
     hidden = len(rows) - len(kept)
     if 2 * hidden > len(rows):
-        shown = next(text for row in rows for text in _logged_texts(row) if is_hidden(text))
+        placeholder = next(text for row in rows for text in _logged_texts(row) if is_hidden(text))
         raise InputError(
             f"{name}: {hidden} of {len(rows)} answered requests are logged without their contents "
-            f"({shown[:40]!r} instead): switch on message logging in the gateway "
+            f"({placeholder[:40]!r} instead): switch on message logging in the gateway "
             "(LiteLLM: turn_off_message_logging: false) and ingest the log written afterwards"
         )
     return ledger.split(
@@ -145,7 +145,7 @@ def without_control_tokens(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
 def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, keep_reasoning: bool = False) -> list[Row]:
     """Rows whose answer passes the task's checks; sets the answer to its canonical form."""
     failed: Counter[str] = Counter()
-    kept = []
+    passed = []
     for row in rows:
         logged = row.answer
         row.answer = resolve(row.answer, checks, keep_reasoning=keep_reasoning)
@@ -163,9 +163,9 @@ def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, kee
             row.answer = canonical_answer(row.answer, checks)
             if checks.labels and logged.strip() != row.answer:
                 ledger.variants[logged.strip()[:SHOWN_CHARS], row.answer] += 1
-            kept.append(row)
+            passed.append(row)
     if checks.json or checks.json_schema is not None:
-        for row, answer in zip(kept, in_one_key_order([row.answer for row in kept]), strict=True):
+        for row, answer in zip(passed, in_one_key_order([row.answer for row in passed]), strict=True):
             row.answer = answer
     # Checks that removed nothing are listed too.
     on = {"refusal", "label"} if checks.labels else {"refusal"}
@@ -175,7 +175,7 @@ def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, kee
     named = {name: reason for check, (name, reason) in CHECK_FILTERS.items() if check in on or failed[name]}
     for name, reason in named.items():
         ledger.add(name, failed[name], reason)
-    return kept
+    return passed
 
 
 def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
@@ -192,9 +192,9 @@ def distinct(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
     for group, (chosen, agreeing) in zip(groups.values(), one_of_each(groups.values()), strict=True):
         kept.append(chosen)
         conflicts += len(group) - len(agreeing)
-        same = sum(row.request_hash == chosen.request_hash for row in agreeing) - 1
-        copies += same
-        alike += len(agreeing) - 1 - same
+        exact_copies = sum(row.request_hash == chosen.request_hash for row in agreeing) - 1
+        copies += exact_copies
+        alike += len(agreeing) - 1 - exact_copies
     ledger.add(
         "conflicting_answers", conflicts, "another answer to the same request was more frequent, corrected or later"
     )
@@ -233,5 +233,5 @@ def _agreed(group: list[Row]) -> str:
     counts: Counter[str] = Counter()
     for row in trusted:
         counts[row.answer] += row.copies
-    most = max(counts.values())
-    return next(row.answer for row in reversed(trusted) if counts[row.answer] == most)
+    highest = max(counts.values())
+    return next(row.answer for row in reversed(trusted) if counts[row.answer] == highest)

@@ -18,9 +18,9 @@ def counts(rows: Iterable[Row], checks: Mapping[str, Checks], default: Checks | 
     """Rows per label over the call sites with labels; an answer with several labels counts once for each."""
     rows_per_label: Counter[str] = Counter()
     for row in rows:
-        own = checks.get(row.call_site) or default
-        if own is not None and own.labels:
-            rows_per_label.update(labels_of(row.answer, own))
+        site_checks = checks.get(row.call_site) or default
+        if site_checks is not None and site_checks.labels:
+            rows_per_label.update(labels_of(row.answer, site_checks))
     return rows_per_label
 
 
@@ -35,23 +35,23 @@ def before_answers(
     """Record in the ledger the labels that occur in the log but not in `kept`, with the filters that removed them."""
     if not checks.labels:
         return
-    left = set(counts(kept, {}, checks))
-    taken: dict[str, Counter[str]] = {}
+    remaining = set(counts(kept, {}, checks))
+    removed_by: dict[str, Counter[str]] = {}
     for reason, answers in removed.items():
         for label, n in _labels(answers, checks).items():
-            taken.setdefault(label, Counter())[reason] += n
+            removed_by.setdefault(label, Counter())[reason] += n
     for reason, answers in removed.items():
         # A label without rows is in no discovered label set; it is recognised by its name in the prompt.
         for label in (text for text, n in answers.items() if n >= _SEVERAL and named_in(prompt, text)):
             if resolve(label, checks) not in checks.labels:
                 ledger.emptied[label] = f"{reason} {answers[label]}"
     for label, n in _labels(read, checks).items():
-        if label not in left:
+        if label not in remaining:
             later = ledger.names_since(removed)
-            taken.setdefault(label, Counter())[" or ".join(later) or "filters of prompt and answer"] += n
+            removed_by.setdefault(label, Counter())[" or ".join(later) or "filters of prompt and answer"] += n
     for label in checks.labels:
-        if label not in left and label in taken:
-            ledger.emptied[label] = ", ".join(f"{reason} {n}" for reason, n in taken[label].most_common())
+        if label not in remaining and label in removed_by:
+            ledger.emptied[label] = ", ".join(f"{reason} {n}" for reason, n in removed_by[label].most_common())
 
 
 def _labels(answers: Mapping[str, int], checks: Checks) -> Counter[str]:
@@ -72,8 +72,8 @@ class CoverageTracker:
 
     def note(self, rows: Iterable[Row]) -> None:
         """Record the labels that lost their last row since the previous call."""
-        after, removed = counts(rows, self._checks), self._ledger.counts()
+        current, removed = counts(rows, self._checks), self._ledger.counts()
         active_filters = [name for name, n in removed.items() if n > self._removed.get(name, 0)]
-        for label in self._before.keys() - after.keys():
+        for label in self._before.keys() - current.keys():
             self._ledger.emptied[label] = f"{' or '.join(active_filters)} {self._before[label]}"
-        self._before, self._removed = after, removed
+        self._before, self._removed = current, removed

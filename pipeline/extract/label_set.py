@@ -46,19 +46,19 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     total = answers.total()
     merged = _merged(answers, set(itertools.chain.from_iterable(_lists(prompt))), prompt)
     candidates = Counter({text: n for text, n in merged.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
-    needed = max(config.label_min_rows, config.label_min_share * total)
-    frequent = {text for text, n in candidates.items() if n >= needed}
+    min_count = max(config.label_min_rows, config.label_min_share * total)
+    frequent = {text for text, n in candidates.items() if n >= min_count}
     listed = _listed(candidates, prompt)
     spelled = {text for text in frequent if named_in(prompt, text)}
     labels = listed | spelled
     if labels and _share(labels, merged) >= _COVERED:
-        seen = len(labels & candidates.keys())
+        logged_count = len(labels & candidates.keys())
         return LabelSet(
-            tuple(sorted(labels)), f"the prompt names {len(labels)} labels, {seen} of them are in the log", True
+            tuple(sorted(labels)), f"the prompt names {len(labels)} labels, {logged_count} of them are in the log", True
         )
     plain = {text for text in frequent if not _decorated(text, candidates)}
     if plain and _share(plain, merged) >= _COVERED:
-        return LabelSet(tuple(sorted(plain)), f"answers that occur at least {max(1, round(needed))} times")
+        return LabelSet(tuple(sorted(plain)), f"answers that occur at least {max(1, round(min_count))} times")
     return LabelSet((), "none: the answers are no closed set")
 
 
@@ -72,16 +72,16 @@ def discover_set(texts: Sequence[str], prompt: str, config: ExtractConfig, *, na
     if len(several) < max(2, _SEVERAL * len(texts)):
         return None
     counts = Counter(item for items in members for item in items or ())
-    found = discover(counts, prompt, config)
-    if named and not found.named:
+    label_set = discover(counts, prompt, config)
+    if named and not label_set.named:
         return None
-    labels = found.labels
+    labels = label_set.labels
     # Members of a set occur with different partners; the parts of one label ("yes, urgent") always occur together.
-    company: dict[str, set[frozenset[str]]] = {}
+    cooccurring: dict[str, set[frozenset[str]]] = {}
     for items in members:
         for item in items or ():
-            company.setdefault(item, set()).add(frozenset(items or ()))
-    if not labels or not any(len(company.get(label, ())) > 1 for label in labels):
+            cooccurring.setdefault(item, set()).add(frozenset(items or ()))
+    if not labels or not any(len(cooccurring.get(label, ())) > 1 for label in labels):
         return None
     lists = sum(unfenced(text).startswith("[") for text in texts)
     checks = Checks(labels=labels, multiple="json" if 2 * lists > len(texts) else "comma")
@@ -93,34 +93,34 @@ def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Coun
     """Counts of the answers, with all spellings of a label counted as one."""
     spellings: dict[str, Counter[str]] = {}
     for text, n in answers.items():
-        one = visible(text).strip()
-        spellings.setdefault(folded(one), Counter())[one] += n
+        spelling = visible(text).strip()
+        spellings.setdefault(folded(spelling), Counter())[spelling] += n
     merged: Counter[str] = Counter()
     for counts in spellings.values():
-        own = [text for text in counts if text in listed]
-        # `b` before `(b)`, where the prompt holds both.
-        own = own or sorted((text for text in counts if named_in(prompt, text)), key=len)[:1]
-        chosen = own or [min(counts, key=lambda text: (-counts[text], text))]
+        listed_spellings = [text for text in counts if text in listed]
+        # `b` before `(b)`, if the prompt contains both.
+        listed_spellings = listed_spellings or sorted((text for text in counts if named_in(prompt, text)), key=len)[:1]
+        chosen = listed_spellings or [min(counts, key=lambda text: (-counts[text], text))]
         for text, n in counts.items():
-            same = [label for label in chosen if label.casefold() == text.casefold()]
-            merged[text if text in chosen else (same or chosen)[0]] += n
+            same_case_folded = [label for label in chosen if label.casefold() == text.casefold()]
+            merged[text if text in chosen else (same_case_folded or chosen)[0]] += n
     return merged
 
 
 def _listed(candidates: Counter[str], prompt: str) -> set[str]:
     """Members of the prompt's lists that cover most answers, including members that no answer uses."""
     labels: set[str] = set()
-    known = {folded(text): text for text in candidates}
+    by_folded = {folded(text): text for text in candidates}
     for items in _lists(prompt):
         # If answers spell a label differently from the prompt, the answers' spelling wins: the application reads it.
-        spelled = [item if item in candidates else known.get(folded(item), item) for item in items]
-        seen = [item for item in spelled if item in candidates]
-        if len(seen) < 2 or 2 * len(seen) < len(items):
+        spelled = [item if item in candidates else by_folded.get(folded(item), item) for item in items]
+        answered = [item for item in spelled if item in candidates]
+        if len(answered) < 2 or 2 * len(answered) < len(items):
             continue
-        labels.update(seen)
+        labels.update(answered)
         # A word beside the labels may be a remark: unseen ones count only in a long list that is otherwise all labels.
-        if len(items) >= 5 and len(seen) >= 0.75 * len(items):
-            labels.update(item for item in spelled if _alike(item, seen))
+        if len(items) >= 5 and len(answered) >= 0.75 * len(items):
+            labels.update(item for item in spelled if _alike(item, answered))
     return labels
 
 
@@ -152,19 +152,19 @@ def _item(text: str) -> str:
 
 
 def _alike(item: str, labels: list[str]) -> bool:
-    """Is this list member, which no answer uses, short enough to be a label?"""
+    """Whether a list member that no answer uses is short enough to be a label."""
     return 0 < len(item) <= min(MAX_LABEL_CHARS, 2 * max(map(len, labels))) and len(item.split()) <= max(
         len(label.split()) for label in labels
     )
 
 
 def named_in(prompt: str, label: str) -> bool:
-    """Does the prompt hold the label verbatim, as whole words?"""
+    """Whether the prompt contains the label verbatim, as whole words."""
     return re.search(rf"(?<!\w){re.escape(label)}(?!\w)", prompt) is not None
 
 
 def _decorated(text: str, candidates: Counter[str]) -> bool:
-    """Is this a much more frequent answer with prose or marks around it, such as `Answer: ham` or `**ham**`?"""
+    """Whether this is a much more frequent answer with prose or marks around it: `Answer: ham`, `**ham**`."""
     count = candidates[text]
     words = re.findall(r"\w+(?:[-./]\w+)*", text)
     return any(part != text and candidates[part] >= 10 * count for part in words)

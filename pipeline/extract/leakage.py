@@ -37,10 +37,12 @@ def report(parts: Mapping[str, Sequence[Row]], config: ExtractConfig) -> dict[st
         row_shingles, near.group_at, same_numbers=near.same_numbers, seed=config.seed + 2, sides=sides
     )
     leaks = {
-        "exact": _seen(rows, side, lambda row: (row.call_site, *(normalise(m["content"]) for m in row.pruned))),
+        "exact": _in_earlier_split(
+            rows, side, lambda row: (row.call_site, *(normalise(m["content"]) for m in row.pruned))
+        ),
         "near": set(pairs[:, 1].tolist()),
-        "sessions": _seen(rows, side, lambda row: row.session_id),
-        "users": _seen(rows, side, lambda row: row.user_id),
+        "sessions": _in_earlier_split(rows, side, lambda row: row.session_id),
+        "users": _in_earlier_split(rows, side, lambda row: row.user_id),
     }
     start = len(parts["train"])
     row_ngrams = [_ngram_hashes(row) for row in rows]
@@ -57,7 +59,7 @@ def report(parts: Mapping[str, Sequence[Row]], config: ExtractConfig) -> dict[st
     return result
 
 
-def _seen(rows: Sequence[Row], side: Sequence[int], key: Callable[[Row], Hashable]) -> set[int]:
+def _in_earlier_split(rows: Sequence[Row], side: Sequence[int], key: Callable[[Row], Hashable]) -> set[int]:
     """Indexes of rows whose key also occurs in an earlier split; a key of None is ignored."""
     first: dict[Hashable, int] = {}
     repeated = set()

@@ -47,8 +47,8 @@ def near_pairs(
     """
     candidates = _candidates(text_shingles, threshold, same_numbers=same_numbers, seed=seed, sides=sides)
     alike = jaccard(text_shingles, candidates)
-    kept = alike >= threshold - 1e-9
-    return candidates[kept], alike[kept]
+    similar = alike >= threshold - 1e-9
+    return candidates[similar], alike[similar]
 
 
 def _candidates(
@@ -117,8 +117,8 @@ def _buckets(
         yield keys, texts
 
 
-def _mixed(keys: NDArray[np.uint64], more: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    keys = (keys ^ more) * _MULTIPLIER
+def _mixed(keys: NDArray[np.uint64], salts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    keys = (keys ^ salts) * _MULTIPLIER
     return np.asarray(keys ^ (keys >> np.uint64(32)), np.uint64)
 
 

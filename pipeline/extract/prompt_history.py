@@ -24,7 +24,7 @@ def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts
     for n, row in enumerate(rows):
         if row.template:
             uses[row.template].append(n)
-    known = {template.id: template for template in templates}
+    by_id = {template.id: template for template in templates}
     order = sorted(uses, key=lambda name: (uses[name][0], name))
     missed = len(rows) - sum(map(len, uses.values()))
     late = rows[-max(1, len(rows) // 10) :]
@@ -38,14 +38,14 @@ def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts
                 share=round(len(uses[name]) / len(rows), 4),
                 first=rows[uses[name][0]].ts.isoformat(),
                 last=rows[uses[name][-1]].ts.isoformat(),
-                slots=sum(pattern.slots for pattern in known[name].original),
+                slots=sum(pattern.slots for pattern in by_id[name].original),
             )
             for name in order
         ),
         changes=tuple(
-            _change(site, rows[uses[name][0]].ts, known[before], known[name])
+            _change(site, rows[uses[name][0]].ts, by_id[predecessor], by_id[name])
             for name in order
-            if (before := _before(known[name], rows, uses, known)) is not None
+            if (predecessor := _replaced_template(by_id[name], rows, uses, by_id)) is not None
         ),
         unmatched={site: missed} if missed else {},
         unmatched_lately={site: round(recent, 4)} if recent > 0.5 else {},
@@ -55,10 +55,10 @@ def of(site: str, rows: Sequence[Row], templates: Sequence[Template]) -> Prompts
 def merged(histories: Iterable[Prompts], test_begins: datetime | None) -> Prompts:
     """Merges the histories of a task's call sites; `test_begins`: time of the first test row."""
     parts = list(histories)
-    begins = test_begins.isoformat() if test_begins else None
+    test_start = test_begins.isoformat() if test_begins else None
     # Compared as times, not as text: the fraction of a second is optional.
     templates = [
-        msgspec.structs.replace(template, retired=begins is not None and _time(template.last) < _time(begins))
+        msgspec.structs.replace(template, retired=test_start is not None and _time(template.last) < _time(test_start))
         for part in parts
         for template in part.templates
     ]
@@ -92,8 +92,8 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _before(
-    template: Template, rows: Sequence[Row], uses: dict[str, list[int]], known: dict[str, Template]
+def _replaced_template(
+    template: Template, rows: Sequence[Row], uses: dict[str, list[int]], by_id: dict[str, Template]
 ) -> str | None:
     """The template that `template` replaced; None for the first template or an unrelated prompt."""
     start = uses[template.id][0]
@@ -102,13 +102,13 @@ def _before(
     recent = Counter(row.template for row in rows[max(0, start - _RECENT) : start] if row.template)
     if not recent:
         return None
-    before = min(recent, key=lambda name: (-recent[name], name))
-    after = sum(n > start for n in uses[before]) / max(1, len(rows) - start)
-    replaced = after < 0.1 * (len(uses[before]) / len(rows))
-    same_task = _roles(template) == _roles(known[before]) and versions_of_one(
-        (_text(known[before]),), (_text(template),)
+    predecessor = min(recent, key=lambda name: (-recent[name], name))
+    later_share = sum(n > start for n in uses[predecessor]) / max(1, len(rows) - start)
+    replaced = later_share < 0.1 * (len(uses[predecessor]) / len(rows))
+    same_task = _roles(template) == _roles(by_id[predecessor]) and versions_of_one(
+        (_text(by_id[predecessor]),), (_text(template),)
     )
-    return before if same_task or replaced else None
+    return predecessor if same_task or replaced else None
 
 
 def _change(site: str, at: datetime, old: Template, new: Template) -> PromptChange:

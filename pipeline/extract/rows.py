@@ -81,7 +81,7 @@ class SqlFilter(NamedTuple):
     reason: str
 
 
-def _ended(reasons: Iterable[str]) -> str:
+def _finish_reason_in(reasons: Iterable[str]) -> str:
     listed = ", ".join(f"'{reason}'" for reason in sorted(reasons))
     return f"coalesce(lower(output.finish_reason) IN ({listed}), false)"
 
@@ -114,11 +114,13 @@ SQL_FILTERS = (
     ),
     SqlFilter("tool_calls", "corrected IS NULL AND has_calls AND NOT one_call", CALLS_TOOLS),
     SqlFilter("no_answer", "corrected IS NULL AND NOT has_text AND NOT one_call", "no answer was logged"),
-    SqlFilter("truncated", f"corrected IS NULL AND {_ended(TRUNCATED)}", "the answer was cut by max_tokens"),
-    SqlFilter("refused", f"corrected IS NULL AND {_ended(FILTERED)}", "the model or its content filter refused"),
+    SqlFilter("truncated", f"corrected IS NULL AND {_finish_reason_in(TRUNCATED)}", "the answer was cut by max_tokens"),
+    SqlFilter(
+        "refused", f"corrected IS NULL AND {_finish_reason_in(FILTERED)}", "the model or its content filter refused"
+    ),
     SqlFilter(
         "unknown_finish",
-        f"corrected IS NULL AND output.finish_reason <> '' AND NOT {_ended(COMPLETE)}",
+        f"corrected IS NULL AND output.finish_reason <> '' AND NOT {_finish_reason_in(COMPLETE)}",
         "the finish reason is not known to mean a complete answer",
     ),
     SqlFilter(
@@ -295,8 +297,8 @@ def _unknown_call_site(connection: duckdb.DuckDBPyConnection, task: str) -> str:
     close = difflib.get_close_matches(task, names, n=1)
     if close:
         return f"no call site {task!r} in the records store; did you mean {close[0]!r}?"
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return f"no call site {task!r} in the records store; known: {shown}"
+    names_text = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"no call site {task!r} in the records store; known: {names_text}"
 
 
 def evenly(rows: list[Row], count: int) -> Iterator[Row]:

@@ -34,7 +34,7 @@ def collect(
     Raises: NotFound, InputError, NotEnoughData.
     """
     skipped: Skipped = {}
-    wanted = list(dict.fromkeys(names))
+    candidates = list(dict.fromkeys(names))
 
     def attempt(name: str, step: Callable[[], T]) -> T | None:
         if names:
@@ -47,12 +47,12 @@ def collect(
 
     with store.connect(home) as connection:
         consent_and_terms.refuse_unknown_list(connection, config.rights)
-        untagged.name(connection, registry, wanted)
+        untagged.name(connection, registry, candidates)
         if not names:
-            wanted = _large_enough(connection, config, skipped)
+            candidates = _large_enough(connection, config, skipped)
         read = [
             attempt(name, partial(call_site.read, connection, name, registry.get(name), config, policy))
-            for name in wanted
+            for name in candidates
         ]
     requests_of_sites = [requests for requests in read if requests is not None]
     systems = call_site.systems({requests.name: requests.request_type for requests in requests_of_sites})
@@ -94,16 +94,16 @@ def trained(
 
     Raises: NotEnoughData if such a call site was `chosen` by name.
     """
-    seen = {row.call_site for row in parts["train"]}
-    new = [part.name for part in tasks if part.name not in seen]
+    in_train = {row.call_site for row in parts["train"]}
+    new = [part.name for part in tasks if part.name not in in_train]
     if chosen and new:
         raise NotEnoughData(
             f"{', '.join(new)}: no request within the train split; extract it separately once the log has more of it"
         )
-    left = {name: [row for row in part if row.call_site in seen] for name, part in parts.items()}
-    removed = sum(map(len, parts.values())) - sum(map(len, left.values()))
+    remaining = {name: [row for row in part if row.call_site in in_train] for name, part in parts.items()}
+    removed = sum(map(len, parts.values())) - sum(map(len, remaining.values()))
     if len(tasks) > 1:
         ledger.add("call_site_too_new", removed, "the call site has no request within the train split")
     for name in new:
         skipped[name] = "no request within the train split"
-    return [part for part in tasks if part.name in seen], left
+    return [part for part in tasks if part.name in in_train], remaining

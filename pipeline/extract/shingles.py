@@ -27,7 +27,7 @@ _PAIRS_AT_ONCE = 100_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _MARK = 0xE000
 """Meaningful punctuation is moved to this private-use area of Unicode, which is not ignored."""
-_KEPT = re.compile(
+_MEANINGFUL = re.compile(
     r"""[%‰#/\\&@§]
     | (?<![\w)\]])[-\u2010-\u2015\u2212](?=[.,]?\d)          # a sign
     | \((?=[$€£¥]?\d[\d.,]*[%€]?\))                          # a negative amount, as accounts write it
@@ -89,7 +89,7 @@ def _folded(text: str) -> str:
 
 def _marked(text: str) -> str:
     folded = _folded(text)
-    return _KEPT.sub(_moved, folded.casefold())
+    return _MEANINGFUL.sub(_moved, folded.casefold())
 
 
 def _moved(match: re.Match[str]) -> str:
@@ -147,19 +147,19 @@ def jaccard(shingles: Shingles, pairs: NDArray[np.int64]) -> NDArray[np.float64]
     hashes, sizes = shingles.hashes, shingles.sizes
     result = np.zeros(len(pairs))
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        left, right = pairs[start : start + _PAIRS_AT_ONCE].T
-        swap = sizes[left] > sizes[right]
-        left, right = np.where(swap, right, left), np.where(swap, left, right)
-        places = spans(shingles.starts[left], sizes[left])
-        pair = np.repeat(np.arange(len(left)), sizes[left])
-        wanted = (right[pair].astype(np.uint64) << np.uint64(_HASH_BITS)) | hashes[places]
-        at = np.minimum(np.searchsorted(shingles.keys, wanted), len(shingles.keys) - 1)
-        shared = np.bincount(pair[shingles.keys[at] == wanted], minlength=len(left))
-        result[start : start + len(left)] = shared / (sizes[left] + sizes[right] - shared)
+        first, second = pairs[start : start + _PAIRS_AT_ONCE].T
+        swap = sizes[first] > sizes[second]
+        first, second = np.where(swap, second, first), np.where(swap, first, second)
+        positions = spans(shingles.starts[first], sizes[first])
+        pair = np.repeat(np.arange(len(first)), sizes[first])
+        keys = (second[pair].astype(np.uint64) << np.uint64(_HASH_BITS)) | hashes[positions]
+        at = np.minimum(np.searchsorted(shingles.keys, keys), len(shingles.keys) - 1)
+        shared = np.bincount(pair[shingles.keys[at] == keys], minlength=len(first))
+        result[start : start + len(first)] = shared / (sizes[first] + sizes[second] - shared)
     return result
 
 
 def spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Concatenated ranges `start .. start + length - 1`."""
-    before = np.cumsum(lengths) - lengths
-    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths), np.int64)
+    offsets = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - offsets, lengths), np.int64)

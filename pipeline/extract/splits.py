@@ -69,17 +69,17 @@ def _when(row: Row) -> tuple[object, str]:
 
 def _keep_in_order(parts: dict[str, list[Row]]) -> int:
     """Removes rows that are later than the first row of a later split; returns their number."""
-    begins = None
+    next_start = None
     removed = 0
     for name in reversed(SPLITS):
         if not parts[name]:
             continue
         first = min(parts[name], key=_when)
-        if begins is not None:
-            kept = [row for row in parts[name] if _when(row) < _when(begins)]
-            removed += len(parts[name]) - len(kept)
-            parts[name] = kept
-        begins = first
+        if next_start is not None:
+            in_order = [row for row in parts[name] if _when(row) < _when(next_start)]
+            removed += len(parts[name]) - len(in_order)
+            parts[name] = in_order
+        next_start = first
     return removed
 
 

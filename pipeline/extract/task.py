@@ -42,19 +42,21 @@ def in_one_key_order(answers: Sequence[str]) -> list[str]:
     def count(node: Any) -> None:
         if isinstance(node, dict):
             orders.setdefault(frozenset(node), Counter())[tuple(node)] += 1
-        for inside in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-            count(inside)
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            count(child)
 
     def ordered(node: Any) -> Any:
         if isinstance(node, dict):
             return {key: ordered(node[key]) for key in chosen[frozenset(node)]}
-        return [ordered(inside) for inside in node] if isinstance(node, list) else node
+        return [ordered(child) for child in node] if isinstance(node, list) else node
 
     for tree in trees:
         count(tree)
-    if all(len(seen) == 1 for seen in orders.values()):
+    if all(len(key_orders) == 1 for key_orders in orders.values()):
         return list(answers)
-    chosen = {keys: min(seen, key=lambda order: (-seen[order], order)) for keys, seen in orders.items()}
+    chosen = {
+        keys: min(key_orders, key=lambda order: (-key_orders[order], order)) for keys, key_orders in orders.items()
+    }
     return [msgspec.json.encode(ordered(tree)).decode() for tree in trees]
 
 
@@ -75,10 +77,10 @@ def discover_checks(
     if not config.discover_checks:
         return TaskChecks(Checks(), "off: discover_checks is false")
     answers = Counter(_plain(row.answer, config) for row in rows)
-    # Broken objects were meant as objects: they are no labels, and the filters say what is wrong with them.
-    meant = sum(n for text, n in answers.items() if text.startswith("{"))
+    # Invalid JSON that begins like an object is not a label; the filters report what is wrong with it.
+    object_like = sum(n for text, n in answers.items() if text.startswith("{"))
     objects = sum(n for text, n in answers.items() if _is_object(text))
-    if meant > 0.5 * answers.total() and objects >= 0.5 * meant:
+    if object_like > 0.5 * answers.total() and objects >= 0.5 * object_like:
         return _json_checks(rows, config)
     prompt = fixed_text(templates)
     single = label_set.discover(answers, prompt, config) if request_type in _CLOSED else label_set.LabelSet((), "")
@@ -157,8 +159,8 @@ def request_type_of(
         return config.request_type
     if entry is not None and entry.request_type is not None:
         return entry.request_type
-    known: dict[str, RequestType] = {name: name for name in get_args(RequestType)}
-    logged = Counter(known[row.request_type] for row in rows if row.request_type in known)
-    counted = logged or by_rules
+    types: dict[str, RequestType] = {name: name for name in get_args(RequestType)}
+    logged = Counter(types[row.request_type] for row in rows if row.request_type in types)
+    type_counts = logged or by_rules
     # Ties are broken alphabetically, so that the same rows always give the same type.
-    return min(counted, key=lambda name: (-counted[name], name))
+    return min(type_counts, key=lambda name: (-type_counts[name], name))

@@ -98,9 +98,9 @@ def promote(
     reported. `passed`: whether the overall test passes after the correction for several candidates; None: uncorrected.
     """
     passed = overall.verdict == "pass" if passed is None else passed
-    judged = _judge(cohorts, settings, passed=passed)
-    routable = [cohort for cohort in judged if cohort.key != LABEL_GROUP]
-    degraded = [cohort for cohort in judged if cohort.outcome == "degraded"]
+    tested_cohorts = _judge(cohorts, settings, passed=passed)
+    routable = [cohort for cohort in tested_cohorts if cohort.key != LABEL_GROUP]
+    degraded = [cohort for cohort in tested_cohorts if cohort.outcome == "degraded"]
     blocking = [cohort for cohort in degraded if settings.degraded == "block" or cohort.key == LABEL_GROUP]
     if settings.degraded == "report":
         blocking = []
@@ -109,9 +109,9 @@ def promote(
         staying = [cohort for cohort in staying if cohort.outcome != "degraded"]
     if not passed or blocking:
         reasons = tuple(f"{cohort.key} {cohort.value} degrades: {cohort.why}" for cohort in blocking)
-        return Promotion(by="none", blocked=bool(blocking), share=0.0, reasons=reasons, cohorts=judged)
+        return Promotion(by="none", blocked=bool(blocking), share=0.0, reasons=reasons, cohorts=tested_cohorts)
     if not staying:
-        return Promotion(by="whole", share=1.0, cohorts=judged)
+        return Promotion(by="whole", share=1.0, cohorts=tested_cohorts)
     stay = {Cohort(cohort.key, cohort.value) for cohort in staying}
     keys = sorted({cohort.key for cohort in routable})
     only = {
@@ -128,8 +128,8 @@ def promote(
     )
     reasons = tuple(f"{cohort.key} {cohort.value} stays with the incumbent: {cohort.why}" for cohort in staying)
     if not mine:
-        return Promotion(by="none", share=0.0, reasons=reasons, cohorts=judged)
-    return Promotion(by="cohorts", only=only, share=mine / sum(times), reasons=reasons, cohorts=judged)
+        return Promotion(by="none", share=0.0, reasons=reasons, cohorts=tested_cohorts)
+    return Promotion(by="cohorts", only=only, share=mine / sum(times), reasons=reasons, cohorts=tested_cohorts)
 
 
 def _judge(cohorts: Mapping[Cohort, Sample], settings: Settings, *, passed: bool) -> tuple[CohortTest, ...]:
@@ -151,19 +151,19 @@ def _judge_one(
     outcome: Outcome = "stays"
     if test is None:
         more = max(1, settings.min_items - tested.items)
-        why = f"insufficient evidence: {tested.items:,} items are too few; at least {more:,} more are needed"
+        reason = f"insufficient evidence: {tested.items:,} items are too few; at least {more:,} more are needed"
     elif test.verdict == "fail":
-        outcome, why = "degraded", f"worse by more than the margin: {points(test)}"
+        outcome, reason = "degraded", f"worse by more than the margin: {points(test)}"
     elif test.verdict == "pass" and (everywhere or cohort.key == LABEL_GROUP or (p_holm or 0) <= settings.alpha):
-        outcome, why = "promoted", f"not worse by the margin: {points(test)}"
+        outcome, reason = "promoted", f"not worse by the margin: {points(test)}"
     elif test.verdict == "pass":
-        why = f"passes, but not after Holm's correction (p {p_holm:.3f}): {points(test)}"
+        reason = f"passes, but not after Holm's correction (p {p_holm:.3f}): {points(test)}"
     else:
-        why = f"insufficient evidence: {points(test)}{missing(test)}"
+        reason = f"insufficient evidence: {points(test)}{missing(test)}"
     if outcome == "stays" and follow:
-        outcome, why = "promoted", f"{why}; follows the whole (unsettled_cohorts)"
+        outcome, reason = "promoted", f"{reason}; follows the whole (unsettled_cohorts)"
     return CohortTest(
-        key=cohort.key, value=cohort.value, items=tested.items, test=test, p_holm=p_holm, outcome=outcome, why=why
+        key=cohort.key, value=cohort.value, items=tested.items, test=test, p_holm=p_holm, outcome=outcome, why=reason
     )
 
 

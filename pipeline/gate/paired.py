@@ -101,8 +101,8 @@ def compare(
     if scores.shape != others.shape:
         raise ValueError(f"{len(scores)} and {len(others)} scores: both must be of the same items")
     strata = _stratify(scores - others, clusters, weights, margin)
-    rest, limit = strata.rest, strata.limit
-    by_item, by_cluster = _by_item(rest, limit, alpha), _by_cluster(rest, limit, alpha)
+    sample, limit = strata.rest, strata.limit
+    by_item, by_cluster = _by_item(sample, limit, alpha), _by_cluster(sample, limit, alpha)
     low = strata.lower(min(by_item.low, by_cluster.low))
     high = strata.upper(max(by_item.high, by_cluster.high))
     verdict: Verdict = "pass" if low > -margin else "fail" if high < -margin else OPEN
@@ -116,10 +116,10 @@ def compare(
         superior=low > 0,
         equivalent=low > -margin and high < margin,
         items=len(scores),
-        clusters=len(rest.sums) + strata.dominant,
+        clusters=len(sample.sums) + strata.dominant,
         discordant=int(np.count_nonzero(scores - others)),
-        design_effect=rest.effect,
-        items_needed=power.needed() + strata.dominant,
+        design_effect=sample.effect,
+        items_needed=power.items_needed() + strata.dominant,
         items_missing=power.missing() if verdict == OPEN else 0,
         requests=None if weights is None else round(float(np.sum(weights))),
         dominant=strata.dominant,
@@ -166,11 +166,11 @@ def _stratify(
     times = np.asarray(weights, dtype=float)
     total = float(times.sum())
     dominant = (times > margin * total) & (times > DOMINANT * times.mean())
-    kept = [cluster for cluster, out in zip(clusters, dominant, strict=True) if not out]
-    rest = _sample(differences[~dominant], kept, times[~dominant])
+    sample_clusters = [cluster for cluster, out in zip(clusters, dominant, strict=True) if not out]
+    sample = _sample(differences[~dominant], sample_clusters, times[~dominant])
     share = float(times[dominant].sum()) / total
     known = float((differences * times)[dominant].sum()) / total
-    return _Strata(rest, int(dominant.sum()), share, known, margin)
+    return _Strata(sample, int(dominant.sum()), share, known, margin)
 
 
 def points(test: PairedTest) -> str:
@@ -252,17 +252,17 @@ class _Power:
         # Items that carry the evidence of one independent request.
         self._per_item = sample.effect * self._items / sample.total
 
-    def needed(self, difference: float = 0.0) -> int:
+    def items_needed(self, difference: float = 0.0) -> int:
         """Items for 80% power at this true difference."""
         required = statistics.items_needed(self._discordance, self._limit, self._alpha, difference=difference)
         return round(self._per_item * required)
 
     def missing(self) -> int | None:
         """Additional items that would settle an open test; None if they would probably show it worse."""
-        needed = self.needed()
-        if needed > self._items:
-            return needed - self._items
+        required = self.items_needed()
+        if required > self._items:
+            return required - self._items
         # There are enough items for equally good models, so assume the observed difference.
         if self._worse or self._difference <= -self._limit:
             return None
-        return max(1, self.needed(min(0.0, self._difference)) - self._items)
+        return max(1, self.items_needed(min(0.0, self._difference)) - self._items)

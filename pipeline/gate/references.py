@@ -11,7 +11,7 @@ BY_PEOPLE = ("human", "corrected")
 """Label sources that are a person's decision: an annotator's label, or a user's correction."""
 
 
-class Judged(NamedTuple):
+class LabelledPair(NamedTuple):
     """One item of a comparison."""
 
     record_id: str
@@ -36,7 +36,7 @@ class References(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Of those, items without a human decision: only there would a label change the comparison."""
 
 
-def of(items: Iterable[Judged]) -> References:
+def of(items: Iterable[LabelledPair]) -> References:
     """References of a comparison on these items."""
     rows = list(items)
     counts = Counter(row.label_source for row in rows)
@@ -49,6 +49,6 @@ def of(items: Iterable[Judged]) -> References:
     )
 
 
-def to_ask(items: Iterable[Judged]) -> list[str]:
+def to_ask(items: Iterable[LabelledPair]) -> list[str]:
     """Record ids of items with different answers and no human label."""
     return [row.record_id for row in items if row.differ and row.label_source not in BY_PEOPLE]

@@ -82,19 +82,19 @@ def run(
             f"run `fasttier evaluate --dataset {card.name} --split {split}`"
         )
     rows = items_.load(folder, split, answers)
-    known = labels_.stored(home)
-    items = [item for item in rows if item.record_id not in known]
+    stored = labels_.stored(home)
+    items = [item for item in rows if item.record_id not in stored]
     labelled = len(rows) - len(items)
     if suspects:
         doubted = _suspects(folder)
         items = [item for item in items if item.record_id in doubted]
     if only is not None:
-        wanted = _ids(only)
-        items = [item for item in items if item.record_id in wanted]
-    before = len(items)
+        ids = _ids(only)
+        items = [item for item in items if item.record_id in ids]
+    item_count = len(items)
     if disagreements:
         items = [item for item in items if items_.disagree(item, len(answers))]
-    agreed = before - len(items)
+    agreed = item_count - len(items)
     items = items_.sample(items, sample)
     if not items:
         raise NotEnoughData(f"{card.name}: no item of its {split} split is left to label ({labelled} already labelled)")

@@ -24,10 +24,10 @@ from traffic.callsites import Checks
 from traffic.checks import failed_checks
 from traffic.errors import InputError
 
-_SHOWN = 5
+_MAX_REJECTED_SHOWN = 5
 
 
-class Given(NamedTuple):
+class LabelRow(NamedTuple):
     """One line of the file."""
 
     line: int
@@ -66,9 +66,9 @@ class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
     def lines(self) -> list[str]:
         """Summary for the terminal, with the next command."""
         sites = ", ".join(f"{site} {count}" for site, count in self.by_call_site.items())
-        rest = f"{self.known} already known, {self.empty} without a label, {self.rejected} rejected"
+        others = f"{self.known} already known, {self.empty} without a label, {self.rejected} rejected"
         return [
-            f"{self.read} rows of {self.source}: {self.new} new labels{f' ({sites})' if sites else ''}, {rest}",
+            f"{self.read} rows of {self.source}: {self.new} new labels{f' ({sites})' if sites else ''}, {others}",
             *(f"  {row.source}:{row.line}: {row.reason}" for row in self.first_rejected),
             *([f"rejected rows: {self.rejected_path}"] if self.rejected_path else []),
             "next: fasttier extract --task CALL_SITE (to train on them), or fasttier evaluate (to score against them)",
@@ -80,7 +80,7 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
     rows = list(read(path))
     sites = _call_sites(home, [row.record_id for row in rows if row.record_id])
     checks = _checks(home, set(sites.values()))
-    known = labels.stored(home)
+    stored = labels.stored(home)
     new: dict[str, str] = {}
     rejected: list[Rejected] = []
     again = empty = 0
@@ -100,7 +100,7 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
                     reason = "the same id has a different label above"
         if reason is not None or row.record_id is None:
             rejected.append(Rejected(str(path), row.line, row.record_id, row.label, reason or "no id"))
-        elif known.get(row.record_id) == label or row.record_id in new:
+        elif stored.get(row.record_id) == label or row.record_id in new:
             again += 1
         else:
             new[row.record_id] = label
@@ -108,8 +108,8 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
         first = rejected[0]
         raise InputError(f"{path}:{first.line}: {first.reason} (none of its {len(rejected)} labels is usable)")
     if new:
-        at = now or dt.datetime.now(dt.UTC)
-        signals = [{"id": name, "label": label, "source": labels.SOURCE, "ts": at} for name, label in new.items()]
+        now_utc = now or dt.datetime.now(dt.UTC)
+        signals = [{"id": name, "label": label, "source": labels.SOURCE, "ts": now_utc} for name, label in new.items()]
         store.append(home, source=str(path), signals={"labels": signals})
     by_call_site = Counter(sites[name] for name in new)
     return ImportSummary(
@@ -120,31 +120,31 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
         empty=empty,
         rejected=len(rejected),
         by_call_site=dict(sorted(by_call_site.items())),
-        first_rejected=tuple(rejected[:_SHOWN]),
+        first_rejected=tuple(rejected[:_MAX_REJECTED_SHOWN]),
         rejected_path=_keep(home, rejected),
     )
 
 
-def read(path: Path) -> Iterator[Given]:
+def read(path: Path) -> Iterator[LabelRow]:
     """Rows of a CSV file with the columns `id` and `label`, or of Label Studio's JSON. Raises: NotFound, InputError."""
     text = spreadsheets.text_of(path, f"no labels file {path}")
     return _json_rows(path, text) if text.lstrip().startswith(("[", "{")) else _csv_rows(path, text)
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[Given]:
+def _csv_rows(path: Path, text: str) -> Iterator[LabelRow]:
     table = spreadsheets.table_of(path, text, strict=True)
     if missing := {"id", "label"} - set(table.names):
         raise InputError(f"{path}:1: no column {', '.join(sorted(missing))}; it has {', '.join(table.names)[:100]!r}")
     for line, row in table.rows:
         problem = "more cells than columns" if None in row else None
-        yield Given(line, _cell(row["id"]), _cell(row["label"]), problem)
+        yield LabelRow(line, _cell(row["id"]), _cell(row["label"]), problem)
 
 
 def _cell(text: str | None) -> str | None:
     return spreadsheets.restore(text.strip()).strip() or None if text else None
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Given]:
+def _json_rows(path: Path, text: str) -> Iterator[LabelRow]:
     try:
         tasks = msgspec.json.decode(text, type=list[dict[str, Any]])
     except msgspec.DecodeError as error:
@@ -154,14 +154,14 @@ def _json_rows(path: Path, text: str) -> Iterator[Given]:
         try:
             label = label_studio.label(task)
         except ValueError as problem:
-            yield Given(number, record_id, None, str(problem))
+            yield LabelRow(number, record_id, None, str(problem))
         except (AttributeError, TypeError):
-            yield Given(number, record_id, None, "not in the form of Label Studio's annotations")
+            yield LabelRow(number, record_id, None, "not in the form of Label Studio's annotations")
         else:
-            yield Given(number, record_id, None if label is None else label.strip() or None)
+            yield LabelRow(number, record_id, None if label is None else label.strip() or None)
 
 
-def _id_problem(row: Given, sites: dict[str, str]) -> str | None:
+def _id_problem(row: LabelRow, sites: dict[str, str]) -> str | None:
     if row.record_id is None:
         return "no id"
     return None if row.record_id in sites else f"no record {row.record_id!r} in the store"

@@ -32,11 +32,13 @@ def load(folder: Path, split: str, answers: Mapping[str, Mapping[str, str]]) -> 
     """The split's rows in time order. `answers`: by candidate and record id."""
     items = []
     for row in datasets.read_split(folder, split).to_pylist():
-        own = {name: given[row["record_id"]] for name, given in answers.items() if row["record_id"] in given}
-        known = row["completion"][0]["content"]
-        counts = Counter([*own.values(), known])
-        suggested = max([known, *own.values()], key=lambda text: counts[text])
-        items.append(Item(row["record_id"], row["call_site"], classifiers.text_of(row["prompt"]), suggested, own))
+        suggestions = {name: by_id[row["record_id"]] for name, by_id in answers.items() if row["record_id"] in by_id}
+        dataset_answer = row["completion"][0]["content"]
+        counts = Counter([*suggestions.values(), dataset_answer])
+        suggested = max([dataset_answer, *suggestions.values()], key=lambda text: counts[text])
+        items.append(
+            Item(row["record_id"], row["call_site"], classifiers.text_of(row["prompt"]), suggested, suggestions)
+        )
     return items
 
 

@@ -18,7 +18,7 @@ NAME = "label"
 
 def tasks(items: Iterable[Item], *, closed: bool) -> bytes:
     """A file to import into a project: one task per item, one prediction per candidate. `closed`: labels of a set."""
-    made = [
+    task_list = [
         {
             "data": {"record_id": item.record_id, "call_site": item.call_site, "text": item.text},
             "predictions": [
@@ -28,7 +28,7 @@ def tasks(items: Iterable[Item], *, closed: bool) -> bytes:
         }
         for item in items
     ]
-    return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(task_list), indent=1) + b"\n"
 
 
 def interface(labels: Sequence[str]) -> str:
@@ -58,10 +58,10 @@ def record_id(task: dict[str, Any]) -> str | None:
 def label(task: dict[str, Any]) -> str | None:
     """The annotators' label; None without one. Raises: ValueError if they disagree or gave several labels."""
     if "annotations" not in task:
-        given = task.get(NAME)
-        if isinstance(given, dict | list):
+        value = task.get(NAME)
+        if isinstance(value, dict | list):
             raise ValueError(f"more than one {NAME!r} in it")
-        return given if isinstance(given, str) and given.strip() else None
+        return value if isinstance(value, str) and value.strip() else None
     votes: Counter[str] = Counter()
     for annotation in task["annotations"]:
         if not annotation.get("was_cancelled"):
@@ -75,11 +75,11 @@ def label(task: dict[str, Any]) -> str | None:
 
 
 def _vote(results: Sequence[dict[str, Any]]) -> list[str]:
-    given: list[Any] = []
+    labels: list[Any] = []
     for result in results:
         if result.get("from_name") == NAME:
             value = result.get("value") or {}
-            given += value.get("choices") or value.get("text") or []
-    if len(given) > 1:
-        raise ValueError(f"{len(given)} labels by one annotator: {', '.join(map(repr, given[:3]))}")
-    return [text for text in given if isinstance(text, str) and text.strip()]
+            labels += value.get("choices") or value.get("text") or []
+    if len(labels) > 1:
+        raise ValueError(f"{len(labels)} labels by one annotator: {', '.join(map(repr, labels[:3]))}")
+    return [text for text in labels if isinstance(text, str) and text.strip()]

@@ -78,9 +78,9 @@ def run(
     groups = sample.groups(connection)
     if not groups:
         raise InputError("the records store has no served request of that time to profile")
-    found = shapes.discover(connection, groups, sample.draw(connection, groups))
+    discovered = shapes.discover(connection, groups, sample.draw(connection, groups))
     totals = facts.build(connection)
-    profiled = measure.profiled(connection, found.shapes)
+    profiled = measure.profiled(connection, discovered.shapes)
     proposed = registry.entries(profiled, current)
     price_of = projection.prices_of(connection, prices)
     wasted = waste.find(connection, profiled, config, price_of)
@@ -89,7 +89,7 @@ def run(
     )
     sites = _sites(connection, proposed, totals.requests)
     undocumented = tuple(site.call_site for site in sites if not site.reason)
-    worth, daily = playbook.worth_it(totals.requests, totals.days, config)
+    worth_own_model, daily = playbook.worth_it(totals.requests, totals.days, config)
     everything = spend.total(connection)
     result = ProfileSummary(
         created_at=now.isoformat(timespec="seconds"),
@@ -101,7 +101,7 @@ def run(
         uncosted=totals.uncosted,
         period=Period(totals.first, totals.last, totals.days),
         calls_per_day=daily,
-        worth_it=worth,
+        worth_it=worth_own_model,
         tiers=_shares({str(tier): [p for p in profiled if p.proposal.tier == tier] for tier in (1, 2, 3)}),
         request_types=_by_type(profiled),
         input_tokens_histogram=tuple(spend.histogram(connection)),
@@ -126,13 +126,13 @@ def run(
         projection=bill,
         playbook=tuple(playbook.steps(connection, profiled, wasted, current, undocumented, len(sites))),
         changes=tuple(against.changes(proposed, older)) if older is not None else (),
-        notes=tuple(found.notes),
+        notes=tuple(discovered.notes),
     )
-    return _written(result, home, connection, found, registry.text(proposed), accept=accept, track=track)
+    return _write(result, home, connection, discovered, registry.text(proposed), accept=accept, track=track)
 
 
-def _written(
-    result: ProfileSummary, home: Home, connection: duckdb.DuckDBPyConnection, found: shapes.Shapes, proposed: str,
+def _write(
+    result: ProfileSummary, home: Home, connection: duckdb.DuckDBPyConnection, discovered: shapes.Shapes, proposed: str,
     *, accept: bool, track: bool,
 ) -> ProfileSummary:  # fmt: skip
     folder = home.root / FOLDER
@@ -140,7 +140,7 @@ def _written(
     registry.parse(proposed, PROPOSED)
     write_atomic(folder / PROPOSED, proposed)
     target = folder / "shapes.parquet"
-    _write_shapes(connection, found, target)
+    _write_shapes(connection, discovered, target)
     paths = {
         "proposed registry": str(folder / PROPOSED),
         "shapes": str(target),
@@ -160,10 +160,12 @@ def _written(
     return result
 
 
-def _write_shapes(connection: duckdb.DuckDBPyConnection, found: shapes.Shapes, target: Path) -> None:
+def _write_shapes(connection: duckdb.DuckDBPyConnection, discovered: shapes.Shapes, target: Path) -> None:
     import pyarrow as pa
 
-    names = pa.table({"shape": list(range(len(found.shapes))), "name": [shape.name for shape in found.shapes]})
+    names = pa.table(
+        {"shape": list(range(len(discovered.shapes))), "name": [shape.name for shape in discovered.shapes]}
+    )
     connection.register("shape_names", names)
     write_parquet(
         connection,
@@ -197,21 +199,21 @@ def _sites(
     connection: duckdb.DuckDBPyConnection, proposed: Sequence[tuple[CallSite, list[Profiled]]], requests: int
 ) -> list[SiteLine]:
     by_shape = {int(line.name): line for line in spend.by(connection, "shape")}
-    found = []
+    sites = []
     for site, listed in proposed:
         lines = [by_shape[p.number] for p in listed if p.number in by_shape]
         if not lines:
             continue
         line = max(lines, key=lambda each: each.requests) if len(lines) > 1 else lines[0]
         n, usd = sum(each.requests for each in lines), sum(each.spend_usd for each in lines)
-        found.append(
+        sites.append(
             SiteLine(
                 call_site=site.name, requests=n, spend_usd=usd, share=n / max(1, requests),
                 request_type=site.request_type or "generation", tier=site.tier or 2, confidence=site.confidence or 0.0,
                 shapes=len(listed), owner=site.owner, reason=site.reason, totals=line,
             )
         )  # fmt: skip
-    return sorted(found, key=lambda each: (-each.spend_usd, each.call_site))
+    return sorted(sites, key=lambda each: (-each.spend_usd, each.call_site))
 
 
 def _shape(p: Profiled) -> ShapeLine:

@@ -1,4 +1,4 @@
-"""Each shape measured: behaviour from its sample, counts from the whole log, and the proposal that follows."""
+"""Measures each shape: behaviour from a sample, counts from the whole log, and the resulting proposal."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ _LABELS = 500
 
 
 def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> list[Profiled]:
-    """The shapes of the temp table `priced`, the most frequent first; shapes without any request are left out."""
+    """Shapes of the temp table `priced` that have requests, the most frequent first."""
     counts = _counts(connection)
     labels = _labels(connection)
-    found = []
+    profiles = []
     for number, shape in enumerate(shapes):
         row = counts.get(number)
         if row is None or not shape.samples:
             continue
         samples = batches.items([sampled.with_arguments() for sampled in shape.samples])
         measured = with_skill(behaviour(samples), samples)
-        found.append(
+        profiles.append(
             Profiled(
                 number=number,
                 shape=shape,
@@ -37,8 +37,8 @@ def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> 
                 **row,
             )
         )
-    found.sort(key=lambda p: (-p.requests, p.shape.name))
-    return found
+    profiles.sort(key=lambda p: (-p.requests, p.shape.name))
+    return profiles
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, Any]]:
@@ -64,7 +64,7 @@ def _labels(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]:
         qualify row_number() over (partition by shape order by n desc, answer) <= {_LABELS}
         order by shape, n desc, answer
     """).fetchall()  # noqa: S608
-    found: dict[int, dict[str, int]] = defaultdict(dict)
+    by_shape: dict[int, dict[str, int]] = defaultdict(dict)
     for shape, answer, n in rows:
-        found[shape][answer] = n
-    return found
+        by_shape[shape][answer] = n
+    return by_shape

@@ -104,15 +104,15 @@ def project(
             )
         )  # fmt: skip
     spend = sum(bucket[1] for bucket in usage.values())
-    known = [bill.month_usd for bill in bills if bill.month_usd is not None]
-    projected = sum(known) if len(known) == len(bills) and scale is not None else None
+    priced = [bill.month_usd for bill in bills if bill.month_usd is not None]
+    projected = sum(priced) if len(priced) == len(bills) and scale is not None else None
     month = spend * scale if scale is not None else None
-    left = 1 - wasted_usd / spend if spend else 1.0
+    useful_share = 1 - wasted_usd / spend if spend else 1.0
     return Projection(
         month_usd=month,
         projected_month_usd=projected,
         saved_share=1 - projected / month if projected is not None and month else None,
-        without_waste_month_usd=projected * left if projected is not None else None,
+        without_waste_month_usd=projected * useful_share if projected is not None else None,
         tiers=tuple(bills),
         assumptions=_assumptions(config, bills),
     )

@@ -51,7 +51,7 @@ def rank(
     dearest = max(month.values(), default=0.0) or 1.0
     ranked = []
     for p in candidates:
-        repeats, same, rows = agreement.get(p.number, (0, 0, 0))
+        repeats, agreeing, rows = agreement.get(p.number, (0, 0, 0))
         daily = p.requests / max(days, 1.0)
         frequent = min(1.0, math.log10(1 + daily) / 3)
         check, kind = _checkable(p)
@@ -62,7 +62,7 @@ def rank(
                 shape=p.shape.name, call_site=p.shape.call_site, request_type=p.proposal.request_type,
                 score=round(math.prod(parts) ** 0.25, 3), narrow=p.proposal.confidence, frequent=round(frequent, 3),
                 checkable=check, costly=round(costly, 3), requests_per_day=round(daily, 1), rows=rows,
-                enough_rows=rows >= ENOUGH_ROWS, ceiling=round(same / repeats, 4) if repeats >= 20 else None,
+                enough_rows=rows >= ENOUGH_ROWS, ceiling=round(agreeing / repeats, 4) if repeats >= 20 else None,
                 repeats=repeats, month_usd=month[p.number], check=kind,
                 probe=_probed(connection, p) if probing else None,
             )
@@ -71,12 +71,12 @@ def rank(
 
 
 def _checkable(p: Profiled) -> tuple[float, str]:
-    wanted = checks(p)
-    if wanted.labels:
-        return 1.0, f"one of {len(wanted.labels)} labels"
-    if wanted.json_schema is not None:
+    proposed = checks(p)
+    if proposed.labels:
+        return 1.0, f"one of {len(proposed.labels)} labels"
+    if proposed.json_schema is not None:
         return 0.9, "JSON with known keys"
-    if wanted != Checks():
+    if proposed != Checks():
         return 0.8, "JSON"
     if p.behaviour.common_answer_share >= 0.75 and p.behaviour.answer_words_p90 <= 8:
         return 0.8, "short answers that come again"

@@ -1,4 +1,4 @@
-"""The profile as one self-contained page, and as an MLflow run where MLflow is installed."""
+"""The profile as one self-contained page, and as an MLflow run if MLflow is installed."""
 
 import importlib.util
 from pathlib import Path
@@ -15,7 +15,7 @@ def page(result: ProfileSummary) -> str:
 
 
 def track(result: ProfileSummary, home: Home, files: list[Path]) -> str | None:
-    """Record the profile as an MLflow run and return its id; None on a machine without MLflow."""
+    """Log the profile as an MLflow run and return its id; None without MLflow."""
     if importlib.util.find_spec("mlflow") is None:
         return None
     from pipeline import tracking

@@ -1,7 +1,7 @@
-"""Waste: calls that bought nothing, and tokens that a change of the request saves; each with its remedy.
+"""Waste: calls without a useful result, and tokens that a changed request would save; each with its remedy.
 
-A call is wasted once: the total is the spend of the union of all wasted calls. What a shorter prompt, a cap or a
-provider's cache would save is reported beside it and is not in the total.
+A call is counted once: the total is the spend of the union of all wasted calls. Savings by a shorter prompt, a cap or a
+provider's prompt cache are reported separately and are not part of the total.
 """
 
 import re
@@ -20,29 +20,29 @@ from traffic.prices import Price
 
 REMEDIES = {
     "identical": "answer it once: cache by tenant, or send it once per change",
-    "near_identical": "normalise case, spaces and punctuation before the cache is asked",
+    "near_identical": "normalise case, spaces and punctuation before the cache lookup",
     "retry": "back off with jitter, honour retry-after, and stop after two attempts",
-    "retry_after_4xx": "do not repeat a request that was refused as it is (4xx other than 408, 409, 425 and 429)",
-    "unread": "generate it when somebody opens it",
+    "retry_after_4xx": "do not repeat an unchanged request after a 4xx (except 408, 409, 425 and 429)",
+    "unread": "generate it when a user opens it",
     "debug": "switch it off outside development, or sample it",
-    "needless_stream": "do not stream where nobody watches: streams lose their usage and hold connections",
+    "needless_stream": "do not stream background answers: streams may lack usage and occupy connections",
     "uncapped": "set max_tokens near the longest real answer: a runaway answer costs its cap",
-    "long_static_prompt": "trim what never changes: blocks without effect, examples, history notes",
-    "uncached_prefix": "put the fixed part first and ask for the provider's prompt cache",
+    "long_static_prompt": "shorten the fixed part: blocks without effect, examples, history notes",
+    "uncached_prefix": "put the fixed part first and enable the provider's prompt cache",
 }
 IN_TOTAL = ("identical", "near_identical", "retry", "retry_after_4xx", "unread", "debug")
 _EXAMPLES = 3
 _USD = "logged_usd + coalesce(estimated_usd, 0)"
 _PUNCTUATION = r"""[.,;:!?¡¿'"`´‘’“”„«»…·。、，；：！？「」『』（）()—–‐\x{200B}\x{FEFF}-]+"""
-# Case, spaces and sentence punctuation do not count. Signs with a meaning do: symbols, emoji, the marks of Indic
-# scripts, and what stands between two numbers.
+# Case, spaces and sentence punctuation are ignored. Meaningful signs are not: symbols, emoji, marks of Indic scripts,
+# and signs between two numbers.
 _NORMALISED = r"""
     regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(lower(trim(last)),
         '-([0-9])', 'm\1', 'g'), '[.,:]([0-9])', 'p\1', 'g'), $punctuation, '', 'g'),
         '[\s\p{Z}]+([0-9])', 's\1', 'g'), '[\s\p{Z}]+', '', 'g')
 """
 _EXACT_WORDING = ("rewrite", "code")
-"""Request types of which case and punctuation may be the subject: copies count where their answers are equal."""
+"""Request types that may be about case and punctuation: copies count only if their answers are equal."""
 _OPENINGS = 100
 _REFERENCES = 5
 _CACHED_ENOUGH = 0.6
@@ -56,10 +56,10 @@ class Waste(msgspec.Struct, frozen=True, kw_only=True):
     call_site: str
     requests: int
     spend_usd: float
-    """What these calls cost; of the kinds outside the total: what the remedy would save."""
+    """Cost of these calls; for kinds outside the total, the savings by the remedy."""
     remedy: str
     detail: str = ""
-    """What was measured of the kinds outside the total."""
+    """Measured values of kinds outside the total."""
     examples: tuple[str, ...]
     in_total: bool
 
@@ -82,11 +82,11 @@ class WasteReport(msgspec.Struct, frozen=True, kw_only=True):
 
     lines: tuple[Waste, ...]
     total_usd: float
-    """Of the union of the wasted calls."""
+    """Spend of the union of all wasted calls."""
     total_requests: int
     storms: tuple[Storm, ...]
     unknown: tuple[str, ...]
-    """What could not be looked for, and why."""
+    """Kinds of waste that could not be determined, with the reason."""
 
 
 def find(
@@ -126,8 +126,7 @@ def find(
 
 
 def _identical(connection: duckdb.DuckDBPyConnection) -> None:
-    # An answer out of the gateway's cache and a failed attempt bought nothing and cost nothing; an answer may have
-    # come from a retry.
+    # Answers from the gateway's cache and failed attempts are free and not counted; an answer may come from a retry.
     connection.execute(f"""
         insert into wasted
         select id, 'identical', {_USD} from priced where purpose in ('serve', 'retry') and ok and not cache_hit
@@ -164,7 +163,7 @@ def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Pr
 
 
 def _retries(connection: duckdb.DuckDBPyConnection) -> None:
-    # An attempt that brought the answer is no waste; those before it are, where they cost anything.
+    # The attempt with the answer is not waste; earlier ones are, if they cost anything.
     connection.execute(f"""
         insert into wasted
         with tries as (
@@ -179,7 +178,7 @@ def _retries(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Background answers that nobody opened, where the application says what is read."""
+    """Unopened background answers at call sites whose application records reads."""
     connection.execute("""
         create or replace temp table tracked as
         select p.call_site from priced p join consumed c using (id) group by 1 having count(c.consumed_at) > 0
@@ -189,8 +188,8 @@ def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:
         where p.visibility = 'background' and c.consumed_at is null and p.ok and not p.cache_hit
           and p.call_site in (select call_site from tracked)
     """)  # noqa: S608
-    known = connection.execute("select count(*) from priced where visibility in ('background', 'human')").fetchall()
-    if known[0][0] == 0:
+    tagged = connection.execute("select count(*) from priced where visibility in ('background', 'human')").fetchall()
+    if tagged[0][0] == 0:
         return ["background calls: the log does not say which requests a person waits for"]
     rows = connection.execute("""
         select call_site, count(*) from priced where visibility = 'background' and purpose = 'serve'
@@ -223,7 +222,7 @@ def _shaping(
     config: ProfileConfig,
     prices: Mapping[str, Price],
 ) -> list[Waste]:
-    found = []
+    waste_lines = []
     uncapped = _uncapped(connection, profiled, config)
     rows = connection.execute("""
         select shape, mode(model), count(*) filter (where ok), sum(cached_tokens), sum(prompt_tokens)
@@ -248,7 +247,7 @@ def _shaping(
             calls, beyond, listed = uncapped[p.number]
             usd = beyond * price.output_mtok_usd / 1e6 if price is not None else 0.0
             detail = f"p99.9 of the answers: {p.output_tokens_p999:,} tokens"
-            found.append(line("uncapped", usd, detail, n=calls, examples=listed))
+            waste_lines.append(line("uncapped", usd, detail, n=calls, examples=listed))
         if price is None or not n:
             continue
         prefix = stable_prefix_tokens(p.shape.samples)
@@ -258,24 +257,24 @@ def _shaping(
         detail = f"{static:,} fixed tokens a call, {cached_share:.0%} of them from a prompt cache"
         if static >= config.cacheable_from(model) and cached_share < _CACHED_ENOUGH and read < price.input_mtok_usd:
             saved = (1 - cached_share) * static * n * (price.input_mtok_usd - read) / 1e6
-            moved = "" if prefix >= static / 2 else "; what varies comes first"
-            found.append(line("uncached_prefix", saved, detail + moved))
+            moved = "" if prefix >= static / 2 else "; variable text comes first"
+            waste_lines.append(line("uncached_prefix", saved, detail + moved))
         if static >= _LONG_PROMPT_TOKENS and static * n >= 0.5 * tokens:
             paid = static * n * (cached_share * read + (1 - cached_share) * price.input_mtok_usd) / 1e6
-            found.append(line("long_static_prompt", paid, detail))
-    return found
+            waste_lines.append(line("long_static_prompt", paid, detail))
+    return waste_lines
 
 
 def _uncapped(
     connection: duckdb.DuckDBPyConnection, profiled: Sequence[Profiled], config: ProfileConfig
 ) -> dict[int, tuple[int, int, tuple[str, ...]]]:
-    """By shape: calls without a cap near the longest real answer, their output tokens beyond such a cap, examples."""
+    """By shape: calls without a cap near the longest real answer, output tokens beyond such a cap, examples."""
     caps = {p.number: (p.output_tokens_p999, registry.output_cap([p])) for p in profiled}
-    known = [(number, longest, cap) for number, (longest, cap) in caps.items() if longest and cap]
-    if not known:
+    capped = [(number, longest, cap) for number, (longest, cap) in caps.items() if longest and cap]
+    if not capped:
         return {}
     connection.execute("create or replace temp table caps (shape int, longest bigint, cap bigint)")
-    connection.executemany("insert into caps values (?, ?, ?)", known)
+    connection.executemany("insert into caps values (?, ?, ?)", capped)
     rows = connection.execute(
         f"""
         select shape, count(*), sum(greatest(0, output_tokens - cap)),
@@ -309,7 +308,7 @@ def _common_prefix(a: bytes, b: bytes) -> int:
 
 
 def _storms(connection: duckdb.DuckDBPyConnection, config: ProfileConfig) -> list[Storm]:
-    """Requests that fail again and again within short pauses, with all requests that fail at that time."""
+    """Requests that fail repeatedly within short pauses, with all requests that fail at that time."""
     rows = connection.execute(
         """
         with failed as (

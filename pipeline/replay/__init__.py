@@ -68,8 +68,8 @@ def run(
 
     Raises: NotFound, ConfigError, InputError.
     """
-    own = own_models.load(home) if rules.registry is not None else OwnModels()
-    tally = _Tally(rules, own, prices, today, dict(read_gold(gold)) if gold is not None else {})
+    models = own_models.load(home) if rules.registry is not None else OwnModels()
+    tally = _Tally(rules, models, prices, today, dict(read_gold(gold)) if gold is not None else {})
     connection = store.connect(home)
     days.limit(connection)
     total = connection.sql("SELECT count(*) FROM records").fetchall()[0][0]
@@ -133,14 +133,14 @@ class _Tally:
         site[verdict.rule] += 1
         if tier == 1 and self._own.answer(row, tools=bool(tools), choices=params.other.get("n") or 1):
             site["<adapter>"] += 1
-        before = row["tier"]
+        previous = row["tier"]
         if self._rules.against is not None:
             other = decide(self._rules.against[1].policy, features, kind, entry, call_site=name)
-            before = 0 if other.refuse is not None else other.tier
-        if before is not None:
+            previous = 0 if other.refuse is not None else other.tier
+        if previous is not None:
             self._compared += 1
-            if before != tier:
-                self._changed[f"{before or 'refused'}->{tier or 'refused'}"] += 1
+            if previous != tier:
+                self._changed[f"{previous or 'refused'}->{tier or 'refused'}"] += 1
         true = self._true_tiers.get(row["id"])
         if true is not None:
             self._confusion[true, tier] += 1
@@ -206,15 +206,15 @@ class _Tally:
 
     def _tier(self, tier: int, total: int, scale: float | None) -> TierLine:
         endpoint, price = self._first_endpoints[tier], self._prices[tier]
-        own = endpoint is None or endpoint.own
+        is_own = endpoint is None or endpoint.own
         return TierLine(
             tier=tier,
             requests=self._requests[tier],
             share=self._requests[tier] / total,
             logged_month_usd=scale * self._logged_usd[tier] if scale is not None and self._logged[tier] else None,
             model=endpoint.model if endpoint is not None else None,
-            month_usd=scale * self._usd[tier] if scale is not None and (price is not None or own) else None,
-            note=_OWN_MACHINE if own and price is None else None,
+            month_usd=scale * self._usd[tier] if scale is not None and (price is not None or is_own) else None,
+            note=_OWN_MACHINE if is_own and price is None else None,
         )
 
     def _by_size(self) -> list[tuple[str, Counter[Any]]]:

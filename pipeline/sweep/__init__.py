@@ -188,9 +188,11 @@ def _ranked(finals: "list[Final]") -> tuple[tuple[Finalist, ...], tuple[Dropped,
 def _tracked(study: "Study", home: Home, name: str, tags: dict[str, str]) -> Iterator[tuple[Any, str]]:
     """MLflow and the id of the sweep's run, which stays the same when the sweep continues."""
     mlflow = tracking.configure(home)
-    known = {run.info.run_id for run in mlflow.search_runs(filter_string="tags.stage = 'sweep'", output_format="list")}
+    run_ids = {
+        run.info.run_id for run in mlflow.search_runs(filter_string="tags.stage = 'sweep'", output_format="list")
+    }
     previous = study.user_attrs.get("mlflow_run")
-    chosen = {"run_id": previous} if previous in known else {"run_name": name, "tags": tags}
+    chosen = {"run_id": previous} if previous in run_ids else {"run_name": name, "tags": tags}
     with mlflow.start_run(**chosen) as active:
         study.set_user_attr("mlflow_run", active.info.run_id)
         yield mlflow, active.info.run_id

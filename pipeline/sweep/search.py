@@ -93,12 +93,12 @@ class Search:
             running: set[Future[None]] = set()
             try:
                 while True:
-                    while len(running) < self._slots and self._more():
+                    while len(running) < self._slots and self._has_more_trials():
                         running.add(pool.submit(self._trial, self._study.ask()))
                     if not running:
                         break
-                    ended, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in ended:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
                         future.result()
                     self._show()
             except BaseException:
@@ -128,14 +128,14 @@ class Search:
             raise TrainingFailed(f"every finalist failed on one of its seeds: {failures}")
         return finals
 
-    def _more(self) -> bool:
+    def _has_more_trials(self) -> bool:
         trials = search.trials_of(self._study)
-        begun = [trial for trial in trials if trial.state != TrialState.WAITING]
+        started = [trial for trial in trials if trial.state != TrialState.WAITING]
         hours = self._config.hours
         if hours is not None and search.hours_used(self._study, self._slots) >= hours:
             return False
         # A trial left by a killed sweep counts already and is continued first.
-        return len(begun) < self._config.trials
+        return len(started) < self._config.trials
 
     def _trial(self, trial: Trial) -> None:
         settings = search.settings_of(trial, self._config)
@@ -186,9 +186,9 @@ class Search:
             ) from None
 
     def _show(self) -> None:
-        ended = _ended(search.trials_of(self._study))
+        finished = _finished_count(search.trials_of(self._study))
         best = search.best(self._study, 1)
-        self._board.trials(ended, search.value_of(best[0]) if best else None)
+        self._board.trials(finished, search.value_of(best[0]) if best else None)
 
 
 def _collect(trial: FrozenTrial, runs: dict[int, Future[Run]]) -> Final:
@@ -204,5 +204,5 @@ def _collect(trial: FrozenTrial, runs: dict[int, Future[Run]]) -> Final:
     return Final(trial, done, None)
 
 
-def _ended(trials: Iterable[FrozenTrial]) -> int:
-    return sum(trial.state in search.ENDED for trial in trials)
+def _finished_count(trials: Iterable[FrozenTrial]) -> int:
+    return sum(trial.state in search.FINAL_STATES for trial in trials)

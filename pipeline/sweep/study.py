@@ -12,7 +12,7 @@ from pipeline.sweep.config import Settings, SweepConfig
 
 CONTINUES = "continues"
 """Trial attribute: number of the trial it continues, which was running when the sweep was killed."""
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+FINAL_STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def open_study(folder: Path, config: SweepConfig, seed: int) -> optuna.Study:
@@ -90,5 +90,5 @@ def value_of(trial: FrozenTrial) -> float:
 
 def settings(trial: FrozenTrial) -> Settings:
     """Settings of a trial."""
-    kept: dict[str, Any] = trial.user_attrs["settings"]
-    return kept
+    values: dict[str, Any] = trial.user_attrs["settings"]
+    return values

@@ -127,12 +127,12 @@ class Bench:
         job.drop_checkpoints(work.folder)
         return result
 
-    def _answers(self, work: job.Job, slot: int | None, wanted: int) -> Graded:
-        graded = answers.of(work.folder, wanted)
+    def _answers(self, work: job.Job, slot: int | None, row_count: int) -> Graded:
+        graded = answers.of(work.folder, row_count)
         if graded is None:
-            arguments = [sys.executable, "-m", "pipeline.sweep.answers", str(work.folder), str(wanted)]
+            arguments = [sys.executable, "-m", "pipeline.sweep.answers", str(work.folder), str(row_count)]
             launch.attend(arguments, launch.environment(work.device, slot), self._log(work), self._watch)
-            graded = answers.of(work.folder, wanted)
+            graded = answers.of(work.folder, row_count)
         if graded is None or not graded.correct:
             raise InputError(f"{work.dataset}: no validation row fits max_length; set answers: 0 in the sweep's file")
         return graded
@@ -144,10 +144,10 @@ class Bench:
         return train.job_of(config, self._card, self._dataset, self._base, folder, device, 1)
 
     def _begin(self, config: TrainConfig, name: str, tags: Mapping[str, str]) -> str:
-        made = self._client.create_run(
+        created = self._client.create_run(
             self._experiment, run_name=name, tags={"mlflow.parentRunId": self._parent, "stage": "sweep", **tags}
         )
-        run: str = made.info.run_id
+        run: str = created.info.run_id
         for key, value in tracking.flatten(msgspec.to_builtins(config, str_keys=True)).items():
             self._client.log_param(run, key, value)
         return run

@@ -147,11 +147,14 @@ def run(
         arch = config.model.architecture or _architecture(config, base.path)
         work = job_of(config, card, dataset, base, folder, device, processes)
         size = shape.estimate(chosen, config)
-        needed = offers.needed_gib(config, arch, size, device, processes, work.compute_dtype)
+        required_gib = offers.needed_gib(config, arch, size, device, processes, work.compute_dtype)
         if device == "cpu":
             # The estimate covers all processes; each machine holds its own share.
-            needed /= config.machines
-        for warning in (config.missing(work.config), offers.warning(config, needed, offers.free_gib(device), device)):
+            required_gib /= config.machines
+        for warning in (
+            config.missing(work.config),
+            offers.warning(config, required_gib, offers.free_gib(device), device),
+        ):
             if warning:
                 announce(warning)
         return _train(work, card, base, home, announce)
@@ -162,10 +165,10 @@ def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int
 
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU for a probe).
     """
-    made = run(config, dataset, home=home, dry_run=True)
-    assert isinstance(made, Plan)
+    dry_plan = run(config, dataset, home=home, dry_run=True)
+    assert isinstance(dry_plan, Plan)
     if probe_steps is None:
-        return made
+        return dry_plan
     if config.machines > 1:
         raise Unsupported("--probe measures one machine; set machines=1")
     device, processes = devices(config, planning=False)
@@ -173,13 +176,15 @@ def plan_run(config: TrainConfig, dataset: Path, *, home: Home, probe_steps: int
         raise Unsupported(f"--probe: {config.model.name} needs a GPU and this machine has none that PyTorch sees")
     card, base = datasets.load(dataset), base_models.resolve(config.model, home)
     arch = config.model.architecture or _architecture(config, base.path)
-    whole = _shape(config, dataset, base.path)
-    here = on_this_machine(config, device)
-    short = probe.shortened(config, probe_steps, whole.examples, whole.rows_per_update(here, processes))
+    full_shape = _shape(config, dataset, base.path)
+    local_config = on_this_machine(config, device)
+    short = probe.shortened(
+        config, probe_steps, full_shape.examples, full_shape.rows_per_update(local_config, processes)
+    )
     sampled = _shape(short, dataset, base.path)
     work = job_of(short, card, dataset, base, home.runs, device, processes)
-    calibration = probe.run(work, config, arch, whole, sampled, home.runs)
-    return msgspec.structs.replace(made, shape=whole, calibration=calibration)
+    calibration = probe.run(work, config, arch, full_shape, sampled, home.runs)
+    return msgspec.structs.replace(dry_plan, shape=full_shape, calibration=calibration)
 
 
 def job_of(
@@ -311,19 +316,19 @@ def _drop_other_run(folder: Path, work: job.Job, announce: Callable[[str], None]
     path = folder / "job.json"
     if not path.is_file():
         return
-    before = job.load_job(path)
+    previous = job.load_job(path)
     reasons = {
-        f"it trained on {before.device}, this machine trains on {work.device}": before.device != work.device,
-        f"it computed in {before.compute_dtype}, this machine computes in {work.compute_dtype}; "
-        f"--set compute_dtype={before.compute_dtype} continues it": before.compute_dtype != work.compute_dtype,
-        "the base model's weights have changed": before.base_revision != work.base_revision,
+        f"it trained on {previous.device}, this machine trains on {work.device}": previous.device != work.device,
+        f"it computed in {previous.compute_dtype}, this machine computes in {work.compute_dtype}; "
+        f"--set compute_dtype={previous.compute_dtype} continues it": previous.compute_dtype != work.compute_dtype,
+        "the base model's weights have changed": previous.base_revision != work.base_revision,
         "packages that affect its steps (FlashAttention, kernels) were installed or removed": (
-            artefact.recipe(before.config) != artefact.recipe(work.config)
+            artefact.recipe(previous.config) != artefact.recipe(work.config)
         ),
     }
     differing = [reason for reason, differs in reasons.items() if differs]
     if differing:
-        if job.last_checkpoint(folder, before.processes):
+        if job.last_checkpoint(folder, previous.processes):
             announce(f"restarts    {differing[0]}")
         job.drop_checkpoints(folder)
 
@@ -363,11 +368,11 @@ def _plan(
     if arch is None:
         arch = _architecture(config, folder)
     size = _shape(config, dataset, folder)
-    place = folder_of(config, card, home, processes) / "job.json"
+    job_file = folder_of(config, card, home, processes) / "job.json"
     dtype = plan.dtype_of(config, arch, device)
-    command = launch.command(place, config, device=device, processes=processes, compute_dtype=dtype)
-    here = plan.Machine(device, processes, dtype)
-    return plan.make(config, arch, size, here, dataset=card.name, command=command)
+    command = launch.command(job_file, config, device=device, processes=processes, compute_dtype=dtype)
+    machine = plan.Machine(device, processes, dtype)
+    return plan.make(config, arch, size, machine, dataset=card.name, command=command)
 
 
 def _shape(config: TrainConfig, dataset: Path, folder: Path | None) -> shape.Shape:
@@ -377,8 +382,8 @@ def _shape(config: TrainConfig, dataset: Path, folder: Path | None) -> shape.Sha
     splits = rows.load(dataset, config, chat.load_tokenizer(str(folder)))
     epoch = rows.thinned(splits["train"], config.seed)
     sizes = [(row.prompt_length, row.supervised) for row in epoch.rows]
-    counted = shape.shape(sizes, len(splits["validation"].rows), config, measured=True)
-    return msgspec.structs.replace(counted, too_long=splits["train"].too_long)
+    measured_shape = shape.shape(sizes, len(splits["validation"].rows), config, measured=True)
+    return msgspec.structs.replace(measured_shape, too_long=splits["train"].too_long)
 
 
 def _architecture(config: TrainConfig, folder: Path | None) -> Architecture:
@@ -396,19 +401,21 @@ def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cud
     """Device kind and number of processes over all machines; `planning` assumes a GPU where the model needs one."""
     import torch
 
-    count, wanted = config.machines, config.processes
-    if wanted and wanted % count:
-        raise ConfigError(f"processes: {wanted}, all together, cannot be the same number on each of {count} machines")
+    count, configured = config.machines, config.processes
+    if configured and configured % count:
+        raise ConfigError(
+            f"processes: {configured}, all together, cannot be the same number on each of {count} machines"
+        )
     gpus = torch.cuda.device_count() if torch.cuda.is_available() and config.device != "cpu" else 0
     if planning and config.model.needs_gpu and not gpus:
-        return "cuda", wanted or count
+        return "cuda", configured or count
     if config.device == "cuda" and not gpus:
         raise Unsupported("device: cuda, but PyTorch sees no GPU on this machine; set device=cpu or auto")
-    if gpus and wanted and wanted > gpus * count:
+    if gpus and configured and configured > gpus * count:
         raise ConfigError(
-            f"processes: {wanted}, but PyTorch sees {gpus} GPU(s)" + (" per machine" if count > 1 else "")
+            f"processes: {configured}, but PyTorch sees {gpus} GPU(s)" + (" per machine" if count > 1 else "")
         )
-    return ("cuda", wanted or gpus * count) if gpus else ("cpu", wanted or count)
+    return ("cuda", configured or gpus * count) if gpus else ("cpu", configured or count)
 
 
 def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:
@@ -416,8 +423,8 @@ def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:
     # Defined dynamically by mlflow: invisible to type checkers.
     local: Any = importlib.import_module("mlflow.data.sources").LocalArtifactDatasetSource
     meta: Any = importlib.import_module("mlflow.data.meta_dataset").MetaDataset
-    made = meta(local(Path(folder).as_uri()), name=card.task, digest=card.name.rpartition("@")[2])
-    mlflow.log_input(made, context="training")
+    logged = meta(local(Path(folder).as_uri()), name=card.task, digest=card.name.rpartition("@")[2])
+    mlflow.log_input(logged, context="training")
     for file in sorted(Path(folder).iterdir()):
         if file.name in ("README.md", "dataset.yaml") or file.suffix == ".svg":
             mlflow.log_artifact(str(file), "dataset")

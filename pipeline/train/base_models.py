@@ -123,9 +123,9 @@ def _cached(model: ModelConfig) -> Path | None:
 def _from_folder(model: ModelConfig, folder: Path) -> LocalModel:
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not weights:
-        what = "has only pickled weights" if list(folder.glob("*.bin")) else "is not a model folder"
+        problem = "has only pickled weights" if list(folder.glob("*.bin")) else "is not a model folder"
         raise ModelUnavailable(
-            f"{folder} {what}: config.json, *.safetensors and a tokenizer are needed (model.path of {model.name})"
+            f"{folder} {problem}: config.json, *.safetensors and a tokenizer are needed (model.path of {model.name})"
         )
     if not (folder / "tokenizer_config.json").is_file():
         raise ModelUnavailable(f"{folder} has weights but no tokenizer_config.json; copy the tokenizer's files there")

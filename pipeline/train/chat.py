@@ -88,21 +88,21 @@ def encode(tokenizer: Tokenizer, prompt: Turns, completion: Turns) -> Encoded:
         never has), or if the template writes no end-of-turn token (the model would never stop).
     """
     prompt_ids = _ids(tokenizer, prompt, generate=True)
-    whole = _ids(tokenizer, [*prompt, *completion], generate=False)
-    if whole[: len(prompt_ids)] != prompt_ids:
+    ids = _ids(tokenizer, [*prompt, *completion], generate=False)
+    if ids[: len(prompt_ids)] != prompt_ids:
         raise InputError(
             "the chat template renders a prompt differently once an answer follows it; "
             "train with a template that does not"
         )
     end = tokenizer.convert_tokens_to_ids(tokenizer.eos_token)
-    last = len(whole) - 1
-    while last >= len(prompt_ids) and whole[last] != end:
+    last = len(ids) - 1
+    while last >= len(prompt_ids) and ids[last] != end:
         last -= 1
     if last < len(prompt_ids):
         raise InputError(
             f"the chat template does not end an answer with {tokenizer.eos_token!r}: the model would never stop"
         )
-    return Encoded(whole[: last + 1], len(prompt_ids))
+    return Encoded(ids[: last + 1], len(prompt_ids))
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: Turns) -> list[int]:

@@ -91,9 +91,9 @@ def cpu(arch: Architecture, dtype: ComputeDtype) -> Cpu:
 def rates(hidden: int, intermediate: int) -> CpuRates:
     """Rates of products of (ROWS, hidden) and (hidden, intermediate), cached per machine."""
     path, key = cache_file(), machine_key(hidden, intermediate)
-    known = _read_cache(path)
-    if key in known:
-        return known[key]
+    cached = _read_cache(path)
+    if key in cached:
+        return cached[key]
     measured = measure(hidden, intermediate)
     with contextlib.suppress(OSError):  # a read-only cache costs a measurement per process
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def measure(hidden: int, intermediate: int) -> CpuRates:
     """
     import torch
 
-    before = torch.get_num_threads()
+    previous_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         whole, half = (_product(hidden, intermediate, dtype, SHORT_ROWS) for dtype in ("float32", "bfloat16"))
@@ -118,7 +118,7 @@ def measure(hidden: int, intermediate: int) -> CpuRates:
         if bfloat16 >= SLOW_RATIO * min(short.float32, float32):
             bfloat16 = _core_rate(_product(hidden, intermediate, "bfloat16", ROWS))
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous_threads)
     return CpuRates(float32 * threads(), bfloat16 * threads())
 
 
@@ -160,9 +160,9 @@ def _rate(
 
 def threads() -> int:
     """Threads of PyTorch's matrix products: OMP_NUM_THREADS, or one per core this process may use."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdigit() and int(given):
-        return int(given)
+    configured = os.environ.get("OMP_NUM_THREADS", "")
+    if configured.isdigit() and int(configured):
+        return int(configured)
     return cores()
 
 
@@ -190,8 +190,8 @@ def _cpu() -> list[str]:
     for line in lines:
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
-    kept = ("vendor_id", "cpu family", "model", "model name", "flags", "CPU implementer", "CPU part", "Features")
-    return [platform.machine(), *(fields[name] for name in kept if name in fields)]
+    field_names = ("vendor_id", "cpu family", "model", "model name", "flags", "CPU implementer", "CPU part", "Features")
+    return [platform.machine(), *(fields[name] for name in field_names if name in fields)]
 
 
 def cache_file() -> Path:
@@ -205,10 +205,10 @@ def _read_cache(path: Path) -> dict[str, CpuRates]:
         entries = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
-    known = {}
+    cached = {}
     for key, entry in entries.items():
         with contextlib.suppress(msgspec.ValidationError):
             rates = msgspec.convert(entry, CpuRates)
             if rates.float32 > 0 and rates.bfloat16 > 0:
-                known[key] = rates
-    return known
+                cached[key] = rates
+    return cached

@@ -204,11 +204,11 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def missing(self, done: "TrainConfig") -> str | None:
         """Warning about options that `done` lacks because packages are missing, or None."""
-        asked = self.resolved(flash_attention=True, kernels=True)
+        requested = self.resolved(flash_attention=True, kernels=True)
         options = [
-            *(["packing"] if asked.packing and not done.packing else []),
-            *([asked.attention] if asked.attention != done.attention else []),
-            *(["fused kernels"] if asked.kernels and not done.kernels else []),
+            *(["packing"] if requested.packing and not done.packing else []),
+            *([requested.attention] if requested.attention != done.attention else []),
+            *(["fused kernels"] if requested.kernels and not done.kernels else []),
         ]
         if not options:
             return None
@@ -222,8 +222,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Raises: ConfigError if effective_batch is not a multiple of batch_size x processes.
         """
-        steps, rest = divmod(self.effective_batch, self.batch_size * processes)
-        if rest or not steps:
+        steps, remainder = divmod(self.effective_batch, self.batch_size * processes)
+        if remainder or not steps:
             raise ConfigError(
                 f"effective_batch {self.effective_batch} is not a multiple of batch_size {self.batch_size} "
                 f"x {processes} process{'es' if processes > 1 else ''}; set one of the three"

@@ -43,15 +43,15 @@ class Speed:
         if not seconds:
             return ""
         speed = f"{self._examples / seconds:.1f} examples/s"
-        left = seconds * (total - self._step)
-        return f"{speed}, {number_format.duration(left)} left" if left else speed
+        remaining_s = seconds * (total - self._step)
+        return f"{speed}, {number_format.duration(remaining_s)} left" if remaining_s else speed
 
 
 def pace(event: Event) -> str:
     """What a run with `max_seconds` decided: `480 examples: this machine trains 1.4 a second; 30 steps, 6 min left`."""
     examples, speed = event.metrics["examples"], event.metrics["examples_per_second"]
-    left = f"{event.total} steps, {number_format.duration(examples / speed)} left"
-    return f"{examples:.0f} examples: this machine trains {speed:.1f} a second; {left}"
+    remaining = f"{event.total} steps, {number_format.duration(examples / speed)} left"
+    return f"{examples:.0f} examples: this machine trains {speed:.1f} a second; {remaining}"
 
 
 @contextlib.contextmanager
@@ -113,21 +113,21 @@ def _bar(stream: TextIO) -> Iterator[Callable[[Event, str], None]]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}")
     with Progress(*columns, console=Console(file=stream)) as bar:
         task = bar.add_task("starting", total=None, speed="")
-        shown = {"phase": "starting"}
+        parts = {"phase": "starting"}
 
         def update(event: Event, speed: str) -> None:
             if event.kind == "phase":
-                shown["phase"] = event.phase
+                parts["phase"] = event.phase
             elif event.kind == "pace":
                 bar.console.print(pace(event))
             elif event.kind == "eval":
-                shown["validation"] = f"validation loss {event.metrics['eval_loss']:.3f}"
+                parts["validation"] = f"validation loss {event.metrics['eval_loss']:.3f}"
             elif "loss" in event.metrics:
-                shown["loss"] = f"loss {event.metrics['loss']:.3f}"
+                parts["loss"] = f"loss {event.metrics['loss']:.3f}"
             moved = event.kind == "step"
             bar.update(
                 task,
-                description=", ".join(shown.values()),
+                description=", ".join(parts.values()),
                 completed=event.step if moved else None,
                 total=event.total if moved else None,
                 speed=speed if moved else None,

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def train(work: job.Job) -> None:
     """Run this process's share of the job. Raises: TrainingFailed, InputError, NotEnoughData."""
     first = int(os.environ.get("RANK", "0")) == 0
-    with job.alone(work.folder) if first else contextlib.nullcontext(), out_of_memory(work.config, work.device):
+    with job.exclusive(work.folder) if first else contextlib.nullcontext(), out_of_memory(work.config, work.device):
         _train(work, job.EventWriter(work.folder) if first else None)
 
 
@@ -61,17 +61,17 @@ def out_of_memory(config: TrainConfig, device: str) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         # torch.OutOfMemoryError and the CPU allocator's error are both RuntimeErrors.
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not known:
+        is_oom = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not is_oom:
             raise
-        where = "GPU memory" if device == "cuda" else "memory"
+        memory = "GPU memory" if device == "cuda" else "memory"
         other = (
             f"max_length (now {config.max_length})"
             if config.gradient_checkpointing
             else "set gradient_checkpointing=true"
         )
         # Without the cause: the stage reports the log's first error line.
-        raise TrainingFailed(f"out of {where}: lower batch_size (now {config.batch_size}) or {other}") from None
+        raise TrainingFailed(f"out of {memory}: lower batch_size (now {config.batch_size}) or {other}") from None
 
 
 def _train(work: job.Job, events: job.EventWriter | None) -> None:
@@ -174,14 +174,14 @@ def _fit(
     gc.collect()
     if work.device == "cuda":
         torch.cuda.empty_cache()
-    ended = job.CheckpointState(
+    final_state = job.CheckpointState(
         global_step=state.global_step,
         max_steps=state.max_steps,
         epoch=state.epoch,
         best_metric=state.best_metric,
         best_global_step=state.best_global_step,
     )
-    return ended, seconds
+    return final_state, seconds
 
 
 def _fit_into(
@@ -195,21 +195,21 @@ def _fit_into(
     """Shorten the run to the steps that fit; a run that continues keeps the number it had."""
     data: Any = trainer.train_dataset
     size = epoch_size(trainer.example_weights or [1.0] * len(data))
-    whole = math.ceil(math.ceil(size / config.effective_batch) * config.epochs)
-    before = job.state_of(checkpoint) if checkpoint else None
-    if before is not None:
-        steps = before.max_steps
+    full_steps = math.ceil(math.ceil(size / config.effective_batch) * config.epochs)
+    previous = job.state_of(checkpoint) if checkpoint else None
+    if previous is not None:
+        steps = previous.max_steps
     else:
         _phase(events, "measuring this machine")
         rate = time_budget.measure(trainer, config.batch_size)
         steps = time_budget.steps_within(
-            seconds, rate, config=config, steps=whole, validation_examples=validation_examples
+            seconds, rate, config=config, steps=full_steps, validation_examples=validation_examples
         )
         if events:
             examples = min(steps * config.effective_batch, round(size * config.epochs))
             metrics = {"examples": float(examples), "examples_per_second": rate}
             events.write(job.Event("pace", total=steps, metrics=metrics))
-    if steps < whole:
+    if steps < full_steps:
         trainer.args.max_steps = steps
         interval = max(1, steps // config.evaluation.per_epoch)
         trainer.args.eval_steps = trainer.args.save_steps = interval

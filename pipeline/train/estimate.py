@@ -179,8 +179,8 @@ def adapted_layers(arch: Architecture, lora: LoraConfig) -> int:
 
 def weight_bytes(arch: Architecture, quantization: Quantization) -> float:
     """The base model's weights: bfloat16, or the linear layers in nf4 and the rest in bfloat16."""
-    whole, linear = 2 * parameters(arch), linear_parameters(arch)
-    return whole if quantization == "none" else whole - 2 * linear + linear * NF4_BYTES
+    bf16_bytes, linear = 2 * parameters(arch), linear_parameters(arch)
+    return bf16_bytes if quantization == "none" else bf16_bytes - 2 * linear + linear * NF4_BYTES
 
 
 def layer_bytes(arch: Architecture) -> float:
@@ -194,27 +194,27 @@ def layer_bytes(arch: Architecture) -> float:
     return 34 * arch.hidden + 6 * query + 6 * key + 10 * arch.intermediate
 
 
-def activation_bytes(arch: Architecture, step: Pass, known: Constants = FITTED) -> float:
+def activation_bytes(arch: Architecture, step: Pass, constants: Constants = FITTED) -> float:
     """Memory that grows with tokens. With checkpointing each layer keeps its input, and one layer at a time the rest.
 
     The logits' gradients are freed before the first layer is recomputed, so the larger of both counts.
     """
     layer, logits = (
-        layer_bytes(arch) * known.kept[step.stack] * step.tokens,
-        known.logit_bytes * arch.vocab * step.logits,
+        layer_bytes(arch) * constants.kept[step.stack] * step.tokens,
+        constants.logit_bytes * arch.vocab * step.logits,
     )
     if step.checkpointing:
         return 2 * arch.layers * arch.hidden * step.tokens + max(layer, logits)
     return arch.layers * layer + logits
 
 
-def memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, known: Constants = FITTED) -> float:
+def memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, constants: Constants = FITTED) -> float:
     """Peak of one device's allocations. A sharded device also holds the current and the next layer whole."""
     weights = weight_bytes(arch, step.quantization) / step.shards
     if step.shards > 1:
         weights += 2 * 2 * linear_parameters(arch) / arch.layers
     adapter = ADAPTER_BYTES * lora_parameters(arch, lora) / step.shards
-    return weights + adapter + activation_bytes(arch, step, known) + known.overhead_bytes
+    return weights + adapter + activation_bytes(arch, step, constants) + constants.overhead_bytes
 
 
 def flops(arch: Architecture, lora: LoraConfig, step: Pass) -> float:
@@ -239,31 +239,31 @@ def forward_share(config: TrainConfig) -> float:
 
 
 def pass_seconds(
-    arch: Architecture, lora: LoraConfig, step: Pass, device: Device, devices: int = 1, known: Constants = FITTED
+    arch: Architecture, lora: LoraConfig, step: Pass, device: Device, devices: int = 1, constants: Constants = FITTED
 ) -> float:
     """Seconds of one pass on one of several devices. Raises: ConfigError if the stack has no figure for the device."""
-    shares = known.efficiency[device.family]
+    shares = constants.efficiency[device.family]
     if step.stack not in shares:
         raise ConfigError(f"{device.name}: no published figure for {step.stack}")
     compute = flops(arch, lora, step) / (device.tflops * 1e12 * shares[step.stack])
-    results = arch.layers * layer_bytes(arch) * known.kept[step.stack] * step.tokens
-    results += known.logit_bytes * arch.vocab * step.logits
-    compute += known.traffic * results / (device.bandwidth_gbs * 1e9)
-    launch = known.launch_seconds * arch.layers
+    results = arch.layers * layer_bytes(arch) * constants.kept[step.stack] * step.tokens
+    results += constants.logit_bytes * arch.vocab * step.logits
+    compute += constants.traffic * results / (device.bandwidth_gbs * 1e9)
+    launch = constants.launch_seconds * arch.layers
     seconds = smooth_max(compute, launch)
     if step.quantization == "nf4":
         passes = 3 if step.checkpointing else 2
-        seconds += passes * linear_parameters(arch) * known.dequantise / (device.bandwidth_gbs * 1e9)
-    return seconds if devices == 1 else seconds / known.scaling
+        seconds += passes * linear_parameters(arch) * constants.dequantise / (device.bandwidth_gbs * 1e9)
+    return seconds if devices == 1 else seconds / constants.scaling
 
 
 def cpu_memory_bytes(arch: Architecture, lora: LoraConfig, step: Pass, dtype: ComputeDtype = "bfloat16") -> float:
     """Peak memory of one process on a CPU, libraries included."""
-    known = msgspec.structs.replace(FITTED, overhead_bytes=CPU_OVERHEAD_BYTES)
-    half = memory_bytes(arch, lora, step, known)
+    constants = msgspec.structs.replace(FITTED, overhead_bytes=CPU_OVERHEAD_BYTES)
+    half = memory_bytes(arch, lora, step, constants)
     if dtype != "float32":
         return half
-    activations = activation_bytes(arch, step, known)
+    activations = activation_bytes(arch, step, constants)
     return half + weight_bytes(arch, step.quantization) + (FLOAT32_ACTIVATIONS - 1) * activations
 
 
@@ -275,7 +275,7 @@ def cpu_pass_seconds(arch: Architecture, lora: LoraConfig, step: Pass, cpu: Cpu)
     return compute + CPU_LAUNCH_SECONDS * arch.layers
 
 
-def smooth_max(one: float, other: float) -> float:
+def smooth_max(first: float, second: float) -> float:
     """A smooth maximum, larger than both if they are close: the two overlap only partly."""
-    power: float = (one**4 + other**4) ** 0.25
+    power: float = (first**4 + second**4) ** 0.25
     return power

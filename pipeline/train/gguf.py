@@ -14,14 +14,14 @@ def convert(source: Path, folder: Path, name: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    source_options = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     # Without `dequantize` the weights stay packed and can be neither trained nor saved.
     model = AutoModelForCausalLM.from_pretrained(
-        **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        **source_options, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
     )
     model.config.name_or_path = name
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**where).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(**source_options).save_pretrained(folder)
 
 
 if __name__ == "__main__":

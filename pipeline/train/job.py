@@ -130,9 +130,9 @@ class EventReader:
                 data = file.read()
         except FileNotFoundError:
             return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [msgspec.json.decode(line, type=Event) for line in whole.splitlines()]
+        complete = data[: data.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        return [msgspec.json.decode(line, type=Event) for line in complete.splitlines()]
 
 
 def rewind(folder: Path, step: int) -> None:
@@ -181,8 +181,8 @@ def is_whole(checkpoint: Path, processes: int) -> bool:
 
 def last_checkpoint(folder: Path, processes: int) -> tuple[int, Path] | None:
     """Step and folder of the last complete checkpoint of a run with this many processes, or None."""
-    whole = [(step, path) for step, path in _checkpoints(folder) if is_whole(path, processes)]
-    return max(whole, default=None)
+    complete = [(step, path) for step, path in _checkpoints(folder) if is_whole(path, processes)]
+    return max(complete, default=None)
 
 
 def drop_checkpoints(folder: Path, *, broken_in: int | None = None) -> None:
@@ -204,15 +204,15 @@ def forget(folder: Path) -> None:
 def finished(folder: Path, work: Job) -> Result | None:
     """Result of a training process that finished exactly this job, or None."""
     try:
-        same = msgspec.json.decode((folder / "job.json").read_bytes(), type=Job) == work
+        is_same_job = msgspec.json.decode((folder / "job.json").read_bytes(), type=Job) == work
         result = msgspec.json.decode((folder / "result.json").read_bytes(), type=Result)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return result if same else None
+    return result if is_same_job else None
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder's training lock, waiting for it if need be.
 
     Processes of a killed stage may still be ending when the stage is started again.

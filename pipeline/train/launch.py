@@ -66,9 +66,9 @@ def command(
 
 def threads(device: str, processes: int) -> int:
     """CPU threads per process: OMP_NUM_THREADS if set, else cores / processes (at most 8 with a GPU)."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdigit() and int(given):
-        return int(given)
+    configured = os.environ.get("OMP_NUM_THREADS", "")
+    if configured.isdigit() and int(configured):
+        return int(configured)
     share = max(1, cores() // processes)
     return share if device == "cpu" else min(share, 8)
 
@@ -151,9 +151,9 @@ def environment(device: str, gpu: int | None = None, *, processes: int = 1, hub:
     if device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""
     else:
-        wanted = range(processes) if gpu is None else [gpu]
+        gpu_numbers = range(processes) if gpu is None else [gpu]
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        variables["CUDA_VISIBLE_DEVICES"] = ",".join(visible[n] if visible else str(n) for n in wanted)
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(visible[n] if visible else str(n) for n in gpu_numbers)
     return variables
 
 

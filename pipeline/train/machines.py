@@ -101,7 +101,7 @@ def wait_for_job(
 def _difference(path: Path, work: job.Job) -> str:
     if not path.is_file():
         return "the first machine did not write it"
-    written = job.load_job(path)
+    existing = job.load_job(path)
     fields = [name for name in work.__struct_fields__ if name != "compute_dtype"]
-    names = [name for name in fields if getattr(written, name) != getattr(work, name)]
+    names = [name for name in fields if getattr(existing, name) != getattr(work, name)]
     return f"the first machine's job has another {', '.join(names)} than this machine's"

@@ -111,19 +111,19 @@ def seconds_of(
     arch: Architecture,
     shape: Shape,
     quantization: estimate.Quantization,
-    where: estimate.Device | estimate.Cpu,
+    device: estimate.Device | estimate.Cpu,
     devices: int = 1,
 ) -> float:
     """Seconds of the whole run, validation included, on this many devices or on all cores of a CPU."""
-    cpu = isinstance(where, estimate.Cpu)
+    cpu = isinstance(device, estimate.Cpu)
     shards = devices if config.sharding == "fsdp2" else 1
     kind = "cpu" if cpu else "cuda"
     step = mean_pass(config, shape, quantization, device=kind, processes=devices, shards=shards)
-    if isinstance(where, estimate.Cpu):
-        one = estimate.cpu_pass_seconds(arch, config.lora, step, where)
+    if isinstance(device, estimate.Cpu):
+        pass_s = estimate.cpu_pass_seconds(arch, config.lora, step, device)
     else:
-        one = estimate.pass_seconds(arch, config.lora, step, where, devices)
-    epoch = one * shape.computed / max(1.0, step.tokens) / devices
+        pass_s = estimate.pass_seconds(arch, config.lora, step, device, devices)
+    epoch = pass_s * shape.computed / max(1.0, step.tokens) / devices
     rows = shape.validation_examples / max(1, shape.examples)
     return config.epochs * epoch * (1 + config.evaluation.per_epoch * rows * estimate.forward_share(config))
 
@@ -194,8 +194,8 @@ def cheapest() -> list[Machine]:
     newest = [machines.get(name) for name in dict.fromkeys(machine.name for machine in machines.machines)]
     kinds: dict[str, Machine] = {}
     for machine in newest:
-        known = machine.gpu_mem_gib and machine.bf16_tflops and machine.mem_bandwidth_gbs
-        if machine.gpu is None or not known or machine.gpus != 1:
+        has_data_sheet = machine.gpu_mem_gib and machine.bf16_tflops and machine.mem_bandwidth_gbs
+        if machine.gpu is None or not has_data_sheet or machine.gpus != 1:
             continue
         if machine.gpu not in kinds or machine.usd_per_hour < kinds[machine.gpu].usd_per_hour:
             kinds[machine.gpu] = machine
@@ -226,8 +226,8 @@ def counts(config: TrainConfig) -> list[int]:
     """Numbers of devices to plan for: one, and the configured number or as many as the effective batch allows."""
     if config.processes and config.processes > 1:
         return [1, config.processes] if config.effective_batch % config.batch_size == 0 else [config.processes]
-    many = [n for n in range(1, MAX_GPUS + 1) if config.effective_batch % (config.batch_size * n) == 0]
-    return sorted({1, many[-1]}) if many else [1]
+    possible = [n for n in range(1, MAX_GPUS + 1) if config.effective_batch % (config.batch_size * n) == 0]
+    return sorted({1, possible[-1]}) if possible else [1]
 
 
 def needed_gib(
@@ -257,22 +257,22 @@ def free_gib(device: str) -> float | None:
     if meminfo.is_file():
         lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines() if ":" in line)
         limits.append(int(lines["MemAvailable"].split()[0]) * 1024)
-    most, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
-    if most.is_file() and used.is_file() and (text := most.read_text().strip()).isdigit():
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
         limits.append(int(text) - int(used.read_text()))
     return min(limits) / GIB if limits else None
 
 
-def warning(config: TrainConfig, needed: float, free: float | None, device: str) -> str | None:
+def warning(config: TrainConfig, required_gib: float, free: float | None, device: str) -> str | None:
     """Memory warning for a run, or None. Raises: ConfigError if it cannot fit."""
-    if free is None or needed <= TIGHT * free:
+    if free is None or required_gib <= TIGHT * free:
         return None
-    what = "GPU memory" if device == "cuda" else "memory"
+    memory = "GPU memory" if device == "cuda" else "memory"
     first = f"batch_size (now {config.batch_size}) or max_length (now {config.max_length})"
-    more = [] if config.gradient_checkpointing else ["gradient_checkpointing=true"]
-    more += ["quantization=nf4"] if config.quantization == "none" and device == "cuda" else []
-    fix = f"lower {first}" + (f", or set {' or '.join(more)}" if more else "")
-    problem = f"this run needs about {needed:.1f} GiB of {what} and {free:.1f} GiB are free"
-    if needed > OOM_REFUSAL_RATIO * free:
+    alternatives = [] if config.gradient_checkpointing else ["gradient_checkpointing=true"]
+    alternatives += ["quantization=nf4"] if config.quantization == "none" and device == "cuda" else []
+    fix = f"lower {first}" + (f", or set {' or '.join(alternatives)}" if alternatives else "")
+    problem = f"this run needs about {required_gib:.1f} GiB of {memory} and {free:.1f} GiB are free"
+    if required_gib > OOM_REFUSAL_RATIO * free:
         raise ConfigError(f"{problem}: {fix}")
     return f"warning     {problem}, which may not be enough: {fix}"

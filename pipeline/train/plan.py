@@ -85,7 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         share = 100 * self.lora_parameters / self.parameters
         other = "none" if config.quantization == "nf4" else "nf4"
         dropped = f", {shape.too_long:,} longer than {config.max_length} tokens left out" if shape.too_long else ""
-        how = (
+        note = (
             "" if shape.measured else f" (estimated, {CHARACTERS_PER_TOKEN:g} characters per token: no tokenizer here)"
         )
         rows = f"{shape.examples:,} training, {shape.validation_examples:,} validation examples"
@@ -97,26 +97,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             f"adapter     rank {config.lora.rank}, {self.lora_parameters:,} parameters ({share:.2f}%)",
             f"method      {NAMES[config.quantization]}; --set quantization={other} for the other",
             f"dataset     {self.dataset}: {rows}{dropped}",
-            f"tokens      {shape.tokens:,} per epoch, {shape.supervised:,} supervised; longest {shape.longest:,}{how}",
+            f"tokens      {shape.tokens:,} per epoch, {shape.supervised:,} supervised; longest {shape.longest:,}{note}",
             f"steps       {self.steps:,} = {config.epochs:g} epochs x {self.steps_per_epoch:,}; {batch}",
-            *self._places(),
+            *self._location_lines(),
             *(self.calibration.lines() if self.calibration else []),
             f"command     {' '.join(self.command)}",
             "config",
             *(f"  {line}" for line in configuration.dump(config).splitlines()),
         ]
 
-    def _places(self) -> list[str]:
+    def _location_lines(self) -> list[str]:
         """Memory, time and cost per kind of GPU."""
         free = f", {self.free_gib:.1f} GiB free" if self.free_gib is not None else ""
-        where = f"this machine's CPU in {self.compute_dtype}" if self.device == "cpu" else "each GPU, as configured"
+        location = f"this machine's CPU in {self.compute_dtype}" if self.device == "cpu" else "each GPU, as configured"
         time = f", about {duration(self.here_seconds)}" if self.here_seconds is not None else ""
-        lines = [f"memory      {self.here_gib:.1f} GiB on {where}{free}{time}"]
+        lines = [f"memory      {self.here_gib:.1f} GiB on {location}{free}{time}"]
         if self.offers:
             lines += ["gpus        -> is the cheapest that fits with room; * speed assumed, no published figure"]
-            shown = self.offers if self.all_offers else offers.shortlist(self.offers)
-            lines += [offer.line() for offer in shown]
-            if hidden := len(self.offers) - len(shown):
+            listed = self.offers if self.all_offers else offers.shortlist(self.offers)
+            lines += [offer.line() for offer in listed]
+            if hidden := len(self.offers) - len(listed):
                 lines.append(f"            {hidden} more offers: fasttier plan --all")
             if not any(offer.recommended for offer in self.offers):
                 lines.append("no GPU fits: lower batch_size or max_length, or set sharding=fsdp2 with more processes")
@@ -182,8 +182,8 @@ def dtype_of(config: TrainConfig, arch: Architecture, device: str) -> ComputeDty
 
 
 def _seconds_here(config: TrainConfig, arch: Architecture, shape: Shape, dtype: ComputeDtype) -> float:
-    here = compute_dtype.cpu(arch, dtype)
-    return round(offers.seconds_of(config, arch, shape, config.quantization, here), 1)
+    cpu = compute_dtype.cpu(arch, dtype)
+    return round(offers.seconds_of(config, arch, shape, config.quantization, cpu), 1)
 
 
 def meta_counts(config: TrainConfig, arch: Architecture) -> tuple[int, int]:

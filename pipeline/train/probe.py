@@ -29,12 +29,12 @@ def shortened(config: TrainConfig, steps: int, rows: int, per_update: float | No
     """
     if steps <= WARM_UP + 1:
         raise ConfigError(f"--probe {steps}: at least {WARM_UP + 2} are needed, the first {WARM_UP} are not timed")
-    wanted = math.ceil(steps * (per_update or config.effective_batch))
-    examples = min(rows, wanted)
+    row_count = math.ceil(steps * (per_update or config.effective_batch))
+    examples = min(rows, row_count)
     return msgspec.structs.replace(
         config,
         max_examples=examples,
-        epochs=wanted / examples,
+        epochs=row_count / examples,
         # One validation at the end, which writes the checkpoint that the adapter is read from.
         evaluation=msgspec.structs.replace(config.evaluation, per_epoch=1, max_examples=max(2, config.batch_size)),
         parity_items=1,
@@ -42,7 +42,7 @@ def shortened(config: TrainConfig, steps: int, rows: int, per_update: float | No
 
 
 def run(
-    work: job.Job, config: TrainConfig, arch: Architecture, whole: Shape, sampled: Shape, scratch: Path
+    work: job.Job, config: TrainConfig, arch: Architecture, full_shape: Shape, sampled: Shape, scratch: Path
 ) -> Calibration:
     """Run the job in a temporary folder under `scratch`.
 
@@ -60,7 +60,7 @@ def run(
         work = msgspec.structs.replace(work, run=str(Path(folder).resolve()))
         job.save(work.folder / "job.json", work)
         result = launch.run(work, log=work.folder / "train.log", on_event=on_event)
-    return calibration(work, result, stamps, config, arch, whole, sampled)
+    return calibration(work, result, stamps, config, arch, full_shape, sampled)
 
 
 def calibration(
@@ -69,7 +69,7 @@ def calibration(
     stamps: dict[int, float],
     config: TrainConfig,
     arch: Architecture,
-    whole: Shape,
+    full_shape: Shape,
     sampled: Shape,
 ) -> Calibration:
     """Calibration from the steps' end times (monotonic seconds). Raises: TrainingFailed if there are too few."""
@@ -79,14 +79,14 @@ def calibration(
     per_step = (stamps[timed[-1]] - stamps[timed[0]]) / (timed[-1] - timed[0])
     tokens = sampled.tokens / max(1, sampled.examples) * sampled.rows_per_update(work.config, work.processes)
     speed = tokens / per_step
-    training = config.epochs * whole.tokens / speed
-    rows = whole.validation_examples / max(1, whole.examples)
+    training = config.epochs * full_shape.tokens / speed
+    rows = full_shape.validation_examples / max(1, full_shape.examples)
     measured_bytes = result.peak_gpu_bytes if work.device == "cuda" else result.peak_rss_bytes * work.processes
     peak = measured_bytes / estimate.GIB
     dtype = work.compute_dtype
     planned_peak = offers.needed_gib(config, arch, sampled, work.device, work.processes, dtype)
     # The sample's peak is measured; the addition for the run's longer rows is estimated.
-    more = offers.needed_gib(config, arch, whole, work.device, work.processes, dtype) - planned_peak
+    extra_gib = offers.needed_gib(config, arch, full_shape, work.device, work.processes, dtype) - planned_peak
     return Calibration(
         steps=result.steps,
         tokens_per_second=round(speed, 2),
@@ -94,25 +94,25 @@ def calibration(
         peak_gib=round(peak, 3),
         planned_peak_gib=round(planned_peak, 3),
         run_seconds=round(training * (1 + config.evaluation.per_epoch * rows * estimate.forward_share(config)), 1),
-        run_gib=round(peak + max(0.0, more), 3),
+        run_gib=round(peak + max(0.0, extra_gib), 3),
     )
 
 
 def _planned_speed(work: job.Job, arch: Architecture, sampled: Shape) -> float:
     """Training tokens per second that the estimate predicts here; 0 for an unknown GPU."""
     config = work.config
-    alone = msgspec.structs.replace(sampled, validation_examples=0)
-    where: estimate.Device | estimate.Cpu
+    training_only = msgspec.structs.replace(sampled, validation_examples=0)
+    device: estimate.Device | estimate.Cpu
     if work.device == "cpu":
-        where = compute_dtype.cpu(arch, work.compute_dtype)
+        device = compute_dtype.cpu(arch, work.compute_dtype)
     else:
         import torch
 
-        known = offers.device_named(torch.cuda.get_device_name(0))
-        if known is None:
+        gpu = offers.device_named(torch.cuda.get_device_name(0))
+        if gpu is None:
             return 0.0
-        where = known
+        device = gpu
     # Processes on one CPU share its cores.
     devices = work.processes if work.device == "cuda" else 1
-    seconds = offers.seconds_of(config, arch, alone, config.quantization, where, devices)
+    seconds = offers.seconds_of(config, arch, training_only, config.quantization, device, devices)
     return config.epochs * sampled.tokens / seconds if seconds else 0.0

@@ -27,8 +27,8 @@ def draw(weights: Sequence[float], generator: torch.Generator) -> list[int]:
     order = torch.randperm(len(weights), generator=generator)
     size = epoch_size(weights)
     reached = torch.tensor(weights, dtype=torch.float64)[order].cumsum(0)
-    at = (torch.arange(size) + torch.rand(1, generator=generator, dtype=torch.float64)) * (reached[-1] / size)
-    rows = torch.searchsorted(reached, at, right=True).clamp(max=len(weights) - 1)
+    positions = (torch.arange(size) + torch.rand(1, generator=generator, dtype=torch.float64)) * (reached[-1] / size)
+    rows = torch.searchsorted(reached, positions, right=True).clamp(max=len(weights) - 1)
     drawn: list[int] = order[rows].tolist()
     return drawn
 

@@ -50,8 +50,8 @@ def pays(lengths: Sequence[int], prefix: int) -> bool:
 def mask(prefix: int, rests: Sequence[int]) -> torch.Tensor:
     """Attention mask: bool (1, 1, tokens, tokens), queries by keys."""
     owner = torch.repeat_interleave(torch.arange(len(rests) + 1), torch.tensor([prefix, *rests]))
-    seen = (owner[None, :] == 0) | (owner[None, :] == owner[:, None])
-    return seen.tril()[None, None]
+    visible = (owner[None, :] == 0) | (owner[None, :] == owner[:, None])
+    return visible.tril()[None, None]
 
 
 class SharedPrefixCollator:

@@ -29,8 +29,8 @@ def steps_within(
     """
     validation = config.evaluation.per_epoch * validation_examples * forward_share(config)
     examples = seconds * examples_per_second - validation
-    least = math.ceil(config.min_examples / config.effective_batch)
-    return min(steps, max(least, int(examples / config.effective_batch)))
+    min_steps = math.ceil(config.min_examples / config.effective_batch)
+    return min(steps, max(min_steps, int(examples / config.effective_batch)))
 
 
 def measure(trainer: "Trainer", batch_size: int) -> float:

@@ -79,9 +79,11 @@ class Trainer(SFTTrainer):
         supervised = targets != IGNORED
         mode = "train" if model.training else "eval"
         # A batch with a four-dimensional mask has no padding.
-        seen = inputs["attention_mask"] if inputs["attention_mask"].dim() == 2 else torch.ones_like(inputs["input_ids"])
-        counted = torch.stack([supervised.sum(), ((logits.argmax(-1) == targets) & supervised).sum(), seen.sum()])
-        valid, right, tokens = self.accelerator.gather_for_metrics(counted[None]).sum(0).tolist()
+        attended = (
+            inputs["attention_mask"] if inputs["attention_mask"].dim() == 2 else torch.ones_like(inputs["input_ids"])
+        )
+        counts = torch.stack([supervised.sum(), ((logits.argmax(-1) == targets) & supervised).sum(), attended.sum()])
+        valid, right, tokens = self.accelerator.gather_for_metrics(counts[None]).sum(0).tolist()
         self._metrics[mode]["mean_token_accuracy"].append(right / valid if valid else 0.0)
         if mode == "train":
             self._total_train_tokens += tokens

@@ -10,7 +10,7 @@ import msgspec
 from pipeline.costs import Books, cells, ledger
 from pipeline.costs.config import CostsConfig
 from pipeline.costs.customers import Customers
-from pipeline.costs.ledger import Asked
+from pipeline.costs.ledger import PeriodRequest
 from pipeline.store.derived import arrow_row
 from pipeline.store.period import Days
 from traffic.callsites import Registry
@@ -44,7 +44,7 @@ def books(
     first, last = (min(r.ts for r in records).date(), max(r.ts for r in records).date())
     connection.execute("create table feedback (id varchar, thumb varchar)")
     connection.execute(f"create table cells as {cells.query(first, last + dt.timedelta(1))}")
-    of = ledger.period(connection, Asked(days=Days(first, last + dt.timedelta(1))))
+    of = ledger.period(connection, PeriodRequest(days=Days(first, last + dt.timedelta(1))))
     notes = ledger.build(
         connection, of, config or CostsConfig(), prices=prices or PriceTable(), machines=machines or Machines(),
         customers=customers or Customers(()), registry=registry or Registry(),

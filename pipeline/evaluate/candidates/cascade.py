@@ -68,29 +68,31 @@ class Cascade:
 
     def answers(self, items: Items) -> Answered:
         first, second = (load(self._finished[name]) for name in (self.config.tier_1, self.config.tier_2))
-        own, other = first.scores, second.scores
+        tier_1, tier_2 = first.scores, second.scores
         calibrated = self._calibrated(items.dataset)
         rows = aligned(items, first)
         outcomes = combine(rows, aligned(items, second), {s: calibrations.load(p) for s, p in calibrated.items()})
         parts = _parts(first, second, outcomes, calibrated, items)
-        ends = [scores.deprecated_on for scores in (own, other) if scores.deprecated_on is not None]
+        ends = [scores.deprecated_on for scores in (tier_1, tier_2) if scores.deprecated_on is not None]
         return Answered(
             answers=[_answer(row, outcome) for row, outcome in zip(rows, outcomes, strict=True)],
-            costed=Costed(_cost(own, other, outcomes, parts, items), [outcome.cost_usd for outcome in outcomes]),
-            latency=latency(rows, outcomes, own.latency.concurrency if own.latency else None),
-            latency_loaded=latency(rows, outcomes, own.latency_loaded.concurrency) if own.latency_loaded else None,
-            adapter=own.adapter,
-            base_model=own.base_model,
-            simulated=own.simulated or other.simulated,
+            costed=Costed(_cost(tier_1, tier_2, outcomes, parts, items), [outcome.cost_usd for outcome in outcomes]),
+            latency=latency(rows, outcomes, tier_1.latency.concurrency if tier_1.latency else None),
+            latency_loaded=latency(rows, outcomes, tier_1.latency_loaded.concurrency)
+            if tier_1.latency_loaded
+            else None,
+            adapter=tier_1.adapter,
+            base_model=tier_1.base_model,
+            simulated=tier_1.simulated or tier_2.simulated,
             deprecated_on=min(ends, default=None),
             parts=parts,
         )
 
     def notes(self, items: Items, graded: Graded) -> list[str]:
         correct = [score.correct for score in graded.scores]
-        kept = [right for answer, right in zip(graded.answers, correct, strict=True) if answer.tier == 1]
-        share = f"{sum(kept) / len(kept):.1%} of them correct" if kept else "nothing is kept"
-        notes = [f"{self.config.tier_1} keeps {len(kept)} of {len(items.items)} items, {share}"]
+        kept_correct = [right for answer, right in zip(graded.answers, correct, strict=True) if answer.tier == 1]
+        share = f"{sum(kept_correct) / len(kept_correct):.1%} of them correct" if kept_correct else "nothing is kept"
+        notes = [f"{self.config.tier_1} keeps {len(kept_correct)} of {len(items.items)} items, {share}"]
         without = sorted(set(items.dataset.call_sites) - set(self._calibrated(items.dataset)))
         if without:
             notes.append(f"no threshold for {', '.join(without)}: answers there escalate on failed checks only")
@@ -132,13 +134,17 @@ def combine(
 ) -> list[Outcome]:
     """The answer that the client gets for each item; rows of both tiers in the same order. `cuts`: by call site."""
     outcomes = []
-    for one, two in zip(first, second, strict=True):
-        calibration = cuts.get(one.call_site or "")
-        if one.kept(calibration.cut if calibration else None):
-            outcomes.append(Outcome(one, 1, one.cost_usd))
+    for tier_1_row, tier_2_row in zip(first, second, strict=True):
+        calibration = cuts.get(tier_1_row.call_site or "")
+        if tier_1_row.kept(calibration.cut if calibration else None):
+            outcomes.append(Outcome(tier_1_row, 1, tier_1_row.cost_usd))
         else:
-            both = None if one.cost_usd is None or two.cost_usd is None else one.cost_usd + two.cost_usd
-            outcomes.append(Outcome(two, 2, both))
+            total_usd = (
+                None
+                if tier_1_row.cost_usd is None or tier_2_row.cost_usd is None
+                else tier_1_row.cost_usd + tier_2_row.cost_usd
+            )
+            outcomes.append(Outcome(tier_2_row, 2, total_usd))
     return outcomes
 
 
@@ -214,13 +220,13 @@ def _answer(row: Prediction, outcome: Outcome) -> Answer:
 def _parts(
     first: Evaluated, second: Evaluated, outcomes: Sequence[Outcome], calibrated: Mapping[str, Path], items: Items
 ) -> Parts:
-    own, other = first.scores, second.scores
+    tier_1, tier_2 = first.scores, second.scores
     tiers = [(outcome.tier, outcome.row.correct) for outcome in outcomes]
     escalated = sum(tier == 2 for tier, _ in tiers)
     return Parts(
-        tier_1=own.candidate,
-        tier_2=other.candidate,
-        evaluations={own.candidate: first.folder.name, other.candidate: second.folder.name},
+        tier_1=tier_1.candidate,
+        tier_2=tier_2.candidate,
+        evaluations={tier_1.candidate: first.folder.name, tier_2.candidate: second.folder.name},
         calibrations={site: path.parent.name for site, path in calibrated.items()},
         kept=len(tiers) - escalated,
         kept_correct=tiers.count((1, True)),
@@ -231,16 +237,17 @@ def _parts(
     )
 
 
-def _cost(own: Scores, other: Scores, outcomes: Sequence[Outcome], parts: Parts, items: Items) -> Cost:
+def _cost(tier_1: Scores, tier_2: Scores, outcomes: Sequence[Outcome], parts: Parts, items: Items) -> Cost:
     """Tier 1's cost for every request, and Tier 2's for those that escalate."""
     again = [
         (outcome.row.cost_usd, n)
         for outcome, n in zip(outcomes, items.requests, strict=True)
         if outcome.tier == 2 and outcome.row.cost_usd is not None
     ]
-    total = own.cost.usd_per_1k
+    total = tier_1.cost.usd_per_1k
     if parts.escalated and total is not None:
         total = total + 1000 * parts.escalation * weighted_mean(again) if again else None
-    basis = f"{own.candidate}: {own.cost.basis}; {parts.escalation:.1%} again at {other.candidate}: {other.cost.basis}"
+    escalated = f"{parts.escalation:.1%} again at {tier_2.candidate}: {tier_2.cost.basis}"
+    basis = f"{tier_1.candidate}: {tier_1.cost.basis}; {escalated}"
     # Machine and throughput are Tier 1's: every request is asked there.
-    return msgspec.structs.replace(own.cost, usd_per_1k=total, basis=basis, price=None)
+    return msgspec.structs.replace(tier_1.cost, usd_per_1k=total, basis=basis, price=None)

@@ -29,8 +29,8 @@ class ClassicalModel:
         self._notes: list[str] = []
 
     def unavailable(self, items: Items) -> str | None:
-        if why := training.unfit(items.dataset):
-            return why
+        if reason := training.unfit(items.dataset):
+            return reason
         data = training.read(items.folder, items.dataset)
         for site in dict.fromkeys(item.call_site for item in items.items):
             if shortage := (data[site].train + data[site].validation).shortage():
@@ -60,8 +60,8 @@ class EncoderModel:
         self.config, self._task, self._resources = config, task, resources
 
     def unavailable(self, items: Items) -> str | None:
-        if why := training.unfit(items.dataset):
-            return why
+        if reason := training.unfit(items.dataset):
+            return reason
         folder = self._folder(items)
         if folder is None:
             return f"{self._task} has no encoder; train one: fasttier train --config configs/train/encoder.yaml"
@@ -132,10 +132,10 @@ def _fill(candidate: str, model: Model, items: Items, log: AnswerLog) -> None:
     with progress.bar(candidate, len(items.items)) as bar:
         for site in dict.fromkeys(item.call_site for item in items.items):
             classifier = model.site(site)
-            own = [item for item in items.items if item.call_site == site]
+            site_items = [item for item in items.items if item.call_site == site]
             # Warm-up: the first call pays for imports and caches.
-            classifier.answers([classifiers.text_of(own[0].prompt)])
-            for item in own:
+            classifier.answers([classifiers.text_of(site_items[0].prompt)])
+            for item in site_items:
                 log.add(answer(classifier, item))
                 bar.advance()
 

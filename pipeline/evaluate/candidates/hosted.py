@@ -48,12 +48,12 @@ class HostedModel:
         return None
 
     def answers(self, items: Items) -> Answered:
-        asked = self.questions(items)
-        stored = self.stored(asked)
+        questions = self.questions(items)
+        stored = self.stored(questions)
         missing = len(stored.open_items(item.record_id for item in items.items))
         total = len(items.items)
         with progress.bar(self.config.name, total, total - missing) as bar:
-            self.ask(asked, stored, bar.show_missing)
+            self.ask(questions, stored, bar.show_missing)
         answers = [stored.answers[item.record_id] for item in items.items]
         costed = costs.by_tokens(answers, items.requests, self.price)
         paid = [usd * a.price_share for usd, a in zip(costed.usd, answers, strict=True) if usd is not None]

@@ -125,8 +125,8 @@ def _constraint(checks: Checks, response_format: dict[str, Any] | None) -> dict[
         members = {"type": "array", "items": {"enum": list(checks.labels)}, "uniqueItems": True}
         return {"response_format": {"type": "json_schema", "json_schema": {"name": "labels", "schema": members}}}
     if checks.labels and checks.multiple == "comma":
-        one = "(" + "|".join(map(re.escape, checks.labels)) + ")"
-        return {"extra_body": {"structured_outputs": {"regex": f"{one}(, {one})*"}}}
+        label_pattern = "(" + "|".join(map(re.escape, checks.labels)) + ")"
+        return {"extra_body": {"structured_outputs": {"regex": f"{label_pattern}(, {label_pattern})*"}}}
     if checks.labels:
         # vLLM's own field: OpenAI's protocol has no label sets.
         return {"extra_body": {"structured_outputs": {"choice": list(checks.labels)}}}

@@ -25,16 +25,16 @@ def find(rows: Sequence[Row], fitted: Sequence[bool], model: OutOfFold, threshol
     if len(names) < 2:
         return []
     label_index = {name: n for n, name in enumerate(names)}
-    given = np.array([label_index.get(row.answer, -1) for row in rows], dtype=np.int64)
-    indexes = np.flatnonzero(given >= 0)
-    probabilities, own = model.of_labels(given, len(names))[indexes], given[indexes]
+    label_numbers = np.array([label_index.get(row.answer, -1) for row in rows], dtype=np.int64)
+    indexes = np.flatnonzero(label_numbers >= 0)
+    probabilities, labels = model.of_labels(label_numbers, len(names))[indexes], label_numbers[indexes]
     row_numbers = np.arange(len(indexes))
-    of_given = probabilities[row_numbers, own]
-    others = probabilities.copy()
-    others[row_numbers, own] = -1.0
-    best = others.argmax(axis=1)
-    quality = of_given / (of_given + others[row_numbers, best])
-    agrees = find_label_issues(own, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
+    of_given = probabilities[row_numbers, labels]
+    rival_probabilities = probabilities.copy()
+    rival_probabilities[row_numbers, labels] = -1.0
+    best = rival_probabilities.argmax(axis=1)
+    quality = of_given / (of_given + rival_probabilities[row_numbers, best])
+    agrees = find_label_issues(labels, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
     return [
         Finding(
             int(indexes[n]),
@@ -51,4 +51,4 @@ def _judged_labels(rows: Sequence[Row], fitted: Sequence[bool]) -> list[str]:
     for row, used in zip(rows, fitted, strict=True):
         if used:
             groups.setdefault(row.answer, set()).add(row.group or row.id)
-    return sorted(label for label, seen in groups.items() if len(seen) >= _MIN_GROUPS)
+    return sorted(label for label, members in groups.items() if len(members) >= _MIN_GROUPS)

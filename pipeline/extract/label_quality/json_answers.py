@@ -48,8 +48,8 @@ def find(rows: Sequence[Row], fitted: Sequence[bool], model: OutOfFold, threshol
         [v for v, f in zip(values, fitted, strict=True) if f], [t for t, f in zip(texts, fitted, strict=True) if f]
     )
     findings: list[Finding] = []
-    for index, (own, text) in enumerate(zip(values, texts, strict=True)):
-        findings += [Finding(index, quality, reason) for quality, reason in regularities.broken_by(own, text)]
+    for index, (answer_values, text) in enumerate(zip(values, texts, strict=True)):
+        findings += [Finding(index, quality, reason) for quality, reason in regularities.broken_by(answer_values, text)]
     findings += _missing(values, fitted, model, threshold)
     worst: dict[int, Finding] = {}
     for finding in findings:
@@ -62,23 +62,36 @@ class _Regularities:
     """Types, copying and repetition of values that are usual for each field."""
 
     def __init__(self, values: Sequence[list[Value]], texts: Sequence[str]) -> None:
-        kinds: Counter[tuple[str, str]] = Counter((v.field, v.kind) for own in values for v in own if v.kind != "null")
+        kinds: Counter[tuple[str, str]] = Counter(
+            (v.field, v.kind) for answer_values in values for v in answer_values if v.kind != "null"
+        )
         self._all: Counter[str] = Counter()
         for (field, _), n in kinds.items():
             self._all[field] += n
         self._kinds = kinds
-        filled = [(v, v.words in text) for own, text in zip(values, texts, strict=True) for v in own if v.words]
+        filled = [
+            (v, v.words in text)
+            for answer_values, text in zip(values, texts, strict=True)
+            for v in answer_values
+            if v.words
+        ]
         count = Counter(v.field for v, _ in filled)
         copied = Counter(v.field for v, in_request in filled if in_request)
         self._copied = {f: copied[f] / n for f, n in count.items() if n >= _MIN_VALUES and copied[f] >= _MOSTLY * n}
-        repeats = Counter(v.field for own, text in zip(values, texts, strict=True) for v in self._repeated(own, text))
+        repeats = Counter(
+            v.field
+            for answer_values, text in zip(values, texts, strict=True)
+            for v in self._repeated(answer_values, text)
+        )
         self._repeats = {f: repeats[f] / count[f] for f in self._copied if repeats[f] <= (1 - _MOSTLY) * count[f]}
-        self._used = Counter(word for own in values for word in {v.words for v in own if v.field in self._copied})
+        self._used = Counter(
+            word for answer_values in values for word in {v.words for v in answer_values if v.field in self._copied}
+        )
         self._occurs = _occurrences(texts, self._used)
 
-    def broken_by(self, own: list[Value], text: str) -> Iterator[tuple[float, str]]:
+    def broken_by(self, answer_values: list[Value], text: str) -> Iterator[tuple[float, str]]:
         """(quality, reason) of each regularity that the answer breaks."""
-        for value in own:
+        for value in answer_values:
             total = self._all[value.field]
             if value.kind != "null" and total >= _MIN_VALUES:
                 share = self._kinds[value.field, value.kind] / total
@@ -92,13 +105,13 @@ class _Regularities:
             used, occurs = self._used[value.words], self._occurs[value.words]
             if occurs >= _MIN_VALUES and used <= (1 - _MOSTLY) * occurs:
                 yield used / occurs, f"{value.field} is a word that is rarely a value"
-        for value in self._repeated(own, text):
+        for value in self._repeated(answer_values, text):
             if value.field in self._repeats:
                 yield self._repeats[value.field], f"{value.field} is given more often than it occurs in the request"
 
-    def _repeated(self, own: list[Value], text: str) -> list[Value]:
-        given = Counter(v.words for v in own if v.words and v.field in self._copied)
-        return [v for v in own if given[v.words] > 1 and 0 < text.count(v.words.rstrip()) < given[v.words]]
+    def _repeated(self, answer_values: list[Value], text: str) -> list[Value]:
+        counts = Counter(v.words for v in answer_values if v.words and v.field in self._copied)
+        return [v for v in answer_values if counts[v.words] > 1 and 0 < text.count(v.words.rstrip()) < counts[v.words]]
 
 
 def _missing(
@@ -106,8 +119,8 @@ def _missing(
 ) -> Iterator[Finding]:
     """Fields without a value where the model predicts one with high probability."""
     has: dict[str, np.ndarray[Any, np.dtype[np.bool_]]] = {}
-    for index, own in enumerate(values):
-        for value in own:
+    for index, answer_values in enumerate(values):
+        for value in answer_values:
             if value.words:
                 has.setdefault(value.field, np.zeros(len(values), dtype=bool))[index] = True
     used = np.array(fitted, dtype=bool)
@@ -143,11 +156,11 @@ def _words(text: str) -> str:
     return f" {' '.join(_WORD.findall(unicodedata.normalize('NFKC', text).casefold()))} "
 
 
-def _occurrences(texts: Sequence[str], wanted: Counter[str]) -> Counter[str]:
+def _occurrences(texts: Sequence[str], values: Counter[str]) -> Counter[str]:
     """Number of texts that contain each of the wanted values of at most three words."""
     occurrences: Counter[str] = Counter()
     for text in texts:
         words = text.split()
         grams = {f" {' '.join(words[i : i + n])} " for n in range(1, _MAX_WORDS + 1) for i in range(len(words) - n + 1)}
-        occurrences.update(gram for gram in grams if gram in wanted)
+        occurrences.update(gram for gram in grams if gram in values)
     return occurrences

@@ -70,15 +70,15 @@ def _remark(request: str, answer: str) -> bool:
 
 
 def _other_script(request: str, answer: str) -> bool:
-    asked, given = _script(request), _script(answer)
-    return bool(asked and given) and asked != given
+    request_script, answer_script = _script(request), _script(answer)
+    return bool(request_script and answer_script) and request_script != answer_script
 
 
 _FORMS: dict[str, Callable[[str, str], bool]] = {
     "repeats the request": _echo,
     "words before the answer": _opening,
     "in quotes": _quoted,
-    "a remark behind the answer": _remark,
+    "a remark after the answer": _remark,
     "more lines than the request": _more_lines,
     "another script than the request": _other_script,
 }
@@ -86,9 +86,9 @@ _FORMS: dict[str, Callable[[str, str], bool]] = {
 
 def _lengths(pairs: Sequence[tuple[str, str]], fitted: Sequence[bool]) -> Iterator[Finding]:
     ratios = [math.log((len(answer) + 1) / (len(request) + 1)) for request, answer in pairs]
-    known = [ratio for ratio, used in zip(ratios, fitted, strict=True) if used]
-    middle = statistics.median(known)
-    spread = 1.4826 * statistics.median(abs(ratio - middle) for ratio in known)
+    fitted_ratios = [ratio for ratio, used in zip(ratios, fitted, strict=True) if used]
+    middle = statistics.median(fitted_ratios)
+    spread = 1.4826 * statistics.median(abs(ratio - middle) for ratio in fitted_ratios)
     for index, ratio in enumerate(ratios):
         distance = abs(ratio - middle) / max(spread, 0.1)
         if distance > _FAR:

@@ -69,14 +69,14 @@ def redact(
         ner_model=model,
     )
     kept: list[Row] = []
-    found, redacted, excluded = Counter[PersonalType](), Counter[PersonalType](), Counter[PersonalType]()
+    found_counts, redacted, excluded = Counter[PersonalType](), Counter[PersonalType](), Counter[PersonalType]()
     removed = 0
     for row in rows:
         if not any(text in findings for text in _texts(row, templates, closed)):
             kept.append(row)
             continue
         personal = _personal(row, findings, redaction, templates, closed)
-        found += personal.found.counts()
+        found_counts += personal.found.counts()
         if not personal.whole:
             kept.append(row)
             continue
@@ -95,7 +95,7 @@ def redact(
     _note(ledger, config, removed, excluded)
     data = PersonalData(
         action=config.action,
-        found=_ordered(found),
+        found=_ordered(found_counts),
         redacted=_ordered(redacted),
         rows_excluded=_ordered(excluded),
         allowed=config.allow,
@@ -117,12 +117,12 @@ def _personal(
     templates: Sequence[Template],
     labels: frozenset[str],
 ) -> _Personal:
-    def found(text: str) -> Any:
+    def find_values(text: str) -> Any:
         return findings.get(text, ())
 
     texts, prompts = _texts(row, templates, labels), _prompts(row, templates)
-    in_prompt = Values(dict.fromkeys(prompts), found, redaction.own)
-    everything = Values(texts, found, redaction.own, known=in_prompt)
+    in_prompt = Values(dict.fromkeys(prompts), find_values, redaction.own)
+    everything = Values(texts, find_values, redaction.own, known=in_prompt)
     allowed = [kind for kind in PERSONAL_TYPES if kind not in redaction.types]
     return _Personal(everything, in_prompt.without(allowed), everything.without(allowed))
 
@@ -132,11 +132,11 @@ def _types_that_exclude(
 ) -> set[PersonalType]:
     """Types that require removing the row: the answer needs the value, or only the answer reveals it as personal."""
     prompts = _prompts(row, templates)
-    needed = set() if row.answer in labels else personal.whole.needed_by(row.answer, prompts)
+    types = set() if row.answer in labels else personal.whole.needed_by(row.answer, prompts)
     for text in prompts:
         if personal.whole.replace(text) != personal.prompt.replace(text):
-            needed |= {value.type for value in personal.whole.in_text(text)}
-    return needed
+            types |= {value.type for value in personal.whole.in_text(text)}
+    return types
 
 
 def _note(ledger: Ledger, config: PrivacyConfig, removed: int, excluded: Mapping[PersonalType, int]) -> None:
@@ -175,18 +175,18 @@ def merged(parts: Sequence[PersonalData]) -> PersonalData | None:
 def in_words(data: PersonalData) -> list[str]:
     """Terminal output."""
     if data.action == "keep":
-        return ["personal data: kept as it is, every type is allowed by name (privacy.allow)"]
+        return ["personal data: kept, every type is allowed by name (privacy.allow)"]
     lines = []
     done = "redacted" if data.action == "redact" else "looked for"
     counts = data.redacted if data.action == "redact" else data.found
     shown = ", ".join(f"{kind} {count}" for kind, count in counts.items()) or "none found"
     lines.append(f"personal data {done}: {shown}; names {data.names}")
     if data.allowed:
-        stays = ", ".join(f"{kind} {data.found.get(kind, 0)}" for kind in data.allowed)
-        lines.append(f"personal data left in, allowed by name: {stays}")
+        allowed = ", ".join(f"{kind} {data.found.get(kind, 0)}" for kind in data.allowed)
+        lines.append(f"personal data kept, allowed by name: {allowed}")
     if data.static:
         shown = ", ".join(value for values in data.static.values() for value in values[:3])
-        lines.append(f"personal data in the fixed prompt, left as it is: {shown}")
+        lines.append(f"personal data in the fixed prompt, kept: {shown}")
     return lines
 
 
@@ -218,8 +218,8 @@ def _texts(row: Row, templates: Sequence[Template], labels: frozenset[str]) -> l
 
 def _prompts(row: Row, templates: Sequence[Template]) -> list[str]:
     # Without a template the fixed part is unknown, so whole messages are searched.
-    known = any(template.id == row.template for template in templates)
-    return list(row.slots) if known else [message["content"] for message in row.messages]
+    has_template = any(template.id == row.template for template in templates)
+    return list(row.slots) if has_template else [message["content"] for message in row.messages]
 
 
 def _replace(row: Row, personal: _Personal, templates: Sequence[Template], labels: frozenset[str]) -> None:
@@ -260,8 +260,8 @@ def _refilled(content: str, pattern: MessagePattern, pairs: Sequence[tuple[str, 
             content = content[:start] + redacted + content[end:]
         return content
     ((slot, redacted),) = pairs
-    at = len(pattern.prefix)
-    if not content.startswith(slot, at):
+    start_of_slot = len(pattern.prefix)
+    if not content.startswith(slot, start_of_slot):
         # Its whitespace differs from the template's.
-        at = content.rfind(slot)
-    return content[:at] + redacted + content[at + len(slot) :]
+        start_of_slot = content.rfind(slot)
+    return content[:start_of_slot] + redacted + content[start_of_slot + len(slot) :]

@@ -1,4 +1,4 @@
-"""pipeline/export.py: what is not merged, or not kept when it was."""
+"""pipeline/export.py: adapters that are refused, and merged models that are discarded."""
 
 import math
 from pathlib import Path
@@ -18,18 +18,18 @@ from traffic.errors import InputError
 pytestmark = pytest.mark.slow
 
 
-def test_the_bounds_are_those_that_a_server_is_held_to():
+def test_export_uses_the_tolerance_of_the_parity_check():
     assert parity.Tolerance(export.MAX_GAP, export.MEAN_GAP) == parity.HALF_PRECISION
 
 
 @pytest.mark.parametrize("gaps", [[0.81, *[0.0] * 99], [0.09] * 100, [math.nan, 0.0]])
-def test_a_merged_model_that_answers_otherwise_is_refused(gaps: list[float]):
+def test_a_merged_model_with_different_outputs_is_refused(gaps: list[float]):
     with pytest.raises(InputError, match=r"desk@1 answers otherwise .* nothing was written"):
         export.refuse_large_gaps(gaps, "desk@1")
     export.refuse_large_gaps([0.2, 0.0, 0.01, 0.01], "desk@1")
 
 
-def test_a_base_that_is_not_the_one_of_training_is_refused_before_it_is_loaded(tmp_path: Path):
+def test_a_different_base_model_is_refused_before_loading(tmp_path: Path):
     home, base = Home(tmp_path / "home"), tmp_path / "base"
     card = routers.write_adapter(home, "desk@1")
     base.mkdir()
@@ -41,7 +41,7 @@ def test_a_base_that_is_not_the_one_of_training_is_refused_before_it_is_loaded(t
         export.run(home.adapters / "desk@1", home=home)
 
 
-def test_weights_are_told_apart_by_their_contents_or_by_the_hub_s_commit(tmp_path: Path):
+def test_weights_are_identified_by_content_or_hub_commit(tmp_path: Path):
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     revision = base_models.revision_of(tmp_path)
     assert not base_models.is_other(tmp_path, revision)

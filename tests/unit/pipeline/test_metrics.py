@@ -37,7 +37,7 @@ def labelled(pairs: Sequence[tuple[str, str | None]]) -> list[ItemScore]:
     return [score("intent", output, reference, NONE) for reference, output in pairs]
 
 
-def test_a_label_is_right_only_in_its_exact_form() -> None:
+def test_a_label_is_correct_only_in_its_exact_form() -> None:
     assert score("moderation", " spam\n", "spam", LABELS).correct
     for output in ("Spam", "spam.", "ham", "", None):
         found = score("moderation", output, "spam", LABELS)
@@ -45,7 +45,7 @@ def test_a_label_is_right_only_in_its_exact_form() -> None:
         assert found.score == 0.0
 
 
-def test_json_is_right_with_its_keys_in_any_order_and_wrong_with_its_lists_in_another() -> None:
+def test_json_is_compared_with_unordered_keys_and_ordered_lists() -> None:
     reference = '{"city": "Rome", "guests": ["Ann", "Bob"], "people": 2}'
     assert score("extraction", '{"people": 2.0, "guests": ["Ann", "Bob"], "city": "Rome"}', reference, OBJECT).correct
     swapped = score("extraction", '{"people": 2, "guests": ["Bob", "Ann"], "city": "Rome"}', reference, OBJECT)
@@ -62,30 +62,30 @@ def test_field_f1_of_an_item_by_hand() -> None:
     assert (found.detail.hits, found.detail.extra, found.detail.missed) == (1, 2, 1)
 
 
-def test_nothing_found_where_nothing_was_to_be_found_is_right() -> None:
+def test_an_empty_answer_to_an_empty_reference_is_correct() -> None:
     found = score("extraction", '{"person": []}', '{"person": []}', OBJECT)
     assert found.correct
     assert found.score == 1.0
 
 
 @pytest.mark.parametrize("output", [None, "", "no entities", '{"person": [}', '```json\n{"person": []}\n```'])
-def test_an_answer_that_is_no_json_scores_0_also_where_nothing_was_to_be_found(output: str | None) -> None:
+def test_invalid_json_scores_0_even_for_an_empty_reference(output: str | None) -> None:
     found = score("extraction", output, '{"person": []}', OBJECT)
     assert (found.correct, found.score, found.detail.json_valid) == (False, 0.0, False)
     assert aggregate("extraction", [found])["field_f1"].value == 0.0
 
 
-def test_an_entity_too_many_does_not_make_those_after_it_wrong() -> None:
+def test_an_extra_entity_does_not_affect_later_ones() -> None:
     assert field_counts({"person": ["Ann", "Bob", "Cid"]}, {"person": ["Bob", "Cid"]}) == (2, 1, 0)
 
 
-def test_fields_of_objects_in_a_list_belong_to_their_place() -> None:
+def test_fields_of_objects_in_a_list_are_matched_by_object() -> None:
     answer = {"items": [{"name": "tea", "n": 1}, {"name": "milk", "n": 2}]}
     reference = {"items": [{"name": "milk", "n": 1}, {"name": "tea", "n": 2}]}
     assert field_counts(answer, reference) == (2, 2, 2)
 
 
-def test_a_value_twice_needs_a_value_twice() -> None:
+def test_repeated_values_must_be_repeated() -> None:
     assert field_counts({"a": ["x", "x"]}, {"a": ["x"]}) == (1, 1, 0)
 
 
@@ -96,12 +96,12 @@ def test_different_json_values_differ_both_for_exact_match_and_fields(left: obje
     assert not same_json({"a": left}, {"a": right})
 
 
-def test_true_is_not_the_field_1() -> None:
+def test_true_and_1_are_different_values() -> None:
     assert field_counts({"a": True}, {"a": 1}) == (0, 1, 1)
     assert field_counts({"a": 1.0}, {"a": 1}) == (1, 0, 0)
 
 
-def test_a_rewriting_is_right_after_normalising_whitespace_only() -> None:
+def test_rewrites_are_compared_after_normalising_whitespace_only() -> None:
     assert score("rewrite", " The  cat sat.\n", "The cat sat.", NONE).correct
     near = score("rewrite", "The cat sat", "The cat sat.", NONE)
     assert not near.correct
@@ -122,7 +122,7 @@ def test_similarity_is_1_for_equal_and_0_for_unrelated_or_missing_texts() -> Non
     assert score("rewrite", None, "", NONE).score == 0.0
 
 
-def test_the_closest_of_the_accepted_texts_counts() -> None:
+def test_the_closest_accepted_text_counts() -> None:
     found = score("rewrite", "He goes home.", Reference("any_of_text", ["She went.", "He goes home."]), NONE)
     assert found.correct
     assert found.score == 1.0
@@ -138,7 +138,7 @@ def test_each_value_may_have_one_of_its_accepted_forms() -> None:
 
 
 @pytest.mark.parametrize("output", ['["b", "a"]', "a, b", "b\na"])
-def test_a_set_of_labels_is_right_in_any_order(output: str) -> None:
+def test_a_set_of_labels_is_correct_in_any_order(output: str) -> None:
     assert score("classification", output, Reference("label_set", ["a", "b"]), NONE).correct
 
 
@@ -177,19 +177,19 @@ def test_a_reference_of_the_wrong_shape_is_an_input_error(reference: Reference) 
         score("classification", "1", reference, NONE)
 
 
-def test_a_text_reference_that_is_no_json_is_an_input_error_for_extraction() -> None:
+def test_an_extraction_reference_that_is_not_json_is_an_input_error() -> None:
     with pytest.raises(InputError, match="the reference 'Rome' is not JSON"):
         score("extraction", "{}", "Rome", OBJECT)
 
 
-def test_macro_f1_by_hand_with_an_answer_outside_of_the_labels() -> None:
+def test_macro_f1_by_hand_with_an_unknown_label() -> None:
     expected = ["a", "a", "a", "b", "b", "c"]
     predicted = ["a", "a", "b", "b", "I think b", "a"]
     # a: 2 of 3 found, 3 said: 4/6. b: 1 of 2 found, 2 said: 2/4. c: never said: 0.
     assert macro_f1(expected, predicted) == pytest.approx((4 / 6 + 2 / 4 + 0) / 3)
 
 
-def test_a_new_wording_of_a_wrong_answer_does_not_add_a_label() -> None:
+def test_wrong_answers_do_not_add_labels_to_macro_f1() -> None:
     expected = ["a", "b"] * 10
     one_wording = ["a", "x"] * 10
     many_wordings = [label for i in range(10) for label in ("a", f"x{i}")]
@@ -200,13 +200,13 @@ CODES = st.tuples(st.integers(0, 3), st.integers(0, 4))
 
 
 @given(st.lists(CODES, min_size=1, max_size=40))
-def test_the_macro_f1_that_is_resampled_is_sklearns(pairs: list[tuple[int, int]]) -> None:
+def test_resampled_macro_f1_equals_sklearns(pairs: list[tuple[int, int]]) -> None:
     expected, predicted = np.array(pairs).T
     ours = macro_f1_of_codes(expected, predicted, labels=4)
     assert ours == pytest.approx(macro_f1([str(x) for x in expected], [str(x) for x in predicted]))
 
 
-def test_macro_f1s_interval_holds_the_value_and_is_not_degenerate() -> None:
+def test_the_interval_of_macro_f1_contains_the_value_and_is_not_degenerate() -> None:
     rng = np.random.default_rng(2)
     labels = np.array(["a", "b", "c"])
     expected = labels[rng.integers(0, 3, 300)]
@@ -246,7 +246,7 @@ def test_extraction_has_its_metrics_and_field_f1_is_micro_averaged() -> None:
     assert found["field_f1.b"].value == found["field_f1.c"].value == 1.0
 
 
-def test_fields_are_told_apart_by_their_path_without_places_in_lists() -> None:
+def test_fields_are_identified_by_their_path_without_list_indexes() -> None:
     answer = {"name": "Ann", "items": [{"sku": "a", "count": 1}, {"sku": "b", "count": 2}], "tags": ["x", "y"]}
     reference = {"name": "Ann", "items": [{"sku": "a", "count": 1}, {"sku": "c", "count": 2}], "tags": ["y"]}
     assert counts_by_field(answer, reference) == {
@@ -260,7 +260,7 @@ def test_recall_of_none_of_these_counts_only_its_own_items(label: str) -> None:
     assert (found["out_of_scope_recall"].value, found["out_of_scope_recall"].n) == (pytest.approx(2 / 3), 3)
 
 
-def test_a_label_of_another_name_can_be_told_to_mean_none_of_these() -> None:
+def test_another_label_can_be_configured_as_none_of_these() -> None:
     items = labelled([("sonstiges", "sonstiges"), ("refund", "refund")])
     assert "out_of_scope_recall" not in aggregate("intent", items)
     assert aggregate("intent", items, ("sonstiges",))["out_of_scope_recall"].n == 1
@@ -363,9 +363,7 @@ def test_no_output_makes_scoring_raise(output: str | None, request_type: str) ->
 @pytest.mark.parametrize("multiple, right, other", [
     ("comma", "delivery, billing", "billing"), ("json", '["delivery","billing"]', '["billing"]'),
 ])  # fmt: skip
-def test_sets_of_labels_are_compared_as_sets_and_scored_by_their_overlap(
-    multiple: Literal["comma", "json"], right: str, other: str
-) -> None:
+def test_label_sets_are_scored_by_overlap(multiple: Literal["comma", "json"], right: str, other: str) -> None:
     checks = Checks(labels=("billing", "delivery", "other"), multiple=multiple)
     reference = answers.joined(["billing", "delivery"], checks)
     exact = metrics.score("classification", right, reference, checks)

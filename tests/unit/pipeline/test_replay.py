@@ -1,4 +1,4 @@
-"""Replay: gold files, and which logged requests the deployed adapters would be asked for."""
+"""Replay: gold files, and logged requests that the deployed adapters would answer."""
 
 import datetime as dt
 import gzip
@@ -31,14 +31,14 @@ START = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 REQUESTS = 200
 
 
-def test_a_gold_file_may_be_compressed_and_say_nothing_of_a_request(tmp_path: Path) -> None:
+def test_a_gold_file_may_be_compressed_and_incomplete(tmp_path: Path) -> None:
     path = tmp_path / "gold.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"id": "a", "tier_true": 2, "more": 1}\n\n{"id": "b", "tier_true": null}\n'))
     assert list(read_gold(path)) == [("a", Truth(2, None))]
 
 
 @pytest.mark.parametrize("text, place", [('{"id": "a", "tier_true": 4}', ":1:"), ('{"id": "a"}\n{', ":2:")])
-def test_a_wrong_line_of_a_gold_file_is_named(tmp_path: Path, text: str, place: str) -> None:
+def test_an_invalid_line_of_a_gold_file_is_reported(tmp_path: Path, text: str, place: str) -> None:
     path = tmp_path / "gold.jsonl"
     path.write_text(text)
     with pytest.raises(InputError, match=place):
@@ -46,20 +46,20 @@ def test_a_wrong_line_of_a_gold_file_is_named(tmp_path: Path, text: str, place: 
 
 
 @given(CELLS)
-def test_the_shares_of_errors_and_of_right_and_refused_requests_make_one(cells: dict[tuple[int, int], int]) -> None:
+def test_the_shares_of_correct_wrong_and_refused_requests_sum_to_1(cells: dict[tuple[int, int], int]) -> None:
     report = gold_report({(Truth(true, None), chosen): n for (true, chosen), n in cells.items()})
     rest = sum(n for (true, chosen), n in cells.items() if chosen in (0, true)) / report.requests
     assert report.sent_low_share + report.sent_high_share + rest == pytest.approx(1)
     assert sum(report.confusion.values()) == report.requests
 
 
-def test_errors_are_counted_by_the_call_site_that_gold_names() -> None:
+def test_errors_are_counted_by_the_call_site_of_the_gold_file() -> None:
     report = gold_report({(Truth(3, "a"), 1): 2, (Truth(3, "a"), 3): 5, (Truth(1, "b"), 2): 4, (Truth(1, None), 1): 9})
     assert report.by_call_site == {"a": SiteErrors(7, 2, 0), "b": SiteErrors(4, 0, 4)}
 
 
 def answered_by_adapter(folder: Path, *entries: Mapping[str, Any], **record: Any) -> int:
-    """Requests of `REQUESTS` that the deployed adapter would be asked for."""
+    """Requests of `REQUESTS` that the deployed adapter would answer."""
     home = Home(folder)
     messages = [{"role": "system", "content": "Answer with one label."}, {"role": "user", "content": "refund?"}]
     records = [
@@ -116,7 +116,7 @@ def test_the_whole_call_site_is_answered_by_its_adapter(tmp_path: Path) -> None:
     assert answered_by_adapter(tmp_path, {}) == REQUESTS
 
 
-def test_a_shadow_answers_nobody(tmp_path: Path) -> None:
+def test_a_shadow_answers_no_requests(tmp_path: Path) -> None:
     assert answered_by_adapter(tmp_path, {"shadow": True}) == 0
 
 
@@ -128,9 +128,9 @@ def test_a_canary_answers_its_share(tmp_path: Path) -> None:
     assert 0.05 * REQUESTS < answered_by_adapter(tmp_path, {"share": 0.2}) < 0.4 * REQUESTS
 
 
-def test_a_session_is_on_one_side_of_a_canary(tmp_path: Path) -> None:
+def test_a_session_is_entirely_inside_or_outside_a_canary(tmp_path: Path) -> None:
     assert answered_by_adapter(tmp_path, {"share": 0.5}, session_id="one session") in (0, REQUESTS)
 
 
-def test_a_request_for_several_answers_is_not_the_adapters(tmp_path: Path) -> None:
+def test_a_request_for_several_answers_does_not_go_to_the_adapter(tmp_path: Path) -> None:
     assert answered_by_adapter(tmp_path, {}, params=Params(other={"n": 2})) == 0

@@ -1,4 +1,4 @@
-"""The table of terms and licences that ships, and how a row is found in it."""
+"""The shipped table of terms and licences, and lookup in it."""
 
 import datetime as dt
 
@@ -11,12 +11,12 @@ TABLE = rights.load()
 
 
 @pytest.mark.parametrize("row", [*TABLE.providers, *TABLE.base_models], ids=lambda row: row.name)
-def test_every_row_that_ships_has_a_source_and_the_day_on_which_it_was_read(row: ProviderTerms) -> None:
+def test_every_shipped_row_has_a_source_and_a_retrieval_date(row: ProviderTerms) -> None:
     assert row.source.startswith("https://") or row.name == "simulated"
     assert row.read >= dt.date(2026, 11, 1)
 
 
-def test_names_are_unique_and_nothing_unverified_is_called_allowed() -> None:
+def test_names_are_unique_and_unverified_terms_are_not_allowed() -> None:
     names = [row.name for row in (*TABLE.providers, *TABLE.base_models)]
     assert len(set(names)) == len(names)
     assert not [row.name for row in TABLE.providers if row.verified == "unverified" and row.outputs == "allowed"]
@@ -56,7 +56,7 @@ def test_names_are_unique_and_nothing_unverified_is_called_allowed() -> None:
         ("our-own", "our-model", []),
     ],
 )
-def test_the_terms_of_the_host_and_of_the_models_maker_bind_whatever_gateway_is_in_front(
+def test_the_terms_of_host_and_model_maker_apply_behind_any_gateway(
     provider: str | None, model: str | None, names: list[str]
 ) -> None:
     assert [terms.name for terms in TABLE.terms(provider, model)] == names
@@ -77,7 +77,7 @@ def test_base_models_find_their_licence(base: str, licence: str | None) -> None:
     assert (found.licence_id if found else None) == licence
 
 
-def test_llama_asks_for_its_name_its_words_its_policy_and_a_notice() -> None:
+def test_llamas_licence_requires_name_text_policy_and_notice() -> None:
     found = TABLE.licence("meta-llama/Llama-3.1-8B-Instruct")
     assert found is not None
     duties = " ".join(found.duties)

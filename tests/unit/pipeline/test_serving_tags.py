@@ -1,4 +1,4 @@
-"""Which MLflow runs say that they serve: those that the deployment table stands on, and no others."""
+"""The MLflow tag `serving` is set on exactly the runs behind the deployment table."""
 
 import shutil
 from datetime import UTC, date, datetime
@@ -10,7 +10,7 @@ import pytest
 from pipeline import serving_tags, tracking
 from pipeline.decide import record
 from pipeline.decide.record import CohortVerdict, Decision, EvidenceFile
-from pipeline.serving_tags import wanted
+from pipeline.serving_tags import expected_tags
 from tests.fakes import evaluated_homes as homes
 from traffic import adapters, config
 from traffic.artifacts import Home
@@ -32,7 +32,7 @@ def entry(call_site: str = homes.TASK, adapter: str = homes.ADAPTER, **fields: o
 
 
 def runs(home: Home, *entries: Deployment) -> set[str]:
-    return set(wanted(home, Deployments(entries=entries)))
+    return set(expected_tags(home, Deployments(entries=entries)))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def home(template: Home, tmp_path: Path) -> Home:
 
 
 def calibration(home: Home, name: str) -> str:
-    """The path that the table names it by."""
+    """Write a calibration; returns its path in the table."""
     path = home.calibrations / name / FILE
     path.parent.mkdir(parents=True)
     made = Calibration(signal="min_margin", threshold=0.5, adapter=homes.ADAPTER, mlflow_run_id=f"run-of-{name}")
@@ -64,7 +64,7 @@ def calibration(home: Home, name: str) -> str:
 
 
 def decision(home: Home, **changes: object) -> str:
-    """A file name. Its evaluations' runs are `run-of-<candidate>`, its candidates' `built-<candidate>`."""
+    """Returns the file name. Runs: `run-of-<candidate>` of evaluations, `built-<candidate>` of candidates."""
     found = record.load(GOLDEN)
     candidates = tuple(msgspec.structs.replace(each, mlflow_run_id=f"built-{each.name}") for each in found.candidates)
     given = {"verdict": "build", "winner": "adapter", "adapter": homes.ADAPTER, "mlflow_run_id": "run-of-decision"}
@@ -75,7 +75,7 @@ def decision(home: Home, **changes: object) -> str:
     return path.name
 
 
-def test_a_decided_deployment_rests_on_its_training_calibration_decision_and_the_adapters_evaluation(
+def test_a_decided_deployment_tags_training_calibration_decision_and_evaluation_runs(
     home: Home,
 ) -> None:
     deployed, _ = calibration(home, "deployed"), calibration(home, "not-deployed")
@@ -89,7 +89,7 @@ def test_a_decided_deployment_rests_on_its_training_calibration_decision_and_the
     }
 
 
-def test_a_cascades_deployment_rests_on_its_own_evaluation_and_its_first_tiers(home: Home) -> None:
+def test_a_cascade_deployment_tags_its_own_and_its_tier_1_evaluation(home: Home) -> None:
     found = record.load(GOLDEN)
     cascade = msgspec.structs.replace(found.candidate("adapter"), name="cascade", mlflow_run_id="built-cascade")
     evidence = (*found.evidence, EvidenceFile("cascade", "cascade@1", "0", "run-of-cascade"))
@@ -103,7 +103,7 @@ def test_a_cascades_deployment_rests_on_its_own_evaluation_and_its_first_tiers(h
     }
 
 
-def test_a_cohorts_deployment_rests_on_what_is_built_for_it(home: Home) -> None:
+def test_a_cohort_deployment_tags_the_runs_of_its_candidate(home: Home) -> None:
     cohort = CohortVerdict(
         key="plan",
         value="free",
@@ -122,17 +122,17 @@ def test_a_cohorts_deployment_rests_on_what_is_built_for_it(home: Home) -> None:
     assert "built-small" not in found
 
 
-def test_a_deployment_by_override_rests_on_the_adapters_newest_evaluation_of_the_test_split(home: Home) -> None:
+def test_a_deployment_by_override_tags_the_newest_test_evaluation(home: Home) -> None:
     decision(home)
     assert runs(home, entry(override="pilot")) == {"run-of-training", "run-of-newer"}
 
 
-def test_what_is_gone_has_no_runs(home: Home) -> None:
+def test_missing_artifacts_have_no_runs(home: Home) -> None:
     gone = entry(adapter="gone@00000000", decision="gone.yaml", calibration="calibrations/gone/calibration.yaml")
     assert runs(home, gone) == set()
 
 
-def test_the_tag_says_what_a_run_answers_for_whom_and_since_when(home: Home) -> None:
+def test_the_tag_states_call_site_cohort_and_start_time(home: Home) -> None:
     table = Deployments(
         entries=(
             entry("desk.intent", share=0.1, cohort={"language": "de"}, override="pilot"),
@@ -140,7 +140,7 @@ def test_the_tag_says_what_a_run_answers_for_whom_and_since_when(home: Home) -> 
             entry("desk.intent", OTHER, shadow=True, override="trial"),
         )
     )
-    said = wanted(home, table)
+    said = expected_tags(home, table)
     assert said["run-of-training"] == (
         "answers 10% of desk.intent language=de since 2026-11-24T08:00:00Z; "
         "answers 100% of desk.urgency plan in free|pro since 2026-11-24T08:00:00Z"
@@ -148,11 +148,11 @@ def test_the_tag_says_what_a_run_answers_for_whom_and_since_when(home: Home) -> 
     assert said["run-of-another"] == "shadow of 100% of desk.intent since 2026-11-24T08:00:00Z"
 
 
-def test_an_empty_table_wants_no_tags(tmp_path: Path) -> None:
-    assert wanted(Home(tmp_path), Deployments()) == {}
+def test_an_empty_table_has_no_tags(tmp_path: Path) -> None:
+    assert expected_tags(Home(tmp_path), Deployments()) == {}
 
 
-def test_runs_get_the_tag_with_the_deployment_and_lose_it_with_the_rollback(home: Home) -> None:
+def test_runs_are_tagged_on_deployment_and_untagged_on_rollback(home: Home) -> None:
     ids = {}
     for name in ("trained", "measured", "measured-earlier"):
         with tracking.run(home, name, tags={"adapter": homes.ADAPTER}) as active:

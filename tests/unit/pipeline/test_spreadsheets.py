@@ -14,19 +14,19 @@ from traffic.errors import InputError
 
 
 @given(st.text())
-def test_what_is_defused_is_no_formula_and_comes_back_as_it_was(text):
+def test_escaped_formulas_are_restored(text):
     cell = spreadsheets.defuse(text)
     assert not cell.lstrip(" ").startswith(("=", "+", "-", "@"))
     assert spreadsheets.restore(cell) == text
 
 
 @pytest.mark.parametrize("text", ["refund", "don't", "'tis", "5'11\"", "a=b", ""])
-def test_a_cell_that_a_person_typed_stays_as_it_is(text):
+def test_typed_cells_are_unchanged(text):
     assert spreadsheets.restore(text) == text
 
 
 @pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1", "-2+3", "@SUM(1)", "\t=1", " =1", "＝1"])
-def test_formulas_are_text(text):
+def test_formulas_are_escaped_as_text(text):
     assert spreadsheets.defuse(text).startswith("'")
 
 
@@ -35,7 +35,7 @@ def test_formulas_are_text(text):
         st.lists(st.text(alphabet=st.characters(exclude_characters="\x00", codec="utf-8")), min_size=2, max_size=2)
     )
 )
-def test_a_file_reads_back(rows):
+def test_a_written_file_is_read_back(rows):
     text = spreadsheets.csv_text(("a", "b"), rows)
     back = list(csv.reader(io.StringIO(text, newline="")))
     assert [[spreadsheets.restore(cell) for cell in row] for row in back[1:]] == rows
@@ -49,12 +49,12 @@ def test_a_file_reads_back(rows):
         ("1,234,567", "1234567"),
     ],
 )  # fmt: skip
-def test_amounts_are_read_as_they_are_written_anywhere(text: str, value: str) -> None:
+def test_amounts_are_read_in_every_number_format(text: str, value: str) -> None:
     assert spreadsheets.amount(text) == Decimal(value)
 
 
 @pytest.mark.parametrize("text", ["", "oops", "NaN", "1.2.3", "--"])
-def test_what_is_no_amount_is_refused(text: str) -> None:
+def test_invalid_amounts_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="amount"):
         spreadsheets.amount(text)
 
@@ -65,6 +65,6 @@ def test_rows_are_read_with_the_separator_of_the_first_line(separator: str) -> N
     assert spreadsheets.table_of(Path("x.csv"), text) == (("a", "b"), ((2, {"a": "1", "b": "'x'"}),))
 
 
-def test_a_column_that_is_there_twice_is_refused_by_name() -> None:
+def test_a_duplicate_column_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"x\.csv"):
         spreadsheets.table_of(Path("x.csv"), "a,b,a\n1,2,3\n")

@@ -31,7 +31,7 @@ def test_wilsons_interval_of_8_in_10_by_hand() -> None:
     assert found.level == 0.95
 
 
-def test_all_right_leaves_room_below_one_and_none_above() -> None:
+def test_the_interval_of_a_perfect_score_ends_at_1() -> None:
     found = proportion_interval(50, 50)
     assert found.high == 1
     assert found.low == pytest.approx(50 / (50 + stats.norm.ppf(0.975) ** 2))
@@ -52,7 +52,9 @@ def test_an_impossible_proportion_is_refused(successes: int, n: int) -> None:
         ((59, 6, 16, 80), -0.1240, -0.0054),  # complete response (Cavo et al. 2012)
     ],
 )
-def test_tangos_interval_is_the_published_one(counts: tuple[int, int, int, int], low: float, high: float) -> None:
+def test_tangos_interval_equals_the_published_values(
+    counts: tuple[int, int, int, int], low: float, high: float
+) -> None:
     found = paired_difference_interval(*counts)
     assert found.low == pytest.approx(low, abs=6e-4 if abs(low) > 0.5 else 6e-5)
     assert found.high == pytest.approx(high, abs=6e-4 if abs(low) > 0.5 else 6e-5)
@@ -82,7 +84,7 @@ def test_tangos_interval_agrees_with_a_paired_bootstrap_where_items_are_many() -
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
-def test_tangos_interval_holds_the_difference_and_mirrors_when_the_models_swap(
+def test_tangos_interval_contains_the_difference_and_is_symmetric(
     both: int, only_new: int, only_old: int, neither: int
 ) -> None:
     assume(n := both + only_new + only_old + neither)
@@ -143,21 +145,21 @@ def test_columns_are_resampled_together() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 10, 100])
-def test_items_that_are_all_right_leave_the_room_of_the_rule_of_three(n: int) -> None:
+def test_perfect_scores_have_the_interval_of_the_rule_of_three(n: int) -> None:
     found = mean_interval(np.ones(n))
     assert found.high == 1
     # The largest error rate under which n right answers in a row still happen once in 20 times.
     assert found.low**n == pytest.approx(0.05)
 
 
-def test_equal_scores_between_0_and_1_leave_room_on_both_sides() -> None:
+def test_equal_scores_between_0_and_1_have_a_two_sided_interval() -> None:
     found = mean_interval(np.full(59, 0.5))
     assert found.low == pytest.approx(0.5 - 0.5 * (1 - 0.05 ** (1 / 59)))
     assert found.high == pytest.approx(0.5 + 0.5 * (1 - 0.05 ** (1 / 59)))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_no_scores_give_nan_or_leave_the_unit_interval(values: list[float]) -> None:
+def test_intervals_are_never_nan_and_stay_within_0_and_1(values: list[float]) -> None:
     found = bootstrap_interval([values], np.mean, resamples=50)
     assert -1e-9 <= found.low <= found.high <= 1 + 1e-9
 
@@ -178,7 +180,7 @@ def test_clusters_of_equal_items_widen_the_interval_as_much_as_they_shrink_the_s
     assert (clustered.high - clustered.low) / (naive.high - naive.low) == pytest.approx(2, rel=0.12)
 
 
-def test_clustered_intervals_keep_their_level_where_ignoring_clusters_does_not() -> None:
+def test_clustered_intervals_keep_their_coverage() -> None:
     rng = np.random.default_rng(11)
     covered = {"clustered": 0, "naive": 0}
     clusters = np.repeat(np.arange(40), 8)
@@ -191,7 +193,7 @@ def test_clustered_intervals_keep_their_level_where_ignoring_clusters_does_not()
     assert covered["naive"] <= 0.85 * 120
 
 
-def test_one_cluster_says_nothing() -> None:
+def test_one_cluster_gives_no_interval() -> None:
     found = cluster_bootstrap_interval([1, 0, 1], ["a", "a", "a"])
     assert (found.low, found.high) == (0, 1)
     found = cluster_bootstrap_interval([1, -1], ["a", "a"])
@@ -204,13 +206,13 @@ def test_a_ratio_of_sums_weighs_items_not_clusters() -> None:
 
 
 @pytest.mark.parametrize("discordance, simple", [(0.04, 618), (0.06, 927), (0.10, 1546)])
-def test_items_needed_are_the_simple_formulas_and_some_more(discordance: float, simple: int) -> None:
+def test_required_items_are_close_to_the_textbook_formula(discordance: float, simple: int) -> None:
     # (z_alpha + z_beta)^2 * discordance / margin^2 promises more power than Tango's test has.
     assert simple < items_needed(discordance, margin=0.02) < 1.15 * simple
 
 
 @pytest.mark.parametrize("discordance", [0.02, 0.05, 0.1])
-def test_with_the_items_needed_the_test_has_the_power_that_was_asked_for(discordance: float) -> None:
+def test_with_the_required_items_the_test_has_the_requested_power(discordance: float) -> None:
     n = items_needed(discordance, margin=0.02)
     draws = np.random.default_rng(17).multinomial(n, [discordance / 2, discordance / 2, 1 - discordance], size=3000)
     passed = sum(score_p_value(new, old, n, 0.02) <= 0.05 for new, old, _ in draws.tolist())
@@ -218,16 +220,14 @@ def test_with_the_items_needed_the_test_has_the_power_that_was_asked_for(discord
     assert 0.785 <= passed / 3000 <= 0.88
 
 
-def test_a_model_that_is_a_bit_worse_needs_more_items_and_one_at_the_margin_has_no_number() -> None:
+def test_a_slightly_worse_model_needs_more_items_and_one_at_the_margin_has_no_number() -> None:
     assert items_needed(0.05, 0.02, difference=-0.01) > 3 * items_needed(0.05, 0.02)
     with pytest.raises(ValueError, match="not within the margin"):
         items_needed(0.05, 0.02, difference=-0.02)
 
 
 @given(COUNTS, COUNTS, COUNTS)
-def test_the_p_value_is_below_alpha_exactly_where_the_bound_is_above_the_margin(
-    same: int, only_new: int, only_old: int
-) -> None:
+def test_p_value_and_bound_agree(same: int, only_new: int, only_old: int) -> None:
     n = same + only_new + only_old
     assume(n > 0)
     low = score_interval(only_new, only_old, n, level=0.9).low
@@ -246,12 +246,12 @@ def test_items_that_are_their_own_clusters_have_no_design_effect() -> None:
     assert design_effect(values, *cluster_sums(values, range(6))) == 1
 
 
-def test_without_a_discordant_item_a_cluster_counts_as_one_item() -> None:
+def test_a_cluster_without_discordant_items_counts_as_one_item() -> None:
     values, clusters = np.zeros(60), np.repeat(np.arange(12), 5).tolist()
     assert design_effect(values, *cluster_sums(values, clusters)) == pytest.approx(5)
 
 
-def test_many_discordant_items_show_that_they_do_not_cluster() -> None:
+def test_many_discordant_items_may_show_no_clustering() -> None:
     rng = np.random.default_rng(3)
     values, clusters = rng.choice([-1.0, 0.0, 1.0], size=6000), np.repeat(np.arange(1200), 5).tolist()
     assert design_effect(values, *cluster_sums(values, clusters)) < 1.15

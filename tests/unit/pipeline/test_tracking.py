@@ -1,4 +1,4 @@
-"""pipeline/tracking.py: a run that another thread logs to."""
+"""pipeline/tracking.py: runs that another thread logs to."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of mlfl
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One database for all tests: making it takes seconds."""
+    """One database for all tests: creating it takes seconds."""
     return Home(tmp_path_factory.mktemp("tracked"))
 
 
@@ -22,7 +22,7 @@ def client(home: Home) -> Any:
     return tracking.configure(home).MlflowClient()
 
 
-def test_calls_arrive_in_order_and_the_run_is_finished(home: Home, client: Any) -> None:
+def test_calls_are_sent_in_order_and_the_run_is_finished(home: Home, client: Any) -> None:
     with tracking.BackgroundRun(home, "train", tags={"stage": "train"}) as tracked:
         for step in range(5):
             tracked.log(lambda mlflow, step=step: mlflow.log_metric("loss", 5.0 - step, step=step))
@@ -34,7 +34,7 @@ def test_calls_arrive_in_order_and_the_run_is_finished(home: Home, client: Any) 
 
 
 def failing_run(home: Home, *, in_thread: bool) -> str:
-    """A run that fails, in a logged call or in its block; its id. Raises what failed, with the id as its argument."""
+    """A run that fails in a logged call or in its block. Raises the failure with the run id as its argument."""
     with tracking.BackgroundRun(home, "train", tags={}) as tracked:
         run_id = tracked.run_id
         if not in_thread:
@@ -60,7 +60,7 @@ def test_a_store_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
         pass
 
 
-def test_names_out_of_a_log_are_accepted_and_stay_distinct(home: Home) -> None:
+def test_names_from_a_log_are_accepted_and_stay_distinct(home: Home) -> None:
     taken = ["field_f1.total", "cohort.plan.pro", "größe"]
     odd = [
         "f1.https://a.example/x",

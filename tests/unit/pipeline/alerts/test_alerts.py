@@ -20,7 +20,7 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def log(changed: Change | None = None, *, sites: tuple[str, ...] = ("desk.topic",), days: int = 12) -> list[Record]:
-    """40 requests a day and site; from day 8 on they are changed."""
+    """40 requests per day and call site, with a change from day 8."""
     r = random.Random(5)
     found = []
     for n in range(days * 40):
@@ -75,9 +75,7 @@ def test_a_log_without_changes_gives_no_alert(tmp_path: Path) -> None:
         (lambda f: f | ({"status": 503, "rate": 0.0, "output": 0} if f["plain"] % 4 == 0 else {}), "errors"),
     ],
 )
-def test_a_change_is_one_alert_that_names_its_cause_and_its_beginning(
-    change: Change, cause: str, tmp_path: Path
-) -> None:
+def test_a_change_is_one_alert_with_cause_and_start(change: Change, cause: str, tmp_path: Path) -> None:
     found = run(log(change), tmp_path)
     (alert,) = changes(found)
     assert alert.cause.startswith(f"{cause}:")
@@ -87,13 +85,13 @@ def test_a_change_is_one_alert_that_names_its_cause_and_its_beginning(
     assert abs(began - dt.datetime(2026, 11, 2 + CHANGE_DAY, 9, tzinfo=dt.UTC)) <= dt.timedelta(hours=36)
 
 
-def test_one_cause_at_many_call_sites_is_one_alert(tmp_path: Path) -> None:
+def test_one_cause_at_several_call_sites_is_one_alert(tmp_path: Path) -> None:
     sites = ("desk.topic", "desk.tone", "mail.reply")
     (alert,) = changes(run(log(lambda f: f | {"rate": 1.7}, sites=sites), tmp_path))
     assert set(alert.call_sites) == set(sites)
 
 
-def test_old_changes_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+def test_old_changes_are_omitted_by_default(tmp_path: Path) -> None:
     listed = log(lambda f: f | {"rate": 1.7}, days=14)
     settings = AlertsConfig(batch_requests=10, fresh_days=2)
     options: dict[str, Any] = {"home": Home(tmp_path), "prices": PriceTable(), "today": TODAY}
@@ -101,7 +99,7 @@ def test_old_changes_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert changes(alerts.run(books(listed), settings, **options, everything=True))
 
 
-def test_models_without_a_price_budgets_and_models_that_end_are_told(tmp_path: Path) -> None:
+def test_unpriced_models_budgets_and_deprecated_models_are_reported(tmp_path: Path) -> None:
     prices = PriceTable.load()
     records = [
         record(1, cost_usd=None, model="house"),
@@ -114,7 +112,7 @@ def test_models_without_a_price_budgets_and_models_that_end_are_told(tmp_path: P
     assert told == {"unpriced openai/house", "budget total", "deprecation gpt-5-nano"}
 
 
-def test_decisions_that_expire_soon_are_told_once_per_task(tmp_path: Path) -> None:
+def test_decisions_that_expire_soon_are_reported_once_per_task(tmp_path: Path) -> None:
     folder = tmp_path / "decisions"
     folder.mkdir()
     for name, task, day in (("a@2026-11-20-1", "a", "2026-11-20"), ("b@2027-03-01-1", "b", "2027-03-01")):

@@ -17,7 +17,7 @@ NAMES = {
 
 def flow(n: float = 100, *, plain: float = 1000, cached: float = 1000, output: float = 50, rate: float = 1.0,
          hits: float = 0, lost: float = 0, unpriced: float = 0) -> Flow:  # fmt: skip
-    """`n` attempts of so many tokens each; `rate`: USD per million weighted tokens."""
+    """`n` attempts with the given tokens each; `rate`: USD per million weighted tokens."""
     billed = n - hits - lost - unpriced
     sums = {"billed_plain": billed * plain, "billed_cached": billed * cached, "billed_output": billed * output}
     usd = rate * billed * (plain + 0.25 * cached + 4 * output) / 1e6
@@ -69,19 +69,19 @@ BEFORE = {SERVE: flow()}
         ({SERVE: flow(plain=1250, output=110, rate=1.2)}, UNKNOWN),
     ],
 )
-def test_the_part_that_moved_the_cost_most_is_its_cause(after: dict[FlowKey, Flow], cause: str) -> None:
+def test_the_largest_part_of_a_cost_change_is_its_cause(after: dict[FlowKey, Flow], cause: str) -> None:
     assert likely("cost_per_request", batch(BEFORE), batch(after), PRICES).name == cause
 
 
 @pytest.mark.parametrize("series", ["tokens_per_request", "cache_hit_rate"])
-def test_a_longer_prompt_is_told_from_a_cold_cache(series: str) -> None:
+def test_longer_prompts_and_cache_misses_are_distinguished(series: str) -> None:
     longer, colder = {SERVE: flow(plain=2000)}, {SERVE: flow(plain=2000, cached=0)}
     assert likely(series, batch(BEFORE), batch(longer), PRICES).name == "prompt"
     if series == "cache_hit_rate":
         assert likely(series, batch(BEFORE), batch(colder), PRICES).name == "cache"
 
 
-def test_the_rate_of_a_tier_that_traffic_moved_to_is_part_of_the_move() -> None:
+def test_the_price_of_the_new_tier_belongs_to_the_tier_change() -> None:
     cheap_before = {SERVE: flow(n=70), HEAVY: flow(n=30, rate=1.0)}
     found = likely(
         "cost_per_request", batch(cheap_before), batch({SERVE: flow(n=35), HEAVY: flow(n=65, rate=3)}), PRICES
@@ -89,12 +89,12 @@ def test_the_rate_of_a_tier_that_traffic_moved_to_is_part_of_the_move() -> None:
     assert found.name == "routing"
 
 
-def test_a_redirected_model_is_told_beside_another_cause() -> None:
+def test_a_redirected_model_is_reported_beside_another_cause() -> None:
     found = likely("cost_per_request", batch(BEFORE), batch({OTHER: flow(plain=3000)}), PRICES)
     assert (found.name, "other in place of small" in found.sentence) == ("prompt", True)
 
 
-def test_only_the_largest_parts_are_told() -> None:
+def test_only_the_largest_parts_are_reported() -> None:
     assert parts_text({"price": 0.4, "prompt": -0.2, "errors": 0.01}, 1.0) == "price +40.0%, prompt -20.0%"
     assert dominant({"price": 0.0}) == ()
 

@@ -53,7 +53,7 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     thread.join()
 
 
-def test_alerts_are_posted_in_slacks_form_and_names_of_the_log_are_text(webhook: Webhook) -> None:
+def test_alerts_are_posted_in_slacks_format_with_escaped_names(webhook: Webhook) -> None:
     delivery.send(FOUND, SETTINGS)
     (body,) = webhook.bodies
     text = body["blocks"][0]["text"]
@@ -71,7 +71,7 @@ def test_a_webhook_that_refuses_is_an_error_without_its_url(status: int, webhook
     assert len(webhook.bodies) == 1
 
 
-def test_nothing_is_sent_without_a_url_or_in_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_without_a_url_or_over_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEST_WEBHOOK", raising=False)
     with pytest.raises(MissingSecret):
         delivery.send(FOUND, SETTINGS)
@@ -85,7 +85,7 @@ def test_nothing_is_sent_without_a_url_or_in_plain_text(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("budgets, extra", [({}, 0), ({"total": 730.0}, 1)])
-def test_the_rules_file_is_valid_and_uses_metrics_that_the_router_has(budgets: dict[str, float], extra: int) -> None:
+def test_the_prometheus_rules_are_valid_and_use_existing_metrics(budgets: dict[str, float], extra: int) -> None:
     import re
 
     from router import metrics

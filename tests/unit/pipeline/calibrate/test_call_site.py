@@ -1,4 +1,4 @@
-"""A call site's calibration: what is kept, what escalates, and what is said about it."""
+"""Calibration of a call site: threshold, escalation rate and messages."""
 
 import functools
 from typing import Any
@@ -19,7 +19,7 @@ BASE = Calibration(call_site="desk", candidate="adapter", reference="logged", si
 
 
 def rows(n: int, seed: int, *, right: float = 1.0, **fields: Any) -> list[Prediction]:
-    """Answers whose margin is almost their probability of being right; `right` shrinks it."""
+    """Answers whose margin is close to their probability of being right; `right` scales it down."""
     rng = np.random.default_rng(seed)
     margins = 1 - rng.beta(0.4, 3, n)
     return [
@@ -48,7 +48,7 @@ def default() -> Calibrated:
     return calibrated()
 
 
-def test_a_certified_threshold_holds_on_the_items_that_it_was_not_chosen_by() -> None:
+def test_a_certified_threshold_holds_on_unseen_items() -> None:
     found = calibrated(target_risk=0.05).calibration
     assert found.threshold is not None
     assert found.achieved_risk_bound is not None
@@ -60,24 +60,24 @@ def test_a_certified_threshold_holds_on_the_items_that_it_was_not_chosen_by() ->
     assert found.usd_per_1k == pytest.approx(0.1 + found.expected_escalation_rate)
 
 
-def test_a_target_out_of_reach_leaves_no_threshold_and_says_why() -> None:
+def test_an_unreachable_target_gives_no_threshold_and_a_reason() -> None:
     found = calibrated(target_risk=0.001).calibration
     assert (found.threshold, found.achieved_risk, found.expected_escalation_rate) == (None, None, None)
     assert found.infeasible is not None
     assert "perfect" in found.infeasible
 
 
-def test_the_largest_escalation_rate_is_reported_beside_the_target_and_can_rule_instead() -> None:
+def test_the_threshold_can_be_set_by_the_maximum_escalation_rate() -> None:
     beside, ruling = default().calibration, calibrated(rule="escalation").calibration
     assert beside.at_escalation == ruling.at_escalation
     assert beside.at_escalation is not None
     assert 0.15 < beside.at_escalation.escalation <= 0.2
     assert ruling.threshold == beside.at_escalation.threshold
     assert ruling.test == beside.test_at_escalation
-    assert any("not shown" in note for note in ruling.notes)
+    assert any("not certified" in note for note in ruling.notes)
 
 
-def test_an_escalation_rate_outside_the_usual_is_pointed_out() -> None:
+def test_an_unusual_escalation_rate_is_noted() -> None:
     found = calibrated(target_risk=0.3, confidence=0.9).calibration
     assert found.expected_escalation_rate == 0.0
     assert any("outside 10% to 20%" in note for note in found.notes)
@@ -98,13 +98,13 @@ def test_answers_that_fail_their_checks_or_have_no_signals_always_escalate() -> 
     assert found.test is None
 
 
-def test_more_escalations_on_newer_requests_are_pointed_out() -> None:
+def test_a_rising_escalation_rate_is_noted() -> None:
     unsure = Signals(0.05, 0.05, 0.05, 0.05, -2.0, -2.0, 1)
     found = calibrated(target_risk=0.1, later=[*rows(100, 8), *rows(200, 9, signals=unsure)]).calibration
     assert any("newer requests" in note for note in found.notes)
 
 
-def test_a_signal_that_tells_nothing_is_pointed_out() -> None:
+def test_an_uninformative_signal_is_noted() -> None:
     same = Signals(0.5, 0.5, 0.5, 0.5, -0.5, -0.5, 1)
     splits = Splits(rows(100, 1, signals=same), rows(100, 2, signals=same))
     found = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
@@ -119,7 +119,7 @@ def test_a_signal_that_tells_nothing_is_pointed_out() -> None:
         ("logged", "corrected", "labels of people for 100 of 100 items"),
     ],
 )
-def test_what_right_means_is_stated(given: str, source: str, says: str) -> None:
+def test_the_reference_of_correctness_is_stated(given: str, source: str, says: str) -> None:
     import msgspec
 
     splits = Splits(rows(100, 1), rows(100, 2, cohort={"label_source": source}))
@@ -129,7 +129,7 @@ def test_what_right_means_is_stated(given: str, source: str, says: str) -> None:
     assert found.reference.startswith(says)
 
 
-def test_the_test_split_may_be_judged_by_better_labels_than_the_others() -> None:
+def test_the_test_split_may_have_better_labels_than_the_others() -> None:
     splits = Splits(rows(100, 1), rows(100, 2), rows(100, 3), None, "labels")
     found = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
     assert found.test_reference == "human labels"
@@ -137,14 +137,14 @@ def test_the_test_split_may_be_judged_by_better_labels_than_the_others() -> None
     assert found.reference.startswith("agreement")
 
 
-def test_the_curve_is_of_the_test_split_where_there_is_one() -> None:
+def test_the_curve_is_drawn_from_the_test_split_if_present() -> None:
     found = default()
     assert found.on == "test"
     assert found.points[-1].escalation == 1.0
     assert found.points[0].quality < found.points[-1].quality
 
 
-def test_rows_of_one_group_are_no_independent_evidence() -> None:
+def test_rows_of_one_group_are_not_independent() -> None:
     later = rows(1200, 2)
     together = {row.record_id: place // 6 for place, row in enumerate(later)}
     apart = site.calibrate(Splits(rows(1200, 1), later), CalibrateConfig(), base=BASE, own_usd=None, other_usd=None)
@@ -158,7 +158,7 @@ def test_rows_of_one_group_are_no_independent_evidence() -> None:
     assert other.bound > one.bound
 
 
-def test_free_texts_have_no_rate_of_wrong_answers() -> None:
+def test_free_texts_cannot_be_calibrated() -> None:
     assert site.no_error_rate("classification") is None
     assert site.no_error_rate("extraction") is None
     said = site.no_error_rate("rewrite")
@@ -166,7 +166,7 @@ def test_free_texts_have_no_rate_of_wrong_answers() -> None:
     assert said.startswith("rewrite")
 
 
-def test_a_curve_says_whether_it_knows_what_tier_2_answers() -> None:
+def test_the_curve_states_whether_tier_2_answers_are_known() -> None:
     assert not default().tier_2_known
     later = rows(600, 3)
     splits = Splits(rows(300, 1), rows(300, 2), later, rows(600, 4))

@@ -1,4 +1,4 @@
-"""The pictures' numbers, and that they become pictures."""
+"""Data of the charts, and rendering to SVG."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def points(other: list[bool] | None, usd: float | None = 0.001) -> list[chart.Po
     return chart.curve(P, OWN, other, own_usd=0.0001, other_usd=usd)
 
 
-def test_the_curve_goes_from_what_can_be_kept_to_escalating_everything() -> None:
+def test_the_curve_ends_with_every_answer_escalated() -> None:
     found = points([True, True, True, True])
     assert [point.escalation for point in found] == [0.25, 0.5, 0.75, 1.0]
     assert [point.quality for point in found] == [0.75, 1.0, 1.0, 1.0]
@@ -22,18 +22,18 @@ def test_the_curve_goes_from_what_can_be_kept_to_escalating_everything() -> None
     assert [point.usd_per_1k for point in found] == pytest.approx([0.35, 0.6, 0.85, 1.1])
 
 
-def test_tier_2_can_be_wrong_too() -> None:
+def test_wrong_answers_of_tier_2_count() -> None:
     assert points([False, True, True, True])[-1].quality == 0.75
 
 
-def test_an_unpriced_part_makes_the_curve_one_of_rates() -> None:
+def test_the_curve_of_an_unpriced_tier_shows_rates() -> None:
     found = points(None, usd=None)
     assert all(point.usd_per_1k is None for point in found)
     spec = chart.curve_spec(found, {"in force": 0.5}, title="t", quality="right answers")
     assert spec["layer"][0]["encoding"]["x"]["field"] == "escalation"
 
 
-def test_bins_hold_the_answers_that_can_be_kept() -> None:
+def test_bins_contain_only_answers_that_can_be_kept() -> None:
     right = [place % 10 > 0 for place in range(40)] + [True, False] * 20 + [False] * 10
     bins = chart.reliability([0.9] * 40 + [0.5] * 40 + [NEVER] * 10, right)
     assert sum(each.n for each in bins) == 80
@@ -48,7 +48,7 @@ def test_without_answers_there_are_no_bins_and_no_error() -> None:
 
 
 @pytest.mark.slow
-def test_both_become_pictures_without_a_network() -> None:
+def test_both_charts_are_self_contained() -> None:
     curve = charts.rendered(chart.curve_spec(points([True] * 4), {"largest rate": 0.25}, title="t", quality="right"))
     diagram = charts.rendered(chart.reliability_spec(chart.reliability(P * 20, OWN * 20), title="t"))
     assert curve.startswith("<svg")

@@ -1,4 +1,4 @@
-"""Curves over signals: the router's arithmetic gives what scikit-learn gives, and the signal is chosen by evidence."""
+"""Fitted curves equal scikit-learn's in the router's arithmetic; the best signal is selected."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def signals(margin: float, *, mean: float | None = None, tokens: int = 3) -> Signals:
-    """All signals alike but for those that are named."""
+    """All signals equal, except the given ones."""
     average = margin if mean is None else mean
     return Signals(margin, margin, average, margin, -1 + margin, -1 + average, tokens)
 
@@ -26,7 +26,7 @@ def signals(margin: float, *, mean: float | None = None, tokens: int = 3) -> Sig
     st.lists(st.floats(-2, 2, width=32), max_size=20),
 )
 @settings(max_examples=60, deadline=None)
-def test_the_isotonic_curve_is_scikit_learns_but_for_the_tilt(
+def test_the_isotonic_curve_equals_scikit_learns_except_for_the_tilt(
     pairs: list[tuple[float, bool]], elsewhere: list[float]
 ) -> None:
     scores, right = np.array([score for score, _ in pairs]), np.array([good for _, good in pairs])
@@ -40,7 +40,7 @@ def test_the_isotonic_curve_is_scikit_learns_but_for_the_tilt(
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=8, deadline=None)
-def test_the_sigmoid_is_scikit_learns(seed: int) -> None:
+def test_the_sigmoid_equals_scikit_learns(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores = rng.uniform(-1, 1, 80)
     right = rng.random(80) < 1 / (1 + np.exp(-4 * scores))
@@ -56,7 +56,7 @@ def test_the_sigmoid_is_scikit_learns(seed: int) -> None:
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=20, unique=True), st.floats(-20, 20), st.floats(-20, 20))
-def test_a_surer_answer_never_has_a_lower_probability(scores: list[float], a: float, b: float) -> None:
+def test_the_curve_is_monotone(scores: list[float], a: float, b: float) -> None:
     knots = tuple(sorted(scores))
     curve = Isotonic(knots, tuple(np.linspace(0.1, 0.9, len(knots)).tolist()))
     low, high = min(a, b), max(a, b)
@@ -64,7 +64,7 @@ def test_a_surer_answer_never_has_a_lower_probability(scores: list[float], a: fl
     assert Platt(2.0, 0.5).probability(low) <= Platt(2.0, 0.5).probability(high)
 
 
-def test_a_level_block_of_the_curve_is_tilted_so_that_a_threshold_can_cut_it() -> None:
+def test_flat_segments_are_tilted_so_that_a_threshold_can_split_them() -> None:
     scores = np.linspace(0, 1, 100)
     curve = fits.isotonic(scores, np.ones(100, dtype=bool))
     assert curve.probability(0.2) < curve.probability(0.8)
@@ -72,7 +72,7 @@ def test_a_level_block_of_the_curve_is_tilted_so_that_a_threshold_can_cut_it() -
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_answers_that_are_all_alike_have_one_probability_away_from_0_and_1(right: bool) -> None:
+def test_identical_answers_get_one_probability_between_0_and_1(right: bool) -> None:
     fitted = fits.fit([signals(place / 10) for place in range(10)], [right] * 10)
     found = fitted.probability(signals(0.5))
     assert found == pytest.approx((10 * right + 1) / 12, abs=0.01)
@@ -91,7 +91,7 @@ def test_few_items_get_the_sigmoid_and_many_the_isotonic_curve() -> None:
     assert many.informative
 
 
-def test_the_signal_that_tells_right_from_wrong_is_chosen() -> None:
+def test_the_most_informative_signal_is_chosen() -> None:
     rng = np.random.default_rng(1)
     mean = rng.random(200)
     right = (rng.random(200) < mean).tolist()
@@ -101,7 +101,7 @@ def test_the_signal_that_tells_right_from_wrong_is_chosen() -> None:
     assert fits.fit(rows, right).signal == "mean_margin"
 
 
-def test_two_signals_that_each_know_something_are_added_up_with_weights() -> None:
+def test_complementary_signals_are_combined_with_weights() -> None:
     rng = np.random.default_rng(2)
     first, mean = rng.random(800), rng.random(800)
     right = (rng.random(800) < 1 / (1 + np.exp(-6 * (first + mean - 1)))).tolist()
@@ -112,7 +112,7 @@ def test_two_signals_that_each_know_something_are_added_up_with_weights() -> Non
     assert fitted.probability(rows[0]) == pytest.approx(1 / (1 + np.exp(-6 * (first[0] + mean[0] - 1))), abs=0.1)
 
 
-def test_a_fit_survives_the_file_that_it_is_kept_in() -> None:
+def test_a_fit_is_the_same_after_saving() -> None:
     rng = np.random.default_rng(3)
     margins = rng.random(300)
     rows = [signals(float(margin), tokens=1 + place % 5) for place, margin in enumerate(margins)]
@@ -128,6 +128,6 @@ def test_a_fit_survives_the_file_that_it_is_kept_in() -> None:
     assert [again.cut.value(row) for row in rows] == [fitted.probability(row) for row in rows]
 
 
-def test_answers_without_verdicts_cannot_be_fitted() -> None:
+def test_ungraded_answers_cannot_be_fitted() -> None:
     with pytest.raises(ValueError, match="1 answers"):
         fits.fit([signals(0.5)], [])

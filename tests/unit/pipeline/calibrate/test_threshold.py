@@ -1,4 +1,4 @@
-"""The certified threshold: exact bounds, the fixed order of tests, and what cannot be certified."""
+"""The certified threshold: exact bounds, the fixed order of tests, targets out of reach."""
 
 import numpy as np
 import pytest
@@ -11,25 +11,25 @@ from pipeline.calibrate.threshold import NEVER, Choice, Infeasible, choose, plan
 
 
 def answers(sure: int, unsure: int, unsure_right: float = 0.5) -> tuple[list[float], list[bool]]:
-    """So many answers that are right and sure, and so many of which a share is right."""
+    """Confident right answers, then less confident ones of which a share is right."""
     right = [place < unsure * unsure_right for place in range(unsure)]
     return [0.99] * sure + [0.5] * unsure, [True] * sure + right
 
 
 @pytest.mark.parametrize("errors, n", [(0, 149), (1, 236), (5, 523), (30, 2030)])
-def test_so_many_answers_certify_two_per_cent(errors: int, n: int) -> None:
+def test_149_answers_certify_two_percent_at_95_percent(errors: int, n: int) -> None:
     assert threshold.upper_bound(errors, n) <= 0.02
     assert threshold.upper_bound(errors, n - 1) > 0.02
 
 
 @given(st.integers(1, 3000), st.data(), st.floats(0.5, 0.999))
-def test_the_bound_is_the_exact_one_of_scipy(n: int, data: st.DataObject, confidence: float) -> None:
+def test_the_bound_equals_scipys_exact_one(n: int, data: st.DataObject, confidence: float) -> None:
     errors = data.draw(st.integers(0, n))
     exact = stats.binomtest(errors, n, alternative="less").proportion_ci(confidence, method="exact").high
     assert threshold.upper_bound(errors, n, confidence) == pytest.approx(exact, abs=1e-9)
 
 
-def test_the_threshold_keeps_the_sure_answers_and_lets_the_others_escalate() -> None:
+def test_the_threshold_keeps_confident_answers_and_escalates_the_others() -> None:
     found = choose(*answers(300, 100))
     assert isinstance(found, Choice)
     assert (found.threshold, found.kept, found.errors) == (0.99, 300, 0)
@@ -37,13 +37,13 @@ def test_the_threshold_keeps_the_sure_answers_and_lets_the_others_escalate() -> 
     assert found.bound <= 0.02
 
 
-def test_everything_is_kept_where_everything_is_right() -> None:
+def test_every_answer_is_kept_if_all_are_correct() -> None:
     found = choose([0.9, 0.8] * 200, [True] * 400)
     assert isinstance(found, Choice)
     assert (found.kept, found.escalation) == (400, 0.0)
 
 
-def test_an_answer_that_can_never_be_kept_escalates_however_loose_the_threshold_is() -> None:
+def test_unusable_answers_escalate_at_any_threshold() -> None:
     found = choose([0.9] * 300 + [NEVER] * 100, [True] * 400)
     assert isinstance(found, Choice)
     assert found.kept == 300
@@ -58,14 +58,14 @@ def test_testing_stops_at_the_first_threshold_that_fails() -> None:
     assert (found.threshold, found.tested) == (0.9, 2)
 
 
-def test_too_few_answers_are_said_before_anything_is_tested() -> None:
+def test_too_few_answers_are_reported_before_testing() -> None:
     found = choose([0.9] * 100, [True] * 100)
     assert isinstance(found, Infeasible)
     assert (found.items_needed, found.base_risk) == (149, 0.0)
     assert "149" in found.reason
 
 
-def test_a_signal_that_tells_nothing_is_infeasible_and_says_what_the_base_risk_asks_for() -> None:
+def test_an_uninformative_signal_is_infeasible() -> None:
     rng = np.random.default_rng(1)
     found = choose(rng.random(1000), rng.random(1000) < 0.9)
     assert isinstance(found, Infeasible)
@@ -74,7 +74,7 @@ def test_a_signal_that_tells_nothing_is_infeasible_and_says_what_the_base_risk_a
     assert "most confident answers" in found.reason
 
 
-def test_a_plan_begins_where_enough_answers_are_kept_and_goes_on_to_the_loosest() -> None:
+def test_a_plan_runs_from_the_strictest_sufficient_threshold_to_the_loosest() -> None:
     rng = np.random.default_rng(2)
     p = rng.random(5000)
     order = plan(p, items=1000, target=0.02, confidence=0.95)
@@ -84,13 +84,13 @@ def test_a_plan_begins_where_enough_answers_are_kept_and_goes_on_to_the_loosest(
     assert order[-1] == pytest.approx(p.min())
 
 
-def test_a_plan_by_what_was_right_is_not_led_astray_by_probabilities_that_are_too_low() -> None:
+def test_a_plan_by_observed_errors_tolerates_underestimated_probabilities() -> None:
     p = np.linspace(0.2, 0.3, 1000)
     order = plan(p, np.ones(1000, dtype=bool), items=1000, target=0.02, confidence=0.95)
     assert order[0] == pytest.approx(0.2)
 
 
-def test_there_is_no_plan_where_too_few_could_be_kept() -> None:
+def test_too_few_answers_give_no_plan() -> None:
     assert plan([NEVER] * 900 + [0.9] * 100, items=1000, target=0.02, confidence=0.95) == ()
 
 
@@ -110,7 +110,7 @@ def test_the_error_among_kept_answers_is_above_the_target_in_at_most_one_run_of_
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200), st.floats(0.01, 0.99))
-def test_an_escalation_rate_is_never_exceeded_and_hardly_missed(p: list[float], most: float) -> None:
+def test_the_escalation_rate_is_met_and_never_exceeded(p: list[float], most: float) -> None:
     cut = threshold.for_escalation(p, most)
     found = threshold.measure(p, [True] * len(p), cut)
     assert found.escalation <= most + 1e-9
@@ -119,17 +119,17 @@ def test_an_escalation_rate_is_never_exceeded_and_hardly_missed(p: list[float], 
         assert threshold.measure(p, [True] * len(p), stricter[0]).escalation > most - 1e-9
 
 
-def test_nothing_escalates_by_choice_where_more_than_the_rate_fails_its_checks() -> None:
+def test_the_threshold_adds_no_escalations_if_failed_checks_exceed_the_rate() -> None:
     assert threshold.for_escalation([NEVER, NEVER, 0.3, 0.9], 0.25) == 0.0
 
 
 @pytest.mark.parametrize("target, confidence", [(0.0, 0.95), (1.0, 0.95), (0.02, 1.0)])
-def test_a_target_or_confidence_that_is_no_share_is_an_error(target: float, confidence: float) -> None:
+def test_a_target_or_confidence_outside_0_and_1_is_an_error(target: float, confidence: float) -> None:
     with pytest.raises(ValueError, match="must lie between 0 and 1"):
         choose([0.5], [True], target=target, confidence=confidence)
 
 
-def test_probabilities_and_verdicts_must_belong_together() -> None:
+def test_probabilities_and_verdicts_must_have_equal_length() -> None:
     with pytest.raises(ValueError, match="one probability per answer"):
         choose([0.5, 0.6], [True])
 
@@ -144,7 +144,7 @@ def test_answers_of_one_session_count_as_little_more_than_one() -> None:
     assert "at most 3.0%" in together.reason
 
 
-def test_of_a_session_only_what_is_kept_counts() -> None:
+def test_only_kept_answers_of_a_session_count() -> None:
     p, right = [0.9] * 200 + [0.1] * 400, [True] * 600
     clusters = [*range(200), *([200] * 400)]
     found = threshold.measure(p, right, 0.5, clusters=clusters)

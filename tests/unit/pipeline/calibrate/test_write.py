@@ -1,4 +1,4 @@
-"""What a calibration leaves in the home, and that its readers find it."""
+"""Files of a calibration in the home, and their readers."""
 
 import pytest
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One for all tests: MLflow takes seconds to create its database."""
+    """Shared by all tests: MLflow takes seconds to create its database."""
     return Home(tmp_path_factory.mktemp("calibrations") / "home")
 
 
@@ -29,14 +29,14 @@ def made(call_site: str, threshold: float) -> Calibrated:
 
 
 @pytest.mark.parametrize("call_site", ["support.intent", "support/intent", "../../support", "x" * 300])
-def test_readers_find_the_calibration_of_any_call_site_inside_the_home(home: Home, call_site: str) -> None:
+def test_the_calibration_of_any_call_site_is_found(home: Home, call_site: str) -> None:
     folder, _ = write.write(home, made(call_site, 0.5), CalibrateConfig())
     assert folder.parent == home.calibrations
     assert calibrations.current(home, call_site, adapter="t@11111111") == folder / calibrations.FILE
     assert calibrations.current(home, call_site + "2") is None
 
 
-def test_the_same_calibration_again_becomes_the_current_one(home: Home) -> None:
+def test_a_repeated_calibration_becomes_current(home: Home) -> None:
     first, _ = write.write(home, made("desk", 0.5), CalibrateConfig())
     second, _ = write.write(home, made("desk", 0.6), CalibrateConfig())
     assert calibrations.current(home, "desk") == second / calibrations.FILE

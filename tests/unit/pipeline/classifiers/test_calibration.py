@@ -1,4 +1,4 @@
-"""Which members answer: scores of averages on labelled rows."""
+"""Selection of ensemble members by score on labelled rows."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ RIGHT = 4.0 * np.eye(3)[TRUTH]
 MODEL = SiteModel(folder="", labels=("a", "b", "c"), members=TUNED)
 
 
-def test_the_members_with_the_least_loss_are_the_best() -> None:
+def test_the_members_with_the_lowest_loss_are_chosen() -> None:
     logits = {"words": np.roll(RIGHT, 1, axis=1), "embedding": RIGHT}
     scored = calibration.scores([WORDS, BOTH, TUNED], logits, TRUTH, MODEL)
     assert [scored[members].accuracy for members in (WORDS, TUNED)] == [0.0, 1.0]
@@ -24,12 +24,12 @@ def test_the_members_with_the_least_loss_are_the_best() -> None:
 
 
 @pytest.mark.parametrize("choices", [[WORDS, BOTH], [BOTH, WORDS]])
-def test_of_members_that_are_as_good_the_first_is_the_best(choices: list[Members]) -> None:
+def test_ties_go_to_the_first_members(choices: list[Members]) -> None:
     scored = calibration.scores(choices, {"words": RIGHT, "embedding": RIGHT}, TRUTH, MODEL)
     assert calibration.best(scored) == choices[0]
 
 
-def test_an_average_of_members_that_err_on_other_rows_is_better_than_each() -> None:
+def test_averaging_members_with_different_errors_beats_each() -> None:
     logits = {"words": RIGHT.copy(), "embedding": RIGHT.copy()}
     logits["words"][:20] = 0.5 * np.roll(RIGHT[:20], 1, axis=1)
     logits["embedding"][40:] = 0.5 * np.roll(RIGHT[40:], 1, axis=1)
@@ -38,7 +38,7 @@ def test_an_average_of_members_that_err_on_other_rows_is_better_than_each() -> N
     assert scored[BOTH].accuracy == 1.0
 
 
-def test_a_set_is_right_only_with_all_its_labels() -> None:
+def test_a_set_is_correct_only_with_all_its_labels() -> None:
     truth = np.array([[1, 1, 0], [1, 0, 0]] * 30)
     logits = np.where(truth == 1, 3.0, -3.0)
     logits[::2, 1] = -3.0

@@ -1,4 +1,4 @@
-"""The classical classifier at its limits: sets without a member, hundreds of labels."""
+"""Edge cases of the classical classifier: empty label sets, hundreds of labels."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_a_set_without_members_can_be_learned() -> None:
     assert [answer.text for answer in answers] == ["[]", '["late"]']
 
 
-def test_many_labels_use_the_most_frequent_ngrams_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_many_labels_only_the_most_frequent_ngrams_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classical, "MAX_WEIGHTS", 400)
     draw = np.random.default_rng(0)
     labels = [f"topic{number}" for number in range(10)]

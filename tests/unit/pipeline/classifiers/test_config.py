@@ -22,7 +22,7 @@ def test_shipped_configurations_load_and_name_their_kind(name: str) -> None:
     assert not is_classifier(FOLDER / "smollm2-135m.yaml")
 
 
-def test_the_candidate_is_what_the_training_configuration_makes() -> None:
+def test_the_candidate_matches_the_training_configuration() -> None:
     shipped = config.load(config.CONFIGS / "candidates.yaml", CandidatesConfig)
     candidate = next(each for each in shipped.candidates if isinstance(each, ClassicalConfig))
     made: Fit = config.load(FOLDER / "classical.yaml", Fit)  # type: ignore[arg-type] # a tagged union

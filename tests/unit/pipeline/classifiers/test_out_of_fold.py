@@ -20,7 +20,7 @@ def texts(count: int) -> list[str]:
 
 
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=60), st.integers(2, 6))
-def test_a_group_is_in_one_fold_whatever_the_order_of_rows(groups, folds):
+def test_a_group_is_in_one_fold_regardless_of_row_order(groups, folds):
     numbers = out_of_fold.fold_numbers(groups, folds)
     by_group = dict(zip(groups, numbers.tolist(), strict=True))
     assert [by_group[group] for group in groups] == numbers.tolist()
@@ -29,7 +29,7 @@ def test_a_group_is_in_one_fold_whatever_the_order_of_rows(groups, folds):
     assert backwards[::-1].tolist() == numbers.tolist()
 
 
-def test_probabilities_of_rows_that_models_have_not_seen_are_right_and_add_up_to_1():
+def test_out_of_fold_probabilities_are_accurate_and_sum_to_1():
     labels = np.array([n % 2 for n in range(80)])
     model = out_of_fold.OutOfFold(texts(80), [str(n) for n in range(80)], [True] * 60 + [False] * 20, folds=5)
     found = model.of_labels(labels, 2)
@@ -37,7 +37,7 @@ def test_probabilities_of_rows_that_models_have_not_seen_are_right_and_add_up_to
     assert (found.argmax(axis=1) == labels).all()
 
 
-def test_a_copy_in_the_same_group_does_not_vouch_for_a_wrong_label():
+def test_a_copy_in_the_same_group_does_not_confirm_a_wrong_label():
     labels = np.array([n % 2 for n in range(80)])
     words = texts(80)
     # Two copies of one odd text, both with the wrong label: each alone would vouch for the other.
@@ -52,7 +52,7 @@ def test_a_copy_in_the_same_group_does_not_vouch_for_a_wrong_label():
     assert alone[10, 1] < 0.5
 
 
-def test_rows_that_are_not_fitted_have_no_say_in_the_others():
+def test_excluded_rows_do_not_affect_the_others():
     labels = np.array([n % 2 for n in range(80)])
     turned = labels.copy()
     turned[60:] = 1 - turned[60:]
@@ -66,7 +66,7 @@ def test_rows_that_are_not_fitted_have_no_say_in_the_others():
 
 @settings(max_examples=10)
 @given(st.floats(0.2, 5.0))
-def test_the_temperature_of_probabilities_that_are_too_sure_is_found(true_temperature):
+def test_the_temperature_of_overconfident_probabilities_is_found(true_temperature):
     rng = np.random.default_rng(1)
     honest = rng.normal(size=(3000, 4)) * 2
     honest -= np.log(np.exp(honest).sum(axis=1, keepdims=True))
@@ -74,7 +74,7 @@ def test_the_temperature_of_probabilities_that_are_too_sure_is_found(true_temper
     assert calibration.temperature(honest * true_temperature, truth) == pytest.approx(true_temperature, rel=0.15)
 
 
-def test_labels_that_the_model_does_not_have_make_it_less_sure():
+def test_unknown_labels_lower_the_confidence():
     sure = np.log(np.tile([0.9, 0.1], (100, 1)))
     known, unknown = np.zeros(100, dtype=np.int64), np.repeat([0, -1], 50)
     assert calibration.tempered(sure, calibration.temperature(sure, unknown)).max() == pytest.approx(0.5, abs=0.03)
@@ -87,7 +87,7 @@ def test_calibration_error_by_hand():
     assert calibration.calibration_error(confidence, right, bins=2) == pytest.approx(0.15)
 
 
-def test_texts_without_a_word_are_no_error():
+def test_texts_without_words_are_not_an_error():
     labels = np.array([0, 1] * 20)
     found = out_of_fold.OutOfFold(["", "!"] * 20, [str(n) for n in range(40)], [True] * 40, folds=5).of_labels(
         labels, 2
@@ -95,13 +95,13 @@ def test_texts_without_a_word_are_no_error():
     assert np.isfinite(found).all()
 
 
-def test_texts_past_the_limit_are_looked_at_by_words_alone():
+def test_texts_beyond_the_limit_use_word_features_only():
     assert out_of_fold.hashed_features(texts(40), [True] * 40, limit=100).shape == (40, 2**15)
     assert out_of_fold.hashed_features(texts(40), [True] * 40).shape == (40, 2**15 + 2**16)
 
 
 @pytest.mark.slow
-def test_the_same_input_gives_the_same_numbers_whatever_the_hash_seed():
+def test_results_do_not_depend_on_the_hash_seed():
     script = (
         "import numpy as np; from tests.unit.pipeline.classifiers.test_out_of_fold import texts;"
         "from pipeline.classifiers import out_of_fold;"

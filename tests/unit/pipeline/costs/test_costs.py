@@ -9,7 +9,7 @@ import pytest
 from pipeline import costs, store
 from pipeline.costs import cells, customers, ledger
 from pipeline.costs.config import CostsConfig, OwnMachine
-from pipeline.costs.ledger import Asked
+from pipeline.costs.ledger import PeriodRequest
 from pipeline.costs.report import Line
 from tests.fakes.metered import START, books, record
 from traffic.artifacts import Home
@@ -25,7 +25,7 @@ def rows(found: costs.Books, by: str, **options: object) -> dict[tuple[str, ...]
     return {line.key: line for line in costs.run(found, by=by.split(","), **options).rows}  # type: ignore[arg-type]
 
 
-def test_what_a_request_caused_is_charged_to_its_feature_and_plan() -> None:
+def test_retries_and_escalations_are_charged_to_the_requests_feature_and_plan() -> None:
     caused = {"feature": None, "call_site": None, "cohort": {}, "customer_id": None}
     listed = [
         record(1),
@@ -42,7 +42,7 @@ def test_what_a_request_caused_is_charged_to_its_feature_and_plan() -> None:
     assert rows(books(listed), "tier")[("tier 3",)].usd == pytest.approx(0.01)
 
 
-def test_a_request_that_began_before_midnight_keeps_its_escalation() -> None:
+def test_an_escalation_after_midnight_belongs_to_its_request() -> None:
     late = dt.datetime(2026, 11, 2, 23, 59, 59, tzinfo=dt.UTC)
     listed = [
         record(1, ts=late),
@@ -69,7 +69,7 @@ def test_unknown_costs_are_counted_and_stay_visible() -> None:
     assert list(csv.reader(result.csv_text().splitlines()))[2][3] == ""
 
 
-def test_a_model_that_got_its_price_later_is_priced_by_its_tokens() -> None:
+def test_a_price_added_later_applies_to_logged_tokens() -> None:
     listed = [record(1, cost_usd=None, price_source=None, usage=Usage(input_uncached=1000, output=100))]
     found = costs.run(books(listed), by=["feature"])
     price = PriceTable().price("gpt-4o", "openai", START.date())
@@ -77,7 +77,7 @@ def test_a_model_that_got_its_price_later_is_priced_by_its_tokens() -> None:
     assert "gpt-4o" in found.notes[0]
 
 
-def test_an_estimated_prompt_gets_the_cache_discount_of_those_that_stated_their_usage() -> None:
+def test_estimated_prompts_get_the_average_cache_discount() -> None:
     stated = record(1, usage=Usage(input_uncached=500, cache_read=500), cost_usd=0.002)
     price = PriceTable().price("gpt-4o", "openai", START.date())
     assert price.cache_read_mtok_usd is not None
@@ -99,7 +99,7 @@ def own(n: int, **fields: object) -> Record:
     return record(n, **(values | fields))
 
 
-def test_busy_hours_go_to_who_used_them_and_idle_hours_to_a_line_of_their_own() -> None:
+def test_busy_hours_are_charged_to_features_and_idle_hours_separately() -> None:
     hour = 3_600_000.0
     listed = [own(0, latency_ms=2 * hour), own(240, feature="mail", latency_ms=hour), own(60, latency_ms=hour / 2)]
     config = CostsConfig(machines=(OwnMachine(usd_per_hour=2.0, count=1),))
@@ -119,7 +119,7 @@ def test_an_own_machine_without_a_price_is_unpriced_and_named(adapter: str | Non
     assert any("box" in note for note in result.notes)
 
 
-def test_a_machine_costs_nothing_before_it_came_and_after_it_left() -> None:
+def test_a_machine_costs_nothing_outside_its_rental_period() -> None:
     listed = [own(0), own(2 * 1440), own(4 * 1440)]
     day = START.date()
     entry = OwnMachine(usd_per_hour=1.0, from_=day + dt.timedelta(1), until=day + dt.timedelta(3), hours_per_day=10)
@@ -139,7 +139,7 @@ SUBSCRIPTIONS = (
 )
 
 
-def test_paying_customers_are_the_denominator_of_their_plan(tmp_path: Path) -> None:
+def test_costs_per_customer_are_divided_by_the_plans_paying_customers(tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
     file.write_text(SUBSCRIPTIONS, encoding="utf-8")
     known = customers.load(file)
@@ -173,7 +173,7 @@ def test_an_unknown_dimension_is_refused() -> None:
         costs.run(books([record(1)]), by=["colour"])
 
 
-def test_types_come_from_the_registry_where_the_log_has_none() -> None:
+def test_request_types_come_from_the_registry_if_the_log_has_none() -> None:
     registry = Registry(call_sites=(CallSite("desk.topic", request_type="intent"),))
     assert set(rows(books([record(1)], registry=registry), "type")) == {("intent",)}
 
@@ -182,7 +182,7 @@ def opened(home: Home) -> costs.Books:
     return costs.open_books(CostsConfig(), home=home, prices=PriceTable(), machines=Machines())
 
 
-def test_ingesting_twice_changes_nothing_and_a_new_day_makes_only_its_own_cells(tmp_path: Path) -> None:
+def test_ingesting_again_changes_nothing_and_a_new_day_adds_its_cells_only(tmp_path: Path) -> None:
     home = Home(tmp_path)
     listed = [record(n, at=n * 700) for n in range(6)]
     store.append(home, listed, source="a")
@@ -197,16 +197,16 @@ def test_ingesting_twice_changes_nothing_and_a_new_day_makes_only_its_own_cells(
     assert len(left) == len(made) + 1
 
 
-def test_a_month_is_its_days_and_the_last_one_by_default(tmp_path: Path) -> None:
+def test_a_month_is_the_sum_of_its_days_and_defaults_to_the_last(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(1), record(2, at=60 * 24 * 40)], source="a")
     assert costs.run(opened(home), by=["month"]).period.since == dt.date(2026, 12, 1)
     connection = cells.connect(home)
-    of = ledger.period(connection, Asked("2026-11"))
+    of = ledger.period(connection, PeriodRequest("2026-11"))
     assert (of.since, of.until, of.days, of.logged_days) == (dt.date(2026, 11, 1), dt.date(2026, 12, 1), 30, 1)
 
 
-def test_cohorts_are_whatever_tags_the_log_has() -> None:
+def test_cohorts_come_from_the_tags_of_the_log() -> None:
     tagged = [
         record(n, cohort={"plan": "pro", "language": "de" if n % 2 else "en", "model": f"tier-{n % 3}", "it's": "x"})
         for n in range(6)
@@ -222,7 +222,7 @@ def test_cohorts_are_whatever_tags_the_log_has() -> None:
         costs.run(ledger, by=["region"])
 
 
-def test_a_tag_of_many_values_names_no_cohort(tmp_path: Path) -> None:
+def test_a_tag_with_many_values_is_not_a_cohort(tmp_path: Path) -> None:
     home = Home(tmp_path)
     listed = [record(n, cohort={"plan": "pro", "trace": f"t{n}", "language": "de"}) for n in range(300)]
     store.append(home, listed, source="test")
@@ -233,7 +233,7 @@ def test_a_tag_of_many_values_names_no_cohort(tmp_path: Path) -> None:
         costs.run(ledger, by=["trace"])
 
 
-def test_files_of_customers_that_spreadsheets_write(tmp_path: Path) -> None:
+def test_customer_files_from_spreadsheets_are_read(tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
     file.write_bytes(
         "Customer_ID;Plan;Paying_From;Paying_Until\r\nacme;pro;01.11.2026;\r\nacme;pro;01.11.2026;\r\n"

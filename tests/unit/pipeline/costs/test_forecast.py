@@ -19,7 +19,7 @@ def plan(log: list[Record], **options: object) -> Forecast:
 
 
 def log() -> list[Record]:
-    """Three days of 20 requests at 1, 1 and 2 cents, each fifth one escalated for as much again."""
+    """Three days of 20 requests at 1, 1 and 2 cents; every fifth is escalated at the same cost."""
     found = []
     for n in range(60):
         usd = 0.02 if n >= 40 else 0.01
@@ -29,7 +29,7 @@ def log() -> list[Record]:
     return found
 
 
-def test_a_new_feature_costs_what_one_like_it_costs_with_its_escalations() -> None:
+def test_a_new_feature_is_estimated_from_a_similar_one_with_its_escalations() -> None:
     found = plan(log())
     assert found.usd_per_request == pytest.approx(0.8 / 60 * 1.2)
     assert found.month_usd == pytest.approx(48_000 * found.usd_per_request)
@@ -39,7 +39,7 @@ def test_a_new_feature_costs_what_one_like_it_costs_with_its_escalations() -> No
     assert len(found.assumptions) == 3
 
 
-def test_another_model_is_priced_at_the_same_tokens() -> None:
+def test_another_model_is_priced_for_the_same_tokens() -> None:
     usage = Usage(input_uncached=600, cache_read=400, output=100)
     found = plan([record(n, usage=usage) for n in range(40)], model="gpt-4o-mini")
     price = PriceTable().price("gpt-4o-mini", None, TODAY)
@@ -47,7 +47,7 @@ def test_another_model_is_priced_at_the_same_tokens() -> None:
     assert found.high_usd == pytest.approx(72_000 * price.cost_usd(Usage(input_uncached=1000, output=100)))
 
 
-def test_attempts_of_unknown_cost_are_named() -> None:
+def test_attempts_with_unknown_cost_are_reported() -> None:
     assert any("1 attempt" in each for each in plan([*log(), record(99, cost_usd=None, model="x")]).assumptions)
 
 

@@ -1,4 +1,4 @@
-"""What holds of costs whatever the log is."""
+"""Invariants of costs for any log."""
 
 import math
 import tempfile
@@ -60,7 +60,7 @@ def sums(lines: list[Line]) -> tuple[float, int, int, int, int, int]:
 
 @given(attempts(), st.lists(st.sampled_from(list(DIMENSIONS)), min_size=1, max_size=3, unique=True))
 @settings(max_examples=8)
-def test_every_grouping_sums_to_the_total_and_the_total_is_the_log(log: list[Record], by: list[str]) -> None:
+def test_every_grouping_sums_to_the_total_of_the_log(log: list[Record], by: list[str]) -> None:
     result = costs.run(books(log), by=by)
     whole = sums([result.total])
     assert sums(list(result.rows))[1:] == whole[1:]
@@ -98,7 +98,7 @@ def test_amounts_are_summed_exactly_in_any_order_and_any_grouping(log: list[Reco
 
 @given(attempts())
 @settings(max_examples=4)
-def test_a_streamed_answer_costs_what_the_same_answer_costs_at_once(log: list[Record]) -> None:
+def test_a_streamed_answer_costs_as_much_as_a_complete_one(log: list[Record]) -> None:
     import msgspec
 
     once = [msgspec.structs.replace(r, params=Params(stream=not r.params.stream)) for r in log]
@@ -118,13 +118,14 @@ def test_cached_tokens_are_priced_once(usage: Usage, model: str) -> None:
 
 @given(attempts(), st.data())
 @settings(max_examples=3, deadline=None)
-def test_a_record_counts_once_however_often_and_in_whatever_parts_it_is_ingested(log: list[Record], data: Any) -> None:
+def test_a_record_counts_once_however_often_it_is_ingested(log: list[Record], data: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         for part in (*data.draw(st.lists(st.lists(st.sampled_from(log)), max_size=3)), log, log):
             if part:
                 store.append(home, part, source="part")
         opened = costs.open_books(
-            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(), asked=costs.Asked(everything=True)
+            CostsConfig(), home=home, prices=PriceTable(), machines=Machines(),
+            asked=costs.PeriodRequest(everything=True),
         )  # fmt: skip
         assert costs.run(opened, by=["feature"]).total == costs.run(books(log), by=["feature"]).total

@@ -45,8 +45,8 @@ def after(days: int) -> dt.date:
     return DAY + dt.timedelta(days)
 
 
-def test_planted_differences_are_explained_cause_by_cause(tmp_path: Path) -> None:
-    """A week of one invoice: each day has another reason to differ, and one has none that the data could tell."""
+def test_injected_differences_are_explained_by_cause(tmp_path: Path) -> None:
+    """A week of one invoice: each day differs for another reason, one day for a reason that the data cannot show."""
     at = 24 * 60
     undiscounted = (1000 * PRICE.input_mtok_usd + 100 * PRICE.output_mtok_usd) / 1e6
     log = [
@@ -87,7 +87,7 @@ def test_planted_differences_are_explained_cause_by_cause(tmp_path: Path) -> Non
     assert sum(found.causes.values()) == pytest.approx(found.billed_usd - found.metered_usd)
 
 
-def test_a_bill_that_is_hardly_metered_is_put_down_to_calls_past_the_router(tmp_path: Path) -> None:
+def test_a_mostly_unmetered_bill_is_attributed_to_calls_outside_the_router(tmp_path: Path) -> None:
     file = tmp_path / "bill.csv"
     file.write_text(f"Date,SKU,Amount,Calls\n{DAY},gpt-4o,830.00,83000\n{DAY},gpt-4o,oops,\n")
     columns = {"day": "Date", "model": "SKU", "usd": "Amount", "requests": "Calls"}
@@ -98,7 +98,7 @@ def test_a_bill_that_is_hardly_metered_is_put_down_to_calls_past_the_router(tmp_
     assert len(found.notes) == 1
 
 
-def test_the_cost_report_of_anthropic_is_read_in_cents(tmp_path: Path) -> None:
+def test_anthropics_cost_report_is_read_in_cents(tmp_path: Path) -> None:
     results = [
         {"amount": "123.45", "currency": "USD", "model": "claude-sonnet-4-5-20250929", "token_type": kind}
         for kind in ("uncached_input_tokens", "cache_read_input_tokens", "output_tokens",
@@ -114,19 +114,19 @@ def test_the_cost_report_of_anthropic_is_read_in_cents(tmp_path: Path) -> None:
     assert sum(line.usd for line in invoice.lines) == pytest.approx(4.938)
 
 
-def test_prices_of_a_contract_are_no_difference(tmp_path: Path) -> None:
+def test_contract_prices_are_not_a_difference(tmp_path: Path) -> None:
     file = openai(tmp_path / "costs.json", (DAY, [("gpt-4o", 0.01, None)]))
     assert reconciled([record(1, cost_usd=0.01)], file).causes == {}
 
 
-def test_another_providers_calls_are_no_part_of_the_comparison(tmp_path: Path) -> None:
+def test_calls_to_other_providers_are_not_compared(tmp_path: Path) -> None:
     file = openai(tmp_path / "costs.json", (DAY, [("gpt-4o", 0.01, None)]))
     log = [record(1), record(2, provider="anthropic", model="claude-sonnet-4-5")]
     found = reconciled(log, file)
     assert (found.metered_usd, found.causes) == (pytest.approx(0.01), {})
 
 
-def test_currencies_are_converted_or_left_out_by_name(tmp_path: Path) -> None:
+def test_other_currencies_are_converted_or_reported_as_excluded(tmp_path: Path) -> None:
     file = tmp_path / "bill.csv"
     file.write_text(f'd,m,a,c\n{DAY},gpt-4o,"1,000.00",EUR\n{DAY},gpt-4o,5,CHF\n')
     columns = {"day": "d", "model": "m", "usd": "a", "currency": "c"}
@@ -149,7 +149,7 @@ def test_currencies_are_converted_or_left_out_by_name(tmp_path: Path) -> None:
         '{"data": [{"results": 3}]}',
     ],
 )
-def test_what_is_no_invoice_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_invoice_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "invoice"
     file.write_text(text)
     with pytest.raises(InputError):
@@ -168,11 +168,11 @@ def test_a_table_without_a_mapping_is_refused_with_its_columns(tmp_path: Path) -
     [("gpt-4o-2024-08-06", "gpt-4o"), ("openai/gpt-4o", "gpt-4o"), ("Claude-Sonnet-4-5-20250929", "claude-sonnet-4-5"),
      ("gpt-4-0613", "gpt-4"), ("mistral-small-latest", "mistral-small"), ("gpt-4.1", "gpt-4.1")],
 )  # fmt: skip
-def test_versions_of_a_model_are_one_model(name: str, short: str) -> None:
+def test_versions_of_a_model_are_compared_as_one_model(name: str, short: str) -> None:
     assert invoices.family(name) == short
 
 
-def test_lines_of_the_report_name_every_cause() -> None:
+def test_the_report_names_every_cause() -> None:
     invoice = Invoice(
         provider=None, lines=(invoices.Billed(day=DAY, model="gpt-4o", kind="other", usd=1.0, decimals=2),)
     )
@@ -180,7 +180,7 @@ def test_lines_of_the_report_name_every_cause() -> None:
     assert any(cause in line for cause in found.causes for line in found.lines())
 
 
-def test_amounts_as_text_and_broken_buckets_and_pages_that_repeat_are_read(tmp_path: Path) -> None:
+def test_text_amounts_broken_buckets_and_repeated_pages_are_handled(tmp_path: Path) -> None:
     start = int(dt.datetime.combine(DAY, dt.time(), dt.UTC).timestamp())
     good = {"start_time": start, "results": [
         {"amount": {"value": "0.0100000000", "currency": "usd"}, "line_item": "gpt-4o-2024-08-06, input"},
@@ -204,7 +204,7 @@ def test_an_invoice_that_names_no_models_is_compared_by_day(tmp_path: Path) -> N
     assert found.notes
 
 
-def test_credits_tools_and_days_without_a_log_are_no_calls_past_the_router(tmp_path: Path) -> None:
+def test_credits_tools_and_days_without_a_log_are_not_counted_as_calls_outside_the_router(tmp_path: Path) -> None:
     file = openai(
         tmp_path / "costs.json",
         (DAY, [("gpt-4o, input", 0.01, None), ("Web search tool calls", 0.3, None), ("Credit grant", -5.0, None)]),
@@ -216,7 +216,7 @@ def test_credits_tools_and_days_without_a_log_are_no_calls_past_the_router(tmp_p
     }  # fmt: skip
 
 
-def test_the_cost_report_of_anthropic_has_tools_tiers_and_damage(tmp_path: Path) -> None:
+def test_anthropics_cost_report_may_have_tools_tiers_and_damaged_lines(tmp_path: Path) -> None:
     results = [
         {"amount": "1", "currency": "USD", "model": "claude-sonnet-4-5-20250929", "cost_type": "tokens",
          "token_type": "output_tokens", "service_tier": "batch", "context_window": "0-200k"},
@@ -244,7 +244,7 @@ def test_the_cost_report_of_anthropic_has_tools_tiers_and_damage(tmp_path: Path)
         ("gpt-4-0613", "gpt-4"),
     ],
 )
-def test_one_model_has_many_names(billed: str, logged: str) -> None:
+def test_spellings_of_a_model_name_are_one_model(billed: str, logged: str) -> None:
     assert invoices.family(billed) == invoices.family(logged)
 
 
@@ -258,7 +258,7 @@ def test_different_models_keep_different_names() -> None:
     [("Amount (EUR)", "12.50", "eur"), ("Amount", "€12,50", "eur"), ("Amount", "£12.50", "gbp"),
      ("cost_usd", "12.50", "usd"), ("Amount", "12.50 CHF", "chf"), ("Amount", "US$12.50", "usd")],
 )  # fmt: skip
-def test_a_currency_is_never_taken_for_dollars(head: str, cell: str, currency: str, tmp_path: Path) -> None:
+def test_other_currencies_are_never_read_as_dollars(head: str, cell: str, currency: str, tmp_path: Path) -> None:
     file = tmp_path / "bill.csv"
     file.write_text(f'd;m;{head}\n{DAY};gpt-4o;{cell}\n{DAY};"Total";\n')
     columns = {"day": "d", "model": "m", "usd": head}
@@ -271,7 +271,7 @@ def test_a_currency_is_never_taken_for_dollars(head: str, cell: str, currency: s
             invoices.load(file, InvoiceConfig(columns=columns))
 
 
-def test_the_console_of_anthropic_exports_a_table(tmp_path: Path) -> None:
+def test_the_csv_export_of_anthropics_console_is_read(tmp_path: Path) -> None:
     file = tmp_path / "cost.csv"
     file.write_text(
         "usage_date_utc,model,workspace,api_key,usage_type,token_type,cost_usd\n"
@@ -295,7 +295,7 @@ def test_the_console_of_anthropic_exports_a_table(tmp_path: Path) -> None:
         (["yesterday"], None),
     ],
 )
-def test_days_are_read_or_refused_but_never_guessed(column: list[str], first: dt.date | None, tmp_path: Path) -> None:
+def test_ambiguous_dates_are_refused(column: list[str], first: dt.date | None, tmp_path: Path) -> None:
     file = tmp_path / "bill.csv"
     file.write_text("d;m;a\n" + "".join(f"{day};gpt-4o;1,5\n" for day in column))
     config = InvoiceConfig(columns={"day": "d", "model": "m", "usd": "a"})

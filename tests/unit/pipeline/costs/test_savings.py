@@ -22,7 +22,7 @@ def small(n: int | str, usage: Usage, **fields: object) -> Record:
     return record(n, model="gpt-4o-mini", usage=usage, **({"cost_usd": SMALL.cost_usd(usage)} | fields))
 
 
-def test_every_part_of_the_saving_is_named_and_they_add_up() -> None:
+def test_the_parts_of_the_savings_add_up() -> None:
     usage = Usage(input_uncached=1000, output=50)
     cached = Usage(input_uncached=200, cache_read=800, output=50)
     log = [
@@ -49,7 +49,7 @@ def test_every_part_of_the_saving_is_named_and_they_add_up() -> None:
     assert sum(found.parts.values()) == pytest.approx(found.saved_usd)
 
 
-def test_cut_prompts_are_counted_at_the_baselines_price() -> None:
+def test_shortened_prompts_are_valued_at_the_baselines_price() -> None:
     messages = b'[{"role": "user", "content": "' + b"x" * 4000 + b'"}]'
     import msgspec
 
@@ -59,13 +59,13 @@ def test_cut_prompts_are_counted_at_the_baselines_price() -> None:
     assert sum(found.parts.values()) == pytest.approx(found.saved_usd)
 
 
-def test_quality_stands_beside_it_by_tier_and_month() -> None:
+def test_quality_is_reported_by_tier_and_month() -> None:
     log = [record(1, tier=1), record(2, tier=1), record(3), record(4, at=60 * 24 * 30, tier=1, status=500)]
     first, second = ledger(log, rated={"r1": "down", "r2": "up"}).months
     assert [(q.tier, q.answers, q.rated, q.thumbs_down) for q in first.quality] == [(1, 2, 2, 0.5), (2, 1, 0, None)]
     assert second.quality[0].errors == 1.0
 
 
-def test_what_is_unpriced_is_on_neither_side() -> None:
+def test_unpriced_attempts_are_excluded_from_both_sides() -> None:
     found = ledger([record(1, cost_usd=None, model="house")]).months[0]
     assert (found.counterfactual_usd, found.actual_usd, found.unknown) == (0, 0, 1)

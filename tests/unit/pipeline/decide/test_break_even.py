@@ -1,4 +1,4 @@
-"""Break-even volumes: by hand, and what must hold of any of them."""
+"""Break-even volumes: worked examples and invariants."""
 
 import math
 
@@ -22,7 +22,7 @@ owns = st.builds(
 
 @st.composite
 def pays_off(draw: st.DrawFn) -> tuple[CostModel, float]:
-    """An own model that is cheaper at some volume, and the price of buying."""
+    """An own model that is cheaper at some volume, and the hosted price."""
     price = draw(prices)
     per_request = price * draw(st.just(0.0) | st.floats(min_value=0.001, max_value=0.99))
     machine_usd, fixed = draw(amounts), draw(st.just(0.0) | amounts)
@@ -43,45 +43,45 @@ def machine(carries: float | None = 1_000_000, *, usd: float = 100.0, fixed: flo
 
 
 def first_volume(found: BreakEven) -> float:
-    """As a number that can be compared."""
+    """The volume as a comparable number."""
     if found.kind == "never":
         return math.inf
     return found.requests_per_month or 0.0
 
 
-def test_one_machine_pays_off_where_the_requests_cost_as_much() -> None:
+def test_one_machine_breaks_even_where_hosted_requests_cost_as_much() -> None:
     assert break_even(machine(), 0.001) == BreakEven("from", 100_000, 100_000, 1)
 
 
-def test_fixed_costs_come_on_top() -> None:
+def test_fixed_costs_raise_the_break_even_volume() -> None:
     assert break_even(machine(fixed=50), 0.001) == BreakEven("from", 150_000, 150_000, 1)
 
 
-def test_never_where_a_full_machine_saves_less_than_it_costs() -> None:
+def test_there_is_no_break_even_if_a_full_machine_saves_less_than_it_costs() -> None:
     assert break_even(machine(carries=100_000), 0.0009).kind == "never"
     assert break_even(machine(carries=100_000), 0.001).kind == "never"
 
 
-def test_never_where_a_request_saves_nothing() -> None:
+def test_there_is_no_break_even_if_a_request_saves_nothing() -> None:
     assert break_even(CostModel(usd_per_request=0.002), 0.001).kind == "never"
     assert break_even(CostModel(usd_per_request=0.001), 0.001).kind == "never"
 
 
-def test_always_where_nothing_is_paid_by_the_month() -> None:
+def test_break_even_is_zero_without_monthly_costs() -> None:
     assert break_even(CostModel(usd_per_request=0.0001), 0.001) == BreakEven("always")
 
 
-def test_without_a_machine_only_the_fixed_costs_have_to_come_in() -> None:
+def test_without_a_machine_only_fixed_costs_must_be_recovered() -> None:
     found = break_even(CostModel(usd_per_request=0.0005, fixed_usd_per_month=10), 0.001)
     assert found == BreakEven("from", 20_000, 20_000, 0)
 
 
-def test_several_machines_may_be_needed_before_the_fixed_costs_are_in() -> None:
+def test_recovering_fixed_costs_may_need_several_machines() -> None:
     # A full machine brings in 300 and costs 100: after one, 200 of the 300 fixed are in, so the second decides.
     assert break_even(machine(carries=300_000, fixed=300), 0.001) == BreakEven("from", 500_000, 500_000, 2)
 
 
-def test_the_lead_may_be_lost_again_with_the_next_machine() -> None:
+def test_an_additional_machine_may_make_building_dearer_again() -> None:
     # 150 of income for a full machine of 100: just above one full machine, 200 are due for 150.
     found = break_even(machine(carries=150_000), 0.001)
     assert (found.requests_per_month, found.for_good_from, found.machines) == (100_000, 200_000, 1)
@@ -112,7 +112,7 @@ def test_building_stays_cheaper_above_the_for_good_volume(case: tuple[CostModel,
 
 
 @given(owns, st.floats(min_value=0, max_value=1), st.floats(min_value=1, max_value=1e9))
-def test_never_means_at_no_volume(own: CostModel, part: float, volume: float) -> None:
+def test_without_break_even_building_is_dearer_at_every_volume(own: CostModel, part: float, volume: float) -> None:
     # At most what a request costs here, machine included where one is filled to the brim.
     full = own.machine_usd_per_month / own.requests_per_machine_month if own.requests_per_machine_month else 0.0
     price = part * (own.usd_per_request + 0.999 * full)
@@ -121,7 +121,7 @@ def test_never_means_at_no_volume(own: CostModel, part: float, volume: float) ->
 
 
 @given(owns, prices, st.floats(min_value=1, max_value=100))
-def test_break_even_falls_as_the_bought_price_rises(own: CostModel, price: float, times: float) -> None:
+def test_break_even_falls_with_a_higher_hosted_price(own: CostModel, price: float, times: float) -> None:
     assert first_volume(break_even(own, price * times)) <= first_volume(break_even(own, price)) * (1 + 1e-9)
 
 
@@ -137,7 +137,7 @@ def test_break_even_rises_with_every_cost_of_building(own: CostModel, price: flo
 
 
 @given(owns, prices, st.floats(min_value=100, max_value=1e8), st.floats(min_value=1, max_value=10))
-def test_break_even_falls_as_a_machine_carries_more(own: CostModel, price: float, carries: float, times: float) -> None:
+def test_break_even_falls_with_higher_throughput(own: CostModel, price: float, carries: float, times: float) -> None:
     slow = msgspec.structs.replace(own, requests_per_machine_month=carries)
     fast = msgspec.structs.replace(own, requests_per_machine_month=carries * times)
     assert first_volume(break_even(fast, price)) <= first_volume(break_even(slow, price)) * (1 + 1e-9)

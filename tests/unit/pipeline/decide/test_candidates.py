@@ -1,4 +1,4 @@
-"""Candidates out of evaluations: who is adequate, what each costs, and what is said about it."""
+"""Candidates from evaluations: adequacy, cost and messages."""
 
 import datetime as dt
 import shutil
@@ -55,7 +55,7 @@ def candidates(home: Home, **changes: object) -> dict[str, Candidate]:
     return {each.name: each for each in assemble(found, market(home, **changes))}
 
 
-def test_logged_answers_are_adequate_and_cost_what_the_log_says(home: Home) -> None:
+def test_logged_answers_are_adequate_and_have_the_logged_cost(home: Home) -> None:
     teacher = candidates(home)["teacher"]
     assert (teacher.side, teacher.state) == ("buy", "adequate")
     assert teacher.cost is not None
@@ -79,14 +79,14 @@ def test_an_adapter_pays_for_its_machine_and_its_fine_tuning(home: Home) -> None
     assert found.break_even.requests_per_month == pytest.approx((73.0 + 0.0338) / 0.001, rel=1e-4)
 
 
-def test_training_may_have_run_on_another_machine_and_people_may_cost_too(home: Home) -> None:
+def test_training_may_use_another_machine_and_paid_labour(home: Home) -> None:
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
     found = candidates(home, training_machine="gpu", own_fixed_usd_per_month=500.0, expires_after_days=30)["adapter"]
     assert found.cost is not None
     assert found.cost.fixed_usd_per_month == pytest.approx(500 + 1.0 * 730 / 24 / 30)
 
 
-def test_training_of_unknown_length_is_said_not_guessed(home: Home) -> None:
+def test_an_unknown_training_time_is_reported_not_guessed(home: Home) -> None:
     card = msgspec.structs.replace(adapters.load(home.adapter(homes.ADAPTER)), metrics={})
     (home.adapters / homes.ADAPTER / "adapter.yaml").write_text(config.dump(card))
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
@@ -108,7 +108,7 @@ def test_a_shared_machine_is_stated(home: Home) -> None:
     assert found.at[0].cost_per_month_usd == pytest.approx(73 / 4)
 
 
-def test_a_machine_that_is_gone_from_the_price_list_is_an_error(home: Home) -> None:
+def test_a_machine_missing_from_the_price_list_is_an_error(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost(machine="bix"))
     with pytest.raises(NotFound, match=r"no machine 'bix' in .*; did you mean box"):
         candidates(home)
@@ -121,7 +121,7 @@ def test_without_throughput_an_own_model_has_no_cost(home: Home) -> None:
     assert {at.cost_per_month_usd for at in found.at} == {None}
 
 
-def test_a_classical_model_pays_for_cpu_seconds_alone(home: Home) -> None:
+def test_a_classical_model_costs_cpu_seconds_only(home: Home) -> None:
     homes.evaluation(home, "classical", "classical", wrong=(), cost=homes.cpu_cost(0.01))
     found = candidates(home)["classical"]
     assert (found.side, found.at[0].machines) == ("build", 0)
@@ -149,7 +149,7 @@ def test_a_hosted_model_without_a_price_is_unpriced(home: Home) -> None:
     assert "add one to configs/prices.yaml" in found.basis
 
 
-def test_quality_decides_whether_it_is_adequate(home: Home) -> None:
+def test_adequacy_follows_from_quality(home: Home) -> None:
     homes.evaluation(home, "fails", "openai", wrong=range(60), cost=homes.hosted_cost(0.0008))
     homes.evaluation(home, "open", "openai", wrong=range(8), cost=homes.hosted_cost(0.0008))
     found = candidates(home)
@@ -163,13 +163,13 @@ def test_quality_decides_whether_it_is_adequate(home: Home) -> None:
 @pytest.mark.parametrize(
     "ends, state", [(EXPIRES, "inadequate"), (date(2027, 2, 22), "adequate"), (date(2026, 12, 1), "inadequate")]
 )
-def test_a_model_that_ends_before_the_decision_is_not_adequate(home: Home, ends: date, state: str) -> None:
+def test_a_retired_model_is_not_adequate(home: Home, ends: date, state: str) -> None:
     homes.evaluation(home, "small", "openai", wrong=(), cost=homes.hosted_cost(0.0008), deprecated_on=ends)
     found = candidates(home)["small"]
     assert (found.state, found.deprecated_on) == (state, ends)
 
 
-def test_the_logged_model_ends_too(tmp_path: Path) -> None:
+def test_the_logged_model_may_be_retired(tmp_path: Path) -> None:
     home = homes.make(tmp_path, model="old-model")
     teacher = candidates(home)["teacher"]
     assert teacher.state == "inadequate"
@@ -186,7 +186,7 @@ def test_break_even_is_against_the_cheapest_adequate_bought_model(home: Home) ->
     assert found.requests_per_month == pytest.approx(73.0 / 0.0005)
 
 
-def test_listed_rivals_are_priced_but_not_settled(home: Home) -> None:
+def test_listed_rivals_are_priced_but_not_evaluated(home: Home) -> None:
     rivals = (
         Rival(name="r", model="long-lived"),
         Rival(name="old", model="old-model"),

@@ -1,4 +1,4 @@
-"""The picture of a decision, looked at through its specification."""
+"""The chart of a decision, tested through its specification."""
 
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ def decision() -> Decision:
 
 
 def rows(spec: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """Data rows of all layers that have this key."""
+    """Data rows with this key, of all layers."""
     datasets = [layer["data"]["values"] for layer in spec["layer"] if "values" in layer["data"]]
     return [row for values in datasets for row in values if key in row]
 
 
-def test_there_is_a_line_per_priced_candidate_and_a_stand_in_is_marked(decision: Decision) -> None:
+def test_each_priced_candidate_has_a_line_and_simulated_ones_are_marked(decision: Decision) -> None:
     names = {row["candidate"] for row in rows(chart.spec(decision), "candidate")}
     assert names == {"teacher", "adapter", "base", "classical", "small (simulated)", "luna"}
     unpriced = tuple(
@@ -56,7 +56,7 @@ def test_each_stated_volume_has_its_verdict(decision: Decision) -> None:
     assert stated == {"1x: buy", "10x: wait", "100x: wait"}
 
 
-def test_it_is_drawn_without_a_network(decision: Decision) -> None:
+def test_the_chart_is_self_contained(decision: Decision) -> None:
     drawn = charts.rendered(chart.spec(decision))
     assert drawn.startswith("<svg")
     assert "support.intent: buy (simulated)" in drawn

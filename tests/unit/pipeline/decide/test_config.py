@@ -12,7 +12,7 @@ from traffic.prices import PriceTable
 SHIPPED = config.CONFIGS / "decide.yaml"
 
 
-def test_the_shipped_file_loads_and_says_no_more_than_the_defaults_but_for_rivals() -> None:
+def test_the_shipped_file_equals_the_defaults_except_for_rivals() -> None:
     found = config.load(SHIPPED, DecideConfig)
     assert config.load(SHIPPED, DecideConfig, ["rivals=[]"]) == DecideConfig()
     assert found.rivals

@@ -1,4 +1,4 @@
-"""Monthly cost, checked by hand."""
+"""Monthly cost, compared with worked examples."""
 
 from datetime import date
 
@@ -35,12 +35,12 @@ def on_box(**changes: float) -> CostModel:
     return costs.machine_cost(BOX, **(given_ | changes))
 
 
-def test_one_machine_is_paid_for_all_month_however_little_it_does() -> None:
+def test_a_machine_is_paid_for_the_full_month() -> None:
     assert on_box().monthly_usd(1) == pytest.approx(73.0)
     assert on_box().machines(0) == 1
 
 
-def test_machines_follow_the_busiest_hour_of_the_log() -> None:
+def test_the_number_of_machines_follows_the_peak_hour() -> None:
     # 2 a second at half load are 3,600 an hour; the log's busiest hour has 360: ten times its month fits.
     model = on_box()
     assert model.requests_per_machine_month == pytest.approx(730_000)
@@ -48,13 +48,13 @@ def test_machines_follow_the_busiest_hour_of_the_log() -> None:
     assert model.monthly_usd(1_460_000) == pytest.approx(146.0)
 
 
-def test_a_shared_machine_costs_and_carries_its_share() -> None:
+def test_a_shared_machine_counts_by_its_share() -> None:
     shared = on_box(share=0.25)
     assert shared.monthly_usd(1) == pytest.approx(73.0 / 4)
     assert shared.requests_per_machine_month == pytest.approx(730_000 / 4)
 
 
-def test_a_classical_model_pays_for_the_seconds_of_one_core() -> None:
+def test_a_classical_model_costs_the_seconds_of_one_core() -> None:
     # $0.1/h for two cores: a core second is 0.1 / 3600 / 2.
     model = costs.cpu_cost(BOX, 0.01, fixed_usd_per_month=5)
     assert model.monthly_usd(1_000_000) == pytest.approx(5 + 10_000 * 0.1 / 7200)
@@ -69,7 +69,7 @@ def test_hosted_cost_follows_the_tokens_of_the_traffic() -> None:
     assert longer.usd_per_request == pytest.approx(0.0015)
 
 
-def test_what_the_prompt_cache_saved_on_the_items_is_saved_in_the_traffic_too() -> None:
+def test_prompt_cache_savings_on_the_items_apply_to_the_traffic() -> None:
     # 550 tokens would cost 0.001; the cache made it 0.0008.
     assert costs.hosted_cost(PRICE, 0.0008, (500, 50), (1000, 100)).usd_per_request == pytest.approx(0.0016)
 
@@ -85,7 +85,7 @@ def test_cheapest_cpu_machine_is_the_one_with_the_cheapest_core_and_has_no_gpu()
     assert costs.cheapest_cpu((GPU,)) is None
 
 
-def test_a_cost_paid_once_is_spread_over_the_decisions_life() -> None:
+def test_one_time_costs_are_spread_over_the_decisions_lifetime() -> None:
     assert costs.per_month(90.0, 90) == pytest.approx(30.4166, rel=1e-4)
 
 
@@ -96,12 +96,12 @@ def test_cost_never_falls_with_the_volume(model: CostModel, one: float, other: f
 
 
 @given(st.integers(min_value=1, max_value=10_000), st.floats(min_value=1, max_value=1e9))
-def test_machines_that_are_filled_exactly_need_no_other_one(machines: int, carries: float) -> None:
+def test_exactly_full_machines_need_no_additional_one(machines: int, carries: float) -> None:
     model = CostModel(requests_per_machine_month=carries)
     assert model.machines(machines * carries) == machines
 
 
-def test_what_stays_with_the_incumbent_is_paid_at_its_price() -> None:
+def test_requests_that_stay_with_the_incumbent_cost_its_price() -> None:
     own = CostModel(usd_per_request=0.1, machine_usd_per_month=70, requests_per_machine_month=1000)
     found = costs.shared_cost(own, CostModel(usd_per_request=1.0), 0.5)
     # Half of 2,000 requests fill the one machine: 70 + 1,000 x 0.1 + 1,000 x 1.

@@ -1,4 +1,4 @@
-"""Which evaluations count."""
+"""Selection of evaluations for a decision."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -44,14 +44,14 @@ def test_the_teacher_is_the_reference_and_comes_first(home: Home) -> None:
     assert (found.reference.name, names(found)) == ("teacher", ["teacher", "adapter"])
 
 
-def test_of_a_candidate_evaluated_twice_the_newest_counts(home: Home) -> None:
+def test_the_newest_evaluation_of_a_candidate_counts(home: Home) -> None:
     homes.evaluation(home, "adapter", "adapter", wrong=range(9), cost=homes.own_cost(), created_at=LATER)
     homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
     [_, adapter] = read(home).evaluated
     assert sum(not item.correct for item in adapter.items.values()) == 9
 
 
-def test_candidates_that_saw_other_items_are_left_out_with_the_reason(home: Home) -> None:
+def test_candidates_with_other_items_are_excluded_with_a_reason(home: Home) -> None:
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), limit=10, created_at=LATER)
     found = read(home)
     assert names(found) == ["teacher"]
@@ -65,14 +65,14 @@ def cascade(home: Home, tier_1: Path, **changes: Any) -> Path:
     return homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), parts=parts, **changes)
 
 
-def test_a_cascade_counts_as_long_as_the_evaluations_that_it_is_made_of_do(home: Home) -> None:
+def test_a_cascade_is_valid_as_long_as_its_member_evaluations(home: Home) -> None:
     first = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
     cascade(home, first, adapter=homes.ADAPTER)
     found = read(home)
     assert (names(found), found.left_out) == (["teacher", "adapter", "cascade"], {})
 
 
-def test_a_cascade_of_an_older_adapters_answers_is_left_out_with_the_reason(home: Home) -> None:
+def test_a_cascade_of_an_older_adapter_is_excluded_with_a_reason(home: Home) -> None:
     older = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
     cascade(home, older, adapter=homes.ADAPTER)
     newer = {"adapter": "support.intent@bbbbbbbb", "created_at": LATER}
@@ -97,7 +97,7 @@ def calibrated(home: Home, name: str, threshold: float | None, at: int) -> str:
     return name
 
 
-def test_a_cascade_with_a_threshold_that_another_one_took_the_place_of_is_left_out(home: Home) -> None:
+def test_a_cascade_with_a_replaced_threshold_is_excluded(home: Home) -> None:
     first = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
     for place, name in enumerate(("one", "two")):
         calibrated(home, name, 0.8 + place / 10, place)
@@ -117,7 +117,7 @@ def test_a_cascade_with_a_threshold_that_another_one_took_the_place_of_is_left_o
     assert read(home).left_out == {}
 
 
-def test_human_labels_go_before_agreement_with_the_log_though_that_is_newer(home: Home) -> None:
+def test_human_labels_take_precedence_over_newer_agreement_scores(home: Home) -> None:
     for name, kind, cost in (("teacher", "teacher", homes.cpu_cost()), ("adapter", "adapter", homes.own_cost())):
         changes = {"reference": "logged", "labels": None, "created_at": LATER}
         homes.evaluation(home, name, kind, wrong=range(5), cost=cost, **changes)
@@ -145,7 +145,7 @@ def test_broken_predictions_are_an_input_error(home: Home) -> None:
         read(home)
 
 
-def test_cohorts_need_enough_items_and_label_sources_are_none(home: Home) -> None:
+def test_cohorts_need_enough_items_and_label_sources_are_not_cohorts(home: Home) -> None:
     items = read(home).reference.items
     found = evidence.cohorts(items, 5)
     assert {key for key, _ in found} == {"plan", "label_group"}

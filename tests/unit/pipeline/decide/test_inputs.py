@@ -1,4 +1,4 @@
-"""What `decide` reads may be broken, empty or contradict itself: an error that names it, never a verdict on it."""
+"""Broken, empty or contradictory inputs of `decide` give an error that names them, not a verdict."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def evaluated(home: Home) -> Path:
-    """The evaluation of an own candidate that would be built."""
+    """Evaluation of an own candidate that wins."""
     return homes.evaluation(
         home, "adapter", "adapter", wrong=(), cost=homes.own_cost(machine="cpu-2core"), adapter=homes.ADAPTER
     )
@@ -38,7 +38,7 @@ def run(home: Home) -> DecideSummary:
 
 
 def attempted(home: Home) -> tuple[DecideSummary | None, str]:
-    """The decision, or the error in its place."""
+    """The decision, or the error."""
     try:
         return run(home), ""
     except FastTierError as error:
@@ -73,14 +73,14 @@ def no_items(folder: Path) -> None:
     [no_scores, other_scores, half_a_table, no_verdict_on_items, no_items],
     ids=lambda change: change.__name__,
 )
-def test_a_damaged_evaluation_is_named_or_left_out(home: Home, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_evaluation_is_reported_or_ignored(home: Home, damage: Callable[[Path], None]) -> None:
     folder = evaluated(home)
     damage(folder)
     summary, error = attempted(home)
     assert (summary is not None and summary.winner != "adapter") or folder.name in error
 
 
-def test_a_folder_that_an_evaluation_was_killed_in_counts_for_nothing(home: Home) -> None:
+def test_the_folder_of_a_killed_evaluation_is_ignored(home: Home) -> None:
     evaluated(home)
     unfinished = home.evaluations / "broken@aaaaaaaa"
     unfinished.mkdir()
@@ -88,14 +88,14 @@ def test_a_folder_that_an_evaluation_was_killed_in_counts_for_nothing(home: Home
     assert run(home).winner == "adapter"
 
 
-def test_without_a_log_there_is_no_volume_to_decide_on(home: Home) -> None:
+def test_a_decision_without_a_log_is_refused(home: Home) -> None:
     evaluated(home)
     shutil.rmtree(home.records)
     with pytest.raises(FastTierError, match="ingest"):
         run(home)
 
 
-def test_costs_that_no_log_can_have_are_no_evidence(home: Home) -> None:
+def test_impossible_costs_are_refused(home: Home) -> None:
     evaluated(home)
     for path in home.records.glob("date=*/*.parquet"):
         table = pq.read_table(path, partitioning=None)

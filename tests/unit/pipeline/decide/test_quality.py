@@ -1,4 +1,4 @@
-"""The test against the reference, on items that were made up for it."""
+"""The test against the reference, on synthetic items."""
 
 import datetime as dt
 
@@ -32,13 +32,13 @@ def evaluated(home: Home) -> dict[str, Evaluated]:
 @pytest.mark.parametrize(
     "name, verdict", [("teacher", "reference"), ("good", "pass"), ("close", "insufficient evidence"), ("bad", "fail")]
 )
-def test_verdict_follows_the_difference_and_how_sure_it_is(
+def test_the_verdict_follows_the_difference_and_its_interval(
     evaluated: dict[str, Evaluated], name: str, verdict: str
 ) -> None:
     assert judge(evaluated[name], evaluated["teacher"], 0.02, 0.05).verdict == verdict
 
 
-def test_more_candidates_on_the_same_items_make_it_harder_to_pass(evaluated: dict[str, Evaluated]) -> None:
+def test_more_candidates_require_stronger_evidence(evaluated: dict[str, Evaluated]) -> None:
     teacher, good = evaluated["teacher"], evaluated["good"]
     alone = judge_all([teacher, good], teacher, 0.02, 0.05)
     assert (alone["good"].verdict, alone["good"].p_holm) == ("pass", alone["good"].test.p_value)  # type: ignore[union-attr]
@@ -60,11 +60,11 @@ def test_differences_are_those_of_the_paired_test(evaluated: dict[str, Evaluated
     assert (found.value, found.n, found.metric) == (0.98, ITEMS, "accuracy")
 
 
-def test_a_wider_margin_lets_more_pass(evaluated: dict[str, Evaluated]) -> None:
+def test_a_wider_margin_passes_more_candidates(evaluated: dict[str, Evaluated]) -> None:
     assert judge(evaluated["close"], evaluated["teacher"], 0.05, 0.05).verdict == "pass"
 
 
-def test_a_cohort_is_judged_by_its_own_items(evaluated: dict[str, Evaluated]) -> None:
+def test_a_cohort_is_tested_on_its_own_items(evaluated: dict[str, Evaluated]) -> None:
     ids = list(evaluated["bad"].items)
     wrong_ones, right_ones = ids[:60], ids[60:]
     assert judge(evaluated["bad"], evaluated["teacher"], 0.02, 0.05, right_ones).verdict == "pass"
@@ -75,9 +75,7 @@ def test_a_cohort_is_judged_by_its_own_items(evaluated: dict[str, Evaluated]) ->
 @pytest.mark.parametrize(
     "lost, verdict", [(0.0, "pass"), (0.01, "pass"), (0.1, "fail"), (0.02, "insufficient evidence")]
 )
-def test_rewrites_are_told_apart_by_their_similarity(
-    evaluated: dict[str, Evaluated], lost: float, verdict: str
-) -> None:
+def test_rewrites_are_compared_by_similarity(evaluated: dict[str, Evaluated], lost: float, verdict: str) -> None:
     # Never word for word the same: accuracy would call all of them equally wrong.
     reference = [0.8 + 0.02 * (place % 5) for place in range(ITEMS)]
     new = [score - lost + (0.02 if place % 2 else -0.02) for place, score in enumerate(reference)]
@@ -93,7 +91,7 @@ def graded(each: Evaluated, scores: list[float]) -> Evaluated:
     return each._replace(items=items, scores=msgspec.structs.replace(each.scores, main_metric="similarity"))
 
 
-def test_a_frequent_request_weighs_as_much_as_it_was_asked(evaluated: dict[str, Evaluated]) -> None:
+def test_items_are_weighted_by_their_requests(evaluated: dict[str, Evaluated]) -> None:
     first, *rest = evaluated["good"].items
     weighted = {name: with_requests(each, {first: 100}) for name, each in evaluated.items()}
     found = judge(weighted["good"], weighted["teacher"], 0.02, 0.05)

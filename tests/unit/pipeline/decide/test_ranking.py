@@ -1,4 +1,4 @@
-"""The order of candidates, and adapters without a case."""
+"""Ranking of candidates, and adapters that no volume justifies."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def decided(home: Home) -> tuple[list[str], dict[str, str]]:
-    """Candidates in their order, and adapters without a case."""
+    """Ranked candidates, and adapters that no volume justifies."""
     traffic = volume.read(home, datasets.load(home.dataset(homes.TASK)), min_hours=1)
     market = Market(
         home, DecideConfig(rivals=()), traffic, PriceTable(), homes.MACHINES, homes.TODAY, EXPIRES, agreement=False
@@ -37,7 +37,7 @@ def decided(home: Home) -> tuple[list[str], dict[str, str]]:
     return [each.name for each in ranked(candidates, 0)], without_case(candidates, found, market)
 
 
-def test_an_adapter_that_a_cheaper_classifier_equals_has_no_case(home: Home) -> None:
+def test_an_adapter_no_better_than_a_cheaper_classifier_is_rejected(home: Home) -> None:
     homes.evaluation(home, "classical", "classical", wrong=range(2), cost=homes.cpu_cost())
     order, no_case = decided(home)
     assert order.index("classical") < order.index("adapter")
@@ -45,7 +45,7 @@ def test_an_adapter_that_a_cheaper_classifier_equals_has_no_case(home: Home) -> 
     assert "classical" in no_case["adapter"]
 
 
-def test_an_adapter_that_is_better_than_the_classifier_keeps_its_case(home: Home) -> None:
+def test_an_adapter_better_than_the_classifier_is_kept(home: Home) -> None:
     homes.evaluation(home, "classical", "classical", wrong=range(60), cost=homes.cpu_cost())
     order, no_case = decided(home)
     assert order[-1] == "classical"

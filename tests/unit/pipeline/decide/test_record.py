@@ -1,4 +1,4 @@
-"""The decision file: what was written once keeps loading, and what others read of it is there."""
+"""The decision file: old versions load, and it has the fields that other stages read."""
 
 from datetime import date
 from pathlib import Path
@@ -26,13 +26,13 @@ def test_golden_decision_loads(decision: Decision) -> None:
     assert [found.verdict for found in decision.scales] == ["buy", "wait", "wait"]
 
 
-def test_a_decision_comes_back_as_it_was_written(decision: Decision, tmp_path: Path) -> None:
+def test_a_decision_is_the_same_after_saving(decision: Decision, tmp_path: Path) -> None:
     path = tmp_path / "again.yaml"
     path.write_text(config.dump(decision), encoding="utf-8")
     assert record.load(path) == decision
 
 
-def test_the_name_follows_the_content_but_not_its_own_mlflow_runs(decision: Decision) -> None:
+def test_the_name_depends_on_the_content_without_mlflow_runs(decision: Decision) -> None:
     again = msgspec.structs.replace(
         decision,
         mlflow_run_id="another",
@@ -43,7 +43,7 @@ def test_the_name_follows_the_content_but_not_its_own_mlflow_runs(decision: Deci
     assert msgspec.structs.replace(decision, margin=0.03).name != decision.name
 
 
-def test_a_decision_of_an_earlier_version_is_of_no_cascade(decision: Decision) -> None:
+def test_a_decision_of_an_earlier_version_has_no_cascade(decision: Decision) -> None:
     assert decision.calibrations is None
     assert {each.calibrations for each in decision.cohorts} == {None}
 

@@ -1,4 +1,4 @@
-"""build, buy or wait: each rule by itself."""
+"""Verdicts build, buy and wait: each rule separately."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ def of(*options: Option) -> Verdict:
     return decide(options)
 
 
-def test_build_where_own_is_adequate_and_cheaper_than_every_adequate_bought_one() -> None:
+def test_build_if_an_own_candidate_is_adequate_and_cheaper_than_all_hosted_ones() -> None:
     found = of(own(10), bought(20, name="a"), bought(15, name="b"), bought(5, "inadequate", "c"))
     assert (found.verdict, found.winner, found.runner_up) == ("build", "own", "b")
     assert found.reasons[0] == (
@@ -29,22 +29,22 @@ def test_build_where_own_is_adequate_and_cheaper_than_every_adequate_bought_one(
     assert "c: c is inadequate" in found.reasons
 
 
-def test_buy_where_a_bought_one_is_adequate_and_cheaper() -> None:
+def test_buy_if_a_hosted_candidate_is_adequate_and_cheaper() -> None:
     found = of(own(10), bought(20, name="a"), bought(5, name="b"))
     assert (found.verdict, found.winner, found.runner_up) == ("buy", "b", "own")
 
 
-def test_buy_where_no_own_candidate_is_good_enough() -> None:
+def test_buy_if_no_own_candidate_is_adequate() -> None:
     found = of(own(1, "inadequate"), bought(20))
     assert (found.verdict, found.winner, found.runner_up) == ("buy", "bought", None)
     assert "nothing to build is adequate" in found.reasons[0]
 
 
-def test_at_the_same_cost_buying_comes_first() -> None:
+def test_buy_at_equal_cost() -> None:
     assert of(own(10), bought(10)).verdict == "buy"
 
 
-def test_wait_where_nothing_is_adequate() -> None:
+def test_wait_if_no_candidate_is_adequate() -> None:
     found = of(own(1, "unsettled"), bought(2, "inadequate"))
     assert (found.verdict, found.winner) == ("wait", None)
     assert found.reasons == (
@@ -54,57 +54,57 @@ def test_wait_where_nothing_is_adequate() -> None:
     )
 
 
-def test_wait_where_a_cheaper_own_candidate_is_not_settled() -> None:
+def test_wait_if_a_cheaper_own_candidate_has_insufficient_evidence() -> None:
     found = of(own(1, "unsettled"), bought(2))
     assert (found.verdict, found.winner, found.blocked_by) == ("wait", "bought", ("own",))
     assert found.reasons == ("bought leads at $2.00 a month", "own ($1.00) would cost less, but: own is unsettled")
 
 
-def test_a_dearer_unsettled_candidate_holds_nothing_up() -> None:
+def test_a_dearer_candidate_without_evidence_does_not_delay_the_verdict() -> None:
     assert of(own(3, "unsettled"), bought(2)).verdict == "buy"
     found = of(own(2), bought(3), bought(4, "unsettled", "x"))
     assert (found.verdict, len(found.reasons)) == ("build", 1)
 
 
-def test_wait_where_a_cheaper_rival_was_not_evaluated() -> None:
+def test_wait_if_a_cheaper_rival_was_not_evaluated() -> None:
     found = of(own(2), bought(3), bought(1, "unsettled", "rival"))
     assert (found.verdict, found.blocked_by) == ("wait", ("rival",))
 
 
-def test_a_cheaper_unsettled_candidate_of_the_same_side_is_named_but_does_not_change_the_verdict() -> None:
+def test_a_cheaper_unproven_candidate_of_the_same_side_is_only_noted() -> None:
     found = of(bought(3), bought(1, "unsettled", "rival"), own(5))
     assert (found.verdict, found.winner) == ("buy", "bought")
     assert "rival ($1.00) would cost less, but: rival is unsettled" in found.reasons
 
 
-def test_candidates_that_lack_the_same_thing_share_a_line() -> None:
+def test_candidates_with_the_same_gap_share_a_line() -> None:
     rivals = [Option(name, "buy", "unsettled", 1, "not evaluated") for name in ("x", "y")]
     assert of(own(2), bought(3), *rivals).reasons[1:] == ("x ($1.00), y ($1.00) would cost less, but: not evaluated",)
 
 
-def test_unknown_cost_is_never_taken_for_cheap_or_dear() -> None:
+def test_unknown_costs_are_neither_cheap_nor_dear() -> None:
     assert of(own(None), bought(2)).verdict == "wait"
     assert of(own(2), bought(None)).verdict == "wait"
     assert of(own(None, "inadequate"), bought(2)).verdict == "buy"
 
 
-def test_wait_where_nothing_adequate_has_a_price() -> None:
+def test_wait_if_no_adequate_candidate_has_a_price() -> None:
     found = of(own(None), bought(None))
     assert (found.verdict, found.winner) == ("wait", None)
     assert "own, bought" in found.reasons[0]
 
 
-def test_wait_where_there_is_nothing_to_compare_building_with() -> None:
+def test_wait_without_a_hosted_candidate_to_compare_with() -> None:
     assert of(own(1)).verdict == "wait"
 
 
-def test_build_where_everything_bought_is_inadequate() -> None:
+def test_build_if_all_hosted_candidates_are_inadequate() -> None:
     found = of(own(10), bought(1, "inadequate"))
     assert (found.verdict, found.runner_up) == ("build", None)
     assert "nothing to buy is adequate" in found.reasons[0]
 
 
-def test_simulated_candidates_are_marked_wherever_they_are_named() -> None:
+def test_simulated_candidates_are_marked_in_every_reason() -> None:
     stand_in = bought(20)._replace(simulated=True)
     found = of(own(10), stand_in)
     assert "for bought (simulated), the cheapest" in found.reasons[0]
@@ -122,7 +122,7 @@ def _option(number: int, side: Side, state: State, cost: float | None) -> Option
 
 
 @given(options)
-def test_a_verdict_names_an_adequate_candidate_that_nothing_known_undercuts(options: list[Option]) -> None:
+def test_the_named_candidate_is_adequate_and_cheapest(options: list[Option]) -> None:
     found = decide(options)
     assert found.reasons
     if found.verdict == "wait":

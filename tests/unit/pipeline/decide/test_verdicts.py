@@ -1,4 +1,4 @@
-"""Verdicts by volume and by cohort, out of evaluations on disk."""
+"""Verdicts by volume and cohort, from stored evaluations."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def found(home: Home) -> Evidence:
 
 
 def of_plan(evidence_: Evidence, plan: str) -> list[int]:
-    """Places of the items of a plan."""
+    """Indices of the items of a plan."""
     return [place for place, item in enumerate(evidence_.reference.items.values()) if item.cohort["plan"] == plan]
 
 
@@ -53,7 +53,7 @@ def test_the_verdict_turns_from_buy_to_build_as_the_volume_grows(home: Home) -> 
     assert not any(each.simulated for each in scales)
 
 
-def test_a_verdict_is_simulated_only_where_it_rests_on_a_stand_in(home: Home) -> None:
+def test_a_verdict_is_simulated_only_if_it_depends_on_a_simulated_model(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     homes.evaluation(home, "cheap", "openai", wrong=range(99), cost=homes.hosted_cost(0.001), simulated=True)
     here = market(home)
@@ -75,7 +75,7 @@ def test_cohorts_of_a_built_task_share_its_machines_and_are_judged_by_their_own_
 
 
 @pytest.mark.parametrize("wrong_on, blocks", [("paid", {"degraded_cohorts": "block"}), ("all", {})])
-def test_no_cohort_is_built_with_a_candidate_that_the_gate_promotes_for_nobody(
+def test_no_cohort_is_built_with_a_candidate_without_promotion(
     home: Home, wrong_on: str, blocks: dict[str, str]
 ) -> None:
     free, paid = (of_plan(found(home), plan) for plan in ("free", "paid"))
@@ -93,7 +93,7 @@ def test_no_cohort_is_built_with_a_candidate_that_the_gate_promotes_for_nobody(
     assert any(base.why in reason for reason in cohorts["free"].reasons)
 
 
-def test_a_verdict_to_build_a_cascade_names_the_calibrations_that_it_was_judged_with(home: Home) -> None:
+def test_a_build_verdict_for_a_cascade_names_its_calibrations(home: Home) -> None:
     first = homes.evaluation(home, "base", "base", wrong=range(200), cost=homes.own_cost())
     made_of = homes.cascade_of(home, first, calibrations={homes.TASK: f"{homes.TASK}@0c0c0c0c"})
     homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), parts=made_of)
@@ -107,7 +107,7 @@ def test_a_verdict_to_build_a_cascade_names_the_calibrations_that_it_was_judged_
     assert {(each.verdict, each.calibrations) for each in bought} == {("buy", None)}
 
 
-def test_a_label_group_that_degrades_blocks_every_cohort(home: Home) -> None:
+def test_a_degraded_label_group_blocks_every_cohort(home: Home) -> None:
     groups = {"hard": ("refund",)}
     evidence_ = evidence.read(home, home.dataset(homes.TASK).name, DecideConfig(label_groups=groups))
     items = evidence_.reference.items.values()
@@ -123,7 +123,7 @@ def test_a_label_group_that_degrades_blocks_every_cohort(home: Home) -> None:
     assert {each.verdict for each in cohorts} == {"buy"}
 
 
-def test_cohorts_of_a_task_that_is_not_built_have_to_pay_for_the_machines_alone(home: Home) -> None:
+def test_cohorts_of_a_task_that_is_not_built_pay_for_the_machines_alone(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     here = market(home, decide_at=10.0)
     # The whole task would pay its machine at this volume ($73.2 against $73), two thirds or a third of it do not.

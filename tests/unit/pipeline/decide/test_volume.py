@@ -1,4 +1,4 @@
-"""The traffic of a task, counted in a store that was filled by hand."""
+"""Traffic volume of a task, from a small store."""
 
 import shutil
 from datetime import UTC, date, datetime, timedelta
@@ -50,25 +50,25 @@ def test_an_even_log_is_scaled_to_a_month(home: Home) -> None:
     assert found.models == {"big-model": 480}
 
 
-def test_the_time_of_the_whole_log_counts_not_that_of_the_call_site(home: Home) -> None:
+def test_the_period_is_that_of_the_whole_log(home: Home) -> None:
     homes.log(home, 1, 1, start=homes.START + timedelta(days=15), call_site="another")
     found = read(home)
     assert found.hours == 15 * 24
     assert found.requests == 480
 
 
-def test_a_hole_in_the_log_is_no_quiet_time(home: Home) -> None:
+def test_gaps_in_the_log_are_not_counted_as_quiet_time(home: Home) -> None:
     homes.log(home, 48, 1800, start=homes.START + timedelta(days=40))
     assert read(home).hours == pytest.approx(41 * 24 - 0.5 - 30 * 24)
 
 
 @pytest.mark.parametrize("gap, missing", [(1, 0), (8, 0), (9, 8), (30, 29)])
-def test_only_gaps_of_more_than_a_week_are_holes(gap: int, missing: int) -> None:
+def test_only_gaps_longer_than_a_week_are_excluded(gap: int, missing: int) -> None:
     first = date(2026, 11, 1)
     assert volume.missing_days([first, first + timedelta(days=gap)]) == missing
 
 
-def test_each_request_counts_once_and_cached_answers_not_at_all(home: Home) -> None:
+def test_each_request_counts_once_and_cached_answers_do_not_count(home: Home) -> None:
     later = homes.START + timedelta(hours=3, minutes=1)
     homes.log(home, 3, 1, start=later, purpose="retry", cost_usd=0.5)
     homes.log(home, 5, 1, start=later, cache_hit=True, cost_usd=0.0)
@@ -84,7 +84,7 @@ def test_the_busiest_hour_is_found(home: Home) -> None:
     assert read(home).peak_requests_per_hour == 102
 
 
-def test_own_answers_and_failures_are_traffic_but_no_price_of_the_hosted_model(home: Home) -> None:
+def test_own_answers_and_failures_count_as_traffic_but_not_for_the_hosted_price(home: Home) -> None:
     later = homes.START + timedelta(hours=5)
     homes.log(home, 2, 3600, start=later, adapter="t@1", cost_usd=None, model="t@1")
     homes.log(home, 2, 3600, start=later, status=500, error="broken", cost_usd=None, usage=None)
@@ -93,7 +93,7 @@ def test_own_answers_and_failures_are_traffic_but_no_price_of_the_hosted_model(h
     assert found.models == {"big-model": 480}
 
 
-def test_unpriced_answers_are_counted_not_taken_for_free(home: Home) -> None:
+def test_unpriced_answers_are_counted_and_not_free(home: Home) -> None:
     homes.log(home, 20, 60, start=homes.START + timedelta(hours=5), cost_usd=None)
     found = read(home)
     assert (found.unpriced, found.usd_per_request) == (20, pytest.approx(0.001))
@@ -105,7 +105,7 @@ def test_days_can_be_left_out(home: Home) -> None:
     assert found.first == datetime(2026, 11, 2, tzinfo=UTC).isoformat()
 
 
-def test_only_requests_that_an_own_model_may_answer_count(home: Home) -> None:
+def test_only_tier_1_requests_count(home: Home) -> None:
     card = datasets.load(home.dataset(homes.TASK))
     changed = filtered(card, 1000, retries=100, errors=50, cache_hits=50, not_tier_1=150, no_template=50, thumbs_down=9)
     assert volume.movable_share(changed) == pytest.approx(1 - 200 / 800)

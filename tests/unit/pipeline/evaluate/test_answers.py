@@ -1,4 +1,4 @@
-"""The file of answers that makes an evaluation resumable."""
+"""The answers file, from which an evaluation resumes."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from traffic.record import Usage
 GOOD = Answer(record_id="r1", text="refund", usage=Usage(input_uncached=7, output=1), latency_ms=12.5, concurrency=4)
 
 
-def test_answers_survive_the_process(tmp_path: Path) -> None:
+def test_stored_answers_are_reloaded_by_another_process(tmp_path: Path) -> None:
     path = tmp_path / "new" / "answers.jsonl"
     with AnswerLog(path) as log:
         log.add(GOOD)
@@ -19,14 +19,14 @@ def test_answers_survive_the_process(tmp_path: Path) -> None:
         assert log.answers == {"r1": GOOD}
 
 
-def test_only_items_without_a_good_answer_are_open(tmp_path: Path) -> None:
+def test_only_items_without_a_valid_answer_are_pending(tmp_path: Path) -> None:
     with AnswerLog(tmp_path / "answers.jsonl") as log:
         log.add(GOOD)
         log.add(Answer(record_id="r2", error="no answer within 5 s"))
         assert log.open_items(["r1", "r2", "r3"]) == ["r2", "r3"]
 
 
-def test_later_answer_replaces_a_failed_one(tmp_path: Path) -> None:
+def test_a_later_answer_replaces_a_failed_one(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with AnswerLog(path) as log:
         log.add(Answer(record_id="r1", error="503"))
@@ -36,7 +36,7 @@ def test_later_answer_replaces_a_failed_one(tmp_path: Path) -> None:
         assert log.open_items(["r1"]) == []
 
 
-def test_line_that_a_killed_process_left_unfinished_is_cut_off(tmp_path: Path) -> None:
+def test_an_incomplete_line_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with AnswerLog(path) as log:
         log.add(GOOD)
@@ -49,7 +49,7 @@ def test_line_that_a_killed_process_left_unfinished_is_cut_off(tmp_path: Path) -
         assert set(log.answers) == {"r1", "r3"}
 
 
-def test_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
+def test_a_broken_line_is_reported_with_its_number(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_bytes(b'{"record_id":"r1"}\nnonsense\n')
     with pytest.raises(InputError, match=r"answers\.jsonl:2: .*delete the file"):

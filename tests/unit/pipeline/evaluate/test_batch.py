@@ -1,4 +1,4 @@
-"""A batch that an earlier run left at the provider, and the budget of this run."""
+"""Batches left at the provider by an interrupted run, and the budget."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +48,7 @@ def ask(server: FakeOpenAI, cache: AnswerCache, budget: Budget) -> CachedAnswers
 
 
 def leave_behind(server: FakeOpenAI, cache: AnswerCache, most_usd: float) -> Batch:
-    """As a run leaves it that was killed while it waited."""
+    """State left by a run killed while it waited."""
     endpoint = Endpoint(server.base_url, "small")
     [key] = CachedAnswers(cache, endpoint, ASKED).keys.values()
     line = f'{{"custom_id": "{key}", "body": {{"model": "small", "messages": [{{"content": "say the word"}}]}}}}'
@@ -60,9 +60,7 @@ def leave_behind(server: FakeOpenAI, cache: AnswerCache, most_usd: float) -> Bat
     return batch
 
 
-def test_a_batch_that_this_runs_budget_cannot_bear_stays_for_a_larger_one(
-    server: FakeOpenAI, cache: AnswerCache
-) -> None:
+def test_a_batch_beyond_the_budget_is_left_for_a_larger_budget(server: FakeOpenAI, cache: AnswerCache) -> None:
     left = leave_behind(server, cache, most_usd=50.0)
     budget = Budget(60.0)
     # Another candidate's requests are in flight.

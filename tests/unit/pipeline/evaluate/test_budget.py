@@ -1,4 +1,4 @@
-"""Money: estimates, and a limit that holds."""
+"""Cost estimates and the budget limit."""
 
 import msgspec
 import pytest
@@ -18,8 +18,10 @@ REQUESTS = st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1)), max_size=40)
 
 
 @given(REQUESTS, st.floats(0, 10), st.integers(1, 8))
-def test_no_order_of_requests_exceeds_the_budget(requests: list[tuple[float, float]], limit: float, width: int) -> None:
-    """Each request may cost `most` and turns out to cost a share of it; up to `width` are in flight."""
+def test_the_budget_is_never_exceeded_in_any_order_of_requests(
+    requests: list[tuple[float, float]], limit: float, width: int
+) -> None:
+    """Each request may cost up to `most` and costs a share of it; up to `width` are in flight."""
     budget = Budget(limit)
     in_flight: list[tuple[float, float]] = []
     for most, share in requests:
@@ -34,14 +36,14 @@ def test_no_order_of_requests_exceeds_the_budget(requests: list[tuple[float, flo
     assert budget.spent_usd <= limit + 1e-9
 
 
-def test_without_a_limit_everything_passes_and_is_counted() -> None:
+def test_without_a_limit_all_costs_are_counted() -> None:
     budget = Budget()
     assert budget.reserve(1e9)
     budget.settle(1e9, 3.0)
     assert budget.spent_usd == 3.0
 
 
-def test_the_most_is_a_token_per_byte_at_the_dearest_rate_and_the_whole_cap() -> None:
+def test_the_maximum_cost_assumes_a_token_per_byte_and_the_full_output_cap() -> None:
     most = Meter(PRICE, Budget()).most_usd(BODY)
     size = len(msgspec.json.encode(BODY))
     assert most >= (size * 1.25 + 50 * 10) / 1e6
@@ -49,14 +51,14 @@ def test_the_most_is_a_token_per_byte_at_the_dearest_rate_and_the_whole_cap() ->
 
 
 @given(st.integers(0, 10_000), st.integers(0, 50))
-def test_what_an_answer_costs_is_never_above_the_most(tokens: int, output: int) -> None:
+def test_the_actual_cost_never_exceeds_the_maximum(tokens: int, output: int) -> None:
     body = {"messages": [{"role": "user", "content": "x" * tokens}], "max_tokens": 50}
     meter = Meter(PRICE, Budget())
     answer = Answer(record_id="r", text="y", usage=Usage(input_uncached=tokens, output=output))
     assert meter.paid_usd(answer, 0.0) <= meter.most_usd(body)
 
 
-def test_a_refused_request_costs_nothing_and_one_of_unknown_fate_the_most() -> None:
+def test_a_refused_request_is_free_and_one_of_unknown_outcome_costs_the_maximum() -> None:
     meter = Meter(PRICE, Budget(1.0))
     assert meter.paid_usd(Answer(record_id="r", error="429", refused=True), 0.25) == 0
     assert meter.paid_usd(Answer(record_id="r", error="no answer within 5 s"), 0.25) == 0.25
@@ -65,7 +67,7 @@ def test_a_refused_request_costs_nothing_and_one_of_unknown_fate_the_most() -> N
     assert meter.budget.spent_usd == 0.25
 
 
-def test_expected_cost_is_by_the_logged_tokens_else_by_characters() -> None:
+def test_the_expected_cost_uses_logged_tokens_or_else_characters() -> None:
     meter = Meter(PRICE, Budget())
     assert meter.expected_usd(BODY, 100, 5) == pytest.approx((100 + 50) / 1e6)
     assert meter.expected_usd(BODY, None, 5) == pytest.approx((10 + 50) / 1e6)
@@ -76,27 +78,27 @@ def estimate(**changes: object) -> Estimate:
     return Estimate(**(fields | changes))  # type: ignore[arg-type]
 
 
-def test_estimates_say_what_is_there_already_and_what_is_not_known() -> None:
+def test_estimates_list_stored_answers_and_unknown_prices() -> None:
     line = estimate().line()
     assert line.startswith("estimate gpt: 180 requests (20 stored), about $0.0123, at most $0.2")
     assert "batch API" in estimate(batch=True).line()
     assert "price unknown" in estimate(usd=None, most_usd=None).line()
 
 
-def test_a_budget_that_will_not_do_is_told_before_anything_is_spent() -> None:
+def test_an_insufficient_budget_is_reported_before_spending() -> None:
     assert "will stop at the budget" in total_line([estimate(usd=3.0)], Budget(2.0))
     assert "will stop" not in total_line([estimate(usd=1.0)], Budget(2.0))
     assert "--budget USD" in total_line([estimate()], Budget())
 
 
-def test_parameters_in_extra_body_raise_the_most_that_a_request_can_cost() -> None:
+def test_parameters_in_extra_body_raise_the_maximum_cost() -> None:
     meter = Meter(PRICE, Budget(1.0))
     one = meter.most_usd(BODY)
     assert meter.most_usd(BODY | {"extra_body": {"n": 3}}) >= one + 2 * 50 * 10 / 1e6
     assert meter.most_usd(BODY | {"extra_body": {"max_completion_tokens": 500}}) >= 500 * 10 / 1e6
 
 
-def test_without_a_cap_on_output_nothing_is_affordable() -> None:
+def test_a_request_without_an_output_cap_is_not_affordable() -> None:
     body = {"messages": BODY["messages"]}
     with pytest.raises(BudgetReached):
         Meter(PRICE, Budget(1.0)).most_usd(body)

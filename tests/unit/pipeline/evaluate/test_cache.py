@@ -1,4 +1,4 @@
-"""Paid answers by content."""
+"""Cache of paid answers, keyed by content."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def question(record_id: str, text: str = "hello", **more: object) -> Question:
     return Question(record_id, {"messages": [{"role": "user", "content": text}], "max_tokens": 5} | more)
 
 
-def test_the_key_is_of_the_content_and_not_of_the_item_the_secret_or_the_order_of_fields() -> None:
+def test_the_cache_key_depends_on_the_request_content_only() -> None:
     key = content_key(HOST, question("r1"))
     assert key == content_key(Endpoint("https://host/v1/", "small", "sk-two"), question("r2"))
     turned = Question("r1", dict(reversed(question("r1").body.items())))
@@ -35,18 +35,18 @@ def test_the_key_is_of_the_content_and_not_of_the_item_the_secret_or_the_order_o
 
 
 @given(st.text(max_size=5), st.text(max_size=5), st.floats(0, 2), st.floats(0, 2))
-def test_different_requests_have_different_keys(text: str, other: str, heat: float, other_heat: float) -> None:
+def test_different_requests_have_different_cache_keys(text: str, other: str, heat: float, other_heat: float) -> None:
     one = content_key(HOST, question("r", text, temperature=heat))
     two = content_key(HOST, question("r", other, temperature=other_heat))
     assert (one == two) == (text == other and heat == other_heat)
 
 
-def test_another_model_or_server_is_another_key() -> None:
+def test_models_and_servers_have_different_cache_keys() -> None:
     others = [Endpoint("https://host/v1", "large"), Endpoint("https://elsewhere/v1", "small")]
     assert len({content_key(each, question("r")) for each in (HOST, *others)}) == 3
 
 
-def test_good_answers_survive_the_process_and_failed_ones_do_not(tmp_path: Path) -> None:
+def test_only_successful_answers_are_stored(tmp_path: Path) -> None:
     path = tmp_path / "new" / "answers.db"
     asked = [question("r1"), question("r2", "another")]
     with AnswerCache(path) as cache:
@@ -59,14 +59,14 @@ def test_good_answers_survive_the_process_and_failed_ones_do_not(tmp_path: Path)
         assert CachedAnswers(cache, HOST, asked).answers == {"r1": ANSWER}
 
 
-def test_two_processes_at_once_see_each_others_answers(tmp_path: Path) -> None:
+def test_concurrent_processes_share_answers(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     with AnswerCache(path) as one, AnswerCache(path) as two:
         CachedAnswers(one, HOST, [question("r1")]).add(ANSWER)
         assert two.get(content_key(HOST, question("r9"))) == ANSWER
 
 
-def test_a_batch_is_forgotten_with_its_answers_kept_or_not_at_all(tmp_path: Path) -> None:
+def test_a_batch_is_removed_only_after_its_answers_are_stored(tmp_path: Path) -> None:
     batch = Batch("t1", "source", None, ("k1", "k2"), 0.5)
     with AnswerCache(tmp_path / "answers.db") as cache:
         cache.add_batch(batch)
@@ -81,7 +81,7 @@ def test_a_batch_is_forgotten_with_its_answers_kept_or_not_at_all(tmp_path: Path
         assert cache.get("k2") is None
 
 
-def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.write_bytes(b"not a database, whatever its name says; " * 30)
     with pytest.raises(InputError, match=r"answers\.db: cannot be read .*move it away"):

@@ -1,4 +1,4 @@
-"""The candidates file: what it accepts, and the line that a mistake in it gives."""
+"""The candidates file: valid entries, and error messages."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def load(text: str, folder: Path) -> CandidatesConfig:
     return config.load(path, CandidatesConfig)
 
 
-def test_shipped_file_holds_every_kind() -> None:
+def test_the_shipped_file_has_every_kind_of_candidate() -> None:
     shipped = config.load(config.CONFIGS / "candidates.yaml", CandidatesConfig)
     assert {kind_of(candidate) for candidate in shipped.candidates} == {
         "adapter", "base", "teacher", "classical", "encoder", "openai", "cascade",
@@ -42,14 +42,14 @@ def test_shipped_file_holds_every_kind() -> None:
         ("candidates: [{name: a, kind: openai, base_url: 'http://x/v1', model: m, api_key: sk-1}]", "api_key"),
     ],
 )
-def test_mistake_is_one_line_with_the_place(text: str, part: str, tmp_path: Path) -> None:
+def test_invalid_input_is_an_error_with_its_location(text: str, part: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(text, tmp_path)
     assert part in str(caught.value)
     assert str(tmp_path / "candidates.yaml") in str(caught.value)
 
 
-def test_key_comes_only_from_the_named_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_read_only_from_the_named_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_PROVIDER_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
     hosted = HostedConfig(name="a", base_url="http://x/v1", model="m", api_key_env="SOME_PROVIDER_KEY")
@@ -60,5 +60,5 @@ def test_key_comes_only_from_the_named_variable(monkeypatch: pytest.MonkeyPatch)
     assert read_key(hosted) == "sk-right"
 
 
-def test_candidate_that_needs_no_key_is_never_skipped_for_one() -> None:
+def test_a_candidate_without_a_key_is_not_skipped() -> None:
     assert missing_key(HostedConfig(name="a", base_url="http://x/v1", model="m")) is None

@@ -1,4 +1,4 @@
-"""Arithmetic of speed and cost."""
+"""Calculation of speed and cost."""
 
 import datetime as dt
 
@@ -39,7 +39,7 @@ def served(answers: list[Answer], machine: Machine) -> tuple[Cost, list[float | 
     return pair(costs.by_machine_time(answers, [1] * len(answers), machine))
 
 
-def test_throughput_adds_the_sessions_and_not_the_time_between_them() -> None:
+def test_throughput_excludes_the_time_between_sessions() -> None:
     answers = [
         answer(1, concurrency=8, session="a", elapsed_s=1.0),
         answer(2, concurrency=8, session="a", elapsed_s=2.0),
@@ -49,7 +49,7 @@ def test_throughput_adds_the_sessions_and_not_the_time_between_them() -> None:
     assert costs.throughput(answers, 8) == pytest.approx(3 / 2.5)
 
 
-def test_failed_requests_are_no_throughput() -> None:
+def test_failed_requests_do_not_count_as_throughput() -> None:
     answers = [
         answer(1, concurrency=8, session="a", elapsed_s=1.0),
         answer(2, concurrency=8, session="a", elapsed_s=4.0, error="503"),
@@ -58,7 +58,7 @@ def test_failed_requests_are_no_throughput() -> None:
     assert costs.throughput(answers, 16) is None
 
 
-def test_latency_is_of_one_concurrency_and_of_good_answers() -> None:
+def test_latency_covers_successful_answers_at_one_concurrency() -> None:
     answers = [answer(n, concurrency=1, latency_ms=float(n)) for n in range(1, 101)]
     answers += [answer(200, concurrency=1, latency_ms=1e6, error="timeout"), answer(201, concurrency=8, latency_ms=1e6)]
     found = costs.latency(answers, 1)
@@ -66,14 +66,14 @@ def test_latency_is_of_one_concurrency_and_of_good_answers() -> None:
     assert costs.latency(answers, 4) is None
 
 
-def test_load_is_the_most_frequent_concurrency_above_one() -> None:
+def test_the_load_is_the_most_frequent_concurrency_above_one() -> None:
     answers = [answer(n, concurrency=1) for n in range(5)] + [answer(n, concurrency=8) for n in range(5, 8)]
     assert costs.load_concurrency([*answers, answer(9, concurrency=4)]) == 8
     assert costs.load_concurrency(answers[:5]) == 1
     assert costs.load_concurrency([answer(1)]) is None
 
 
-def test_hosted_cost_is_tokens_times_price() -> None:
+def test_the_hosted_cost_is_tokens_times_price() -> None:
     answers = [
         answer(1, usage=Usage(input_uncached=1000, output=100)),
         answer(2, usage=Usage(input_uncached=3000, output=100)),
@@ -84,7 +84,7 @@ def test_hosted_cost_is_tokens_times_price() -> None:
     assert (cost.input_tokens_mean, cost.output_tokens_mean) == (2000, 100)
 
 
-def test_hosted_model_without_a_price_costs_unknown_and_never_zero() -> None:
+def test_a_hosted_model_without_a_price_has_an_unknown_cost() -> None:
     unpriced = HostedConfig(name="h", base_url="http://x/v1", model="no-such-model-anywhere")
     price = costs.price_of(unpriced, PriceTable(), DAY)
     cost, each = hosted([answer(1, usage=Usage(input_uncached=5, output=1))], price)
@@ -92,13 +92,13 @@ def test_hosted_model_without_a_price_costs_unknown_and_never_zero() -> None:
     assert each == [None]
 
 
-def test_request_of_unknown_usage_is_not_averaged_in_as_free() -> None:
+def test_requests_without_usage_are_excluded_from_the_average() -> None:
     answers = [answer(1, usage=Usage(input_uncached=1000, output=0)), answer(2, error="timeout")]
     cost, _ = hosted(answers)
     assert cost.usd_per_1k == pytest.approx(1.0)
 
 
-def test_own_model_costs_the_machine_at_the_measured_throughput() -> None:
+def test_an_own_model_costs_the_machine_at_its_measured_throughput() -> None:
     # 2 requests a second on a machine of 3.60 an hour: 0.001 a second, 0.0005 a request.
     answers = [answer(n, concurrency=4, session="a", elapsed_s=n / 2) for n in range(1, 9)]
     cost, each = served(answers, MACHINE)
@@ -109,13 +109,13 @@ def test_own_model_costs_the_machine_at_the_measured_throughput() -> None:
     assert cost.concurrency == 4
 
 
-def test_classical_costs_its_cpu_seconds_on_one_core() -> None:
+def test_a_classical_model_costs_cpu_seconds_of_one_core() -> None:
     cost, each = pair(costs.by_cpu_time([answer(1, cpu_s=0.002)], [1], MACHINE))
     assert each == pytest.approx([0.002 * 3.60 / 3600 / 2])
     assert cost.cpu_s_per_request == pytest.approx(0.002)
 
 
-def test_teacher_costs_what_the_log_says_and_unknown_stays_unknown() -> None:
+def test_the_teacher_has_the_logged_cost() -> None:
     cost, _ = pair(costs.as_logged([answer(1, cost_usd=0.002), answer(2)], [1, 1]))
     assert cost.usd_per_1k == pytest.approx(2.0)
     cost, _ = pair(costs.as_logged([answer(1)], [1]))
@@ -126,7 +126,7 @@ def test_teacher_costs_what_the_log_says_and_unknown_stays_unknown() -> None:
     st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.01, 1e4)), min_size=1, max_size=40),
     st.floats(0.01, 100),
 )
-def test_own_cost_is_proportional_to_the_price_of_the_machine(seen: list[tuple[str, float]], factor: float) -> None:
+def test_the_own_cost_is_proportional_to_the_machines_price(seen: list[tuple[str, float]], factor: float) -> None:
     answers = [answer(n, concurrency=4, session=s, elapsed_s=at) for n, (s, at) in enumerate(seen)]
     dear = Machine(name="box", usd_per_hour=3.60 * factor, provider="p", source="s", date=DAY)
     one, _ = served(answers, MACHINE)

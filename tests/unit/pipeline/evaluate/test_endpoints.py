@@ -1,4 +1,4 @@
-"""Which servers the own candidates need."""
+"""Servers needed by own candidates."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def weights(tmp_path: Path) -> Path:
     return tmp_path / "weights"
 
 
-def test_adapter_and_its_base_share_one_server(home: Home, weights: Path) -> None:
+def test_an_adapter_and_its_base_share_one_server(home: Home, weights: Path) -> None:
     folder = adapter(home, "support.intent@11111111", weights=weights)
     [need] = needs_server(OWN, make(home.datasets, others=2), home)
     assert need.base_model == weights
@@ -66,7 +66,7 @@ def test_candidates_with_an_endpoint_need_no_server(home: Home, weights: Path) -
     assert list(need.candidates) == ["adapter"]
 
 
-def test_base_models_of_their_own_get_servers_of_their_own(home: Home, weights: Path, tmp_path: Path) -> None:
+def test_different_base_models_get_separate_servers(home: Home, weights: Path, tmp_path: Path) -> None:
     adapter(home, "support.intent@11111111", weights=weights)
     (tmp_path / "other").mkdir()
     chosen = CandidatesConfig(
@@ -76,18 +76,18 @@ def test_base_models_of_their_own_get_servers_of_their_own(home: Home, weights: 
     assert [list(need.candidates.values()) for need in needs] == [["support.intent@11111111"], ["other"]]
 
 
-def test_missing_weights_say_what_to_do(home: Home, tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_with_a_remedy(home: Home, tmp_path: Path) -> None:
     adapter(home, "support.intent@11111111", weights=tmp_path / "gone")
     with pytest.raises(ModelUnavailable, match=r"org/tiny are not at .*gone; .*--endpoint CANDIDATE=URL"):
         needs_server(OWN, make(home.datasets, others=2), home)
 
 
-def test_task_without_an_adapter_says_what_to_do(home: Home) -> None:
+def test_a_task_without_an_adapter_is_an_error_with_a_remedy(home: Home) -> None:
     with pytest.raises(NotFound, match=r"candidate adapter: .*fasttier train.*remove the candidate"):
         needs_server(OWN, make(home.datasets, others=2), home)
 
 
-def test_identity_of_an_adapter_is_its_content(home: Home, weights: Path) -> None:
+def test_the_identity_of_an_adapter_is_its_content_hash(home: Home, weights: Path) -> None:
     adapter(home, "support.intent@11111111", weights=weights)
     before = own_model(OWN.candidates[1], "support.intent", home)
     adapter(home, "support.intent@22222222", weights=weights)
@@ -102,7 +102,7 @@ def test_an_endpoint_never_shows_its_key() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1"])
-def test_named_endpoint_is_asked_for_the_served_name(url: str, home: Home, weights: Path) -> None:
+def test_a_named_endpoint_must_serve_the_model(url: str, home: Home, weights: Path) -> None:
     adapter(home, "support.intent@11111111", weights=weights)
     found = from_options([f"adapter={url}"], OWN, make(home.datasets, others=2), home)
     assert (found["adapter"].base_url, found["adapter"].model) == (
@@ -120,7 +120,7 @@ def test_named_endpoint_is_asked_for_the_served_name(url: str, home: Home, weigh
         ("teacher=http://x:1", "'teacher'"),
     ],
 )
-def test_wrong_endpoint_option_is_one_line_with_the_fix(option: str, part: str, home: Home) -> None:
+def test_an_invalid_endpoint_option_is_an_error_with_a_remedy(option: str, part: str, home: Home) -> None:
     with pytest.raises(ConfigError) as caught:
         from_options([option], OWN, make(home.datasets, others=2), home)
     assert part in str(caught.value)

@@ -1,4 +1,4 @@
-"""Items of an evaluation out of a split."""
+"""Evaluation items from a split."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_items_carry_both_prompts_the_answer_and_their_cohorts(folder: Path) -> 
     assert first.cohort["plan"] in ("free", "paid")
 
 
-def test_limit_takes_the_first_in_time(folder: Path) -> None:
+def test_the_limit_keeps_the_earliest_items(folder: Path) -> None:
     everything = items.load(folder, "test").items
     assert items.load(folder, "test", limit=2).items == everything[:2]
 
@@ -49,17 +49,17 @@ def test_rows_without_a_label_are_dropped_and_counted_before_the_limit(folder: P
     assert found.without_label == 4
 
 
-def test_labels_of_other_requests_leave_nothing_to_evaluate(folder: Path) -> None:
+def test_labels_without_matching_items_are_an_error(folder: Path) -> None:
     with pytest.raises(NotEnoughData, match="none of its 6 rows has a label"):
         items.load(folder, "test", labels={"elsewhere": Reference("label", "x")})
 
 
-def test_unknown_split_lists_the_splits(folder: Path) -> None:
+def test_an_unknown_split_lists_the_splits(folder: Path) -> None:
     with pytest.raises(ConfigError, match="train, validation, calibration, threshold, test"):
         items.load(folder, "dev")
 
 
-def test_each_call_site_of_several_is_a_cohort_and_their_request_types_are_mixed(tmp_path: Path) -> None:
+def test_each_call_site_of_a_combined_task_is_a_cohort(tmp_path: Path) -> None:
     folder = make(tmp_path, train=4, others=4)
     card = dataset.load(folder)
     one = card.call_sites["support.intent"]
@@ -70,7 +70,7 @@ def test_each_call_site_of_several_is_a_cohort_and_their_request_types_are_mixed
     assert {item.cohort["call_site"] for item in found.items} == {"support.intent"}
 
 
-def test_an_imported_human_label_goes_before_the_datasets_answer_and_the_other_items_stay(tmp_path: Path) -> None:
+def test_imported_human_labels_replace_the_datasets_answers(tmp_path: Path) -> None:
     folder = make(tmp_path)
     ids = [item.record_id for item in items.load(folder, "test").items]
     found = items.load(folder, "test", stored={ids[2]: "a label", "elsewhere": "x"})
@@ -81,7 +81,7 @@ def test_an_imported_human_label_goes_before_the_datasets_answer_and_the_other_i
     assert found.items[1].reference == found.items[1].completion
 
 
-def test_an_item_stands_for_the_requests_of_its_row_and_for_one_in_older_datasets(tmp_path: Path) -> None:
+def test_an_item_counts_the_requests_of_its_row(tmp_path: Path) -> None:
     folder = make(tmp_path)
     table = dataset.read_split(folder, "test")
     rows = [row | {"requests": 1 + place} for place, row in enumerate(table.to_pylist())]

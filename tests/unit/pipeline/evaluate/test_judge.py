@@ -1,4 +1,4 @@
-"""A model as a judge: what it is asked, and what its verdicts come to."""
+"""A model as judge: its requests, and the aggregation of its verdicts."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def answers(items: Items, *texts: str | None) -> list[Answer]:
 def said(
     pairs: list[Pair], verdict: dict[tuple[str, int], str], places: dict[int, dict[tuple[str, int], str]] | None = None
 ) -> dict[str, Answer]:
-    """Answers of the judge: the same verdicts for every pair, others for those of `places`."""
+    """Answers of the judge: the same verdicts for every pair, except those at `places`."""
     found = {}
     for place, pair in enumerate(pairs):
         for (order, repeat), word in ((places or {}).get(place) or verdict).items():
@@ -62,7 +62,7 @@ def judged(
     return found
 
 
-def test_every_pair_that_differs_is_asked_in_both_orders_and_repeated(items: Items) -> None:
+def test_every_differing_pair_is_judged_in_both_orders_repeatedly(items: Items) -> None:
     compared = [Pair(items.items[0], "one", "two"), Pair(items.items[1], "same", "same")]
     asked = judge.questions(WISE, compared, TWICE)
     assert len(asked) == 4
@@ -77,7 +77,7 @@ def test_every_pair_that_differs_is_asked_in_both_orders_and_repeated(items: Ite
     assert asked[0].body["max_completion_tokens"] == TWICE.max_tokens
 
 
-def test_a_steady_judge_gives_wins_and_losses_without_flips(items: Items) -> None:
+def test_a_consistent_judge_has_no_flips(items: Items) -> None:
     found = judged(items, ALWAYS_THIS, {0: ALWAYS_OTHER})
     assert (found.wins, found.ties, found.losses) == (5, 0, 1)
     assert found.win_rate is not None
@@ -86,25 +86,25 @@ def test_a_steady_judge_gives_wins_and_losses_without_flips(items: Items) -> Non
     assert (found.flipped, found.flip_rate, found.first_preferred) == (0, 0.0, 0.5)
 
 
-def test_a_judge_that_follows_the_place_gives_ties_that_are_all_flips(items: Items) -> None:
+def test_a_position_biased_judge_gives_only_ties_and_flips(items: Items) -> None:
     found = judged(items, ALWAYS_FIRST)
     assert (found.wins, found.ties, found.losses) == (0, 6, 0)
     assert (found.flip_rate, found.first_preferred) == (1.0, 1.0)
 
 
-def test_a_judge_that_wavers_between_better_and_equal_has_flipped(items: Items) -> None:
+def test_an_inconsistent_judge_counts_as_flipped(items: Items) -> None:
     found = judged(items, WAVERS)
     assert (found.wins, found.flip_rate) == (6, 1.0)
 
 
-def test_the_same_answer_is_a_tie_without_a_question(items: Items) -> None:
+def test_equal_answers_are_a_tie_without_a_request(items: Items) -> None:
     compared = [Pair(item, "same", "same") for item in items.items]
     found = judge.judgement(WISE, "teacher", compared, {}, TWICE)
     assert found is not None
     assert (found.identical, found.ties, found.flip_rate, found.unreadable) == (6, 6, None, 0)
 
 
-def test_verdicts_that_cannot_be_read_are_counted_and_take_no_side(items: Items) -> None:
+def test_unreadable_verdicts_are_counted_and_ignored(items: Items) -> None:
     garbled = dict.fromkeys(ALWAYS_THIS, "perhaps")
     found = judged(items, ALWAYS_THIS, {0: garbled})
     assert (found.n, found.wins, found.ties, found.undecided, found.unreadable) == (6, 5, 0, 1, 4)
@@ -114,12 +114,12 @@ def test_verdicts_that_cannot_be_read_are_counted_and_take_no_side(items: Items)
     assert (partly.wins, partly.undecided, partly.unreadable) == (6, 0, 3)
 
 
-def test_without_a_verdict_that_can_be_read_there_is_no_win_rate(items: Items) -> None:
+def test_without_a_readable_verdict_there_is_no_win_rate(items: Items) -> None:
     found = judged(items, dict.fromkeys(ALWAYS_THIS, "perhaps"))
     assert (found.wins, found.ties, found.losses, found.undecided, found.win_rate) == (0, 0, 0, 6, None)
 
 
-def test_pairs_are_of_free_texts_that_both_have_and_no_more_than_asked_for(items: Items) -> None:
+def test_pairs_are_free_texts_of_both_candidates_up_to_the_limit(items: Items) -> None:
     mine = answers(items, "a", "b", None, "d", "e", "f")
     theirs = answers(items, "a", "x", "y", "z", None, "w")
     found = judge.pairs(items, mine, theirs, TWICE)
@@ -129,14 +129,14 @@ def test_pairs_are_of_free_texts_that_both_have_and_no_more_than_asked_for(items
     assert all(pair in found for pair in two)
 
 
-def test_labels_are_no_free_texts(tmp_path: Path) -> None:
+def test_labels_are_not_judged(tmp_path: Path) -> None:
     labelled = items_.load(make(tmp_path, train=4, others=4), "test")
     same = answers(labelled, *["refund"] * 4)
     assert judge.pairs(labelled, same, same, TWICE) == []
     assert judge.sample_questions(WISE, labelled, TWICE) == []
 
 
-def test_an_estimate_has_as_many_questions_as_one_candidate_can_need(items: Items) -> None:
+def test_an_estimate_counts_the_maximum_number_of_judgements(items: Items) -> None:
     assert len(judge.sample_questions(WISE, items, TWICE)) == 6 * 2 * 2
 
 
@@ -153,10 +153,10 @@ def test_an_estimate_has_as_many_questions_as_one_candidate_can_need(items: Item
         (None, None),
     ],
 )
-def test_verdicts_are_read_with_or_without_prose_around_the_json(text: str | None, verdict: str | None) -> None:
+def test_verdicts_are_parsed_with_or_without_surrounding_prose(text: str | None, verdict: str | None) -> None:
     assert judge.parse(text) == verdict
 
 
 @given(st.text())
-def test_no_answer_of_a_judge_raises(text: str) -> None:
+def test_any_answer_of_a_judge_is_parsed_without_an_error(text: str) -> None:
     assert judge.parse(text) in ("A", "B", "tie", None)

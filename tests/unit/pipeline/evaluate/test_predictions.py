@@ -1,4 +1,4 @@
-"""What was scored, written and read back: the same answers must score the same."""
+"""Predictions file: after a round trip the same answers have the same scores."""
 
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def read_back(items: Items, reference: Reference, folder: Path) -> Prediction:
         ("label_set", ["b", "a"], "a, b"),
     ],
 )
-def test_a_right_answer_is_right_also_against_the_reference_that_was_read_back(
+def test_a_correct_answer_is_correct_against_the_stored_reference(
     items: Items, kind: ReferenceKind, value: Any, output: str, tmp_path: Path
 ) -> None:
     given = Reference(kind, value)

@@ -36,7 +36,7 @@ def summary(*rows: Scores, **changes: object) -> EvaluateSummary:
     return EvaluateSummary(**(fields | {"scores": rows} | changes))  # type: ignore[arg-type]
 
 
-def test_table_shows_score_with_interval_difference_latency_cost_and_that_it_is_simulated(found: Scores) -> None:
+def test_the_table_shows_score_interval_difference_latency_cost_and_simulation(found: Scores) -> None:
     heading, row = table([found], "teacher")
     assert heading.split("  ")[0] == "candidate"
     assert row.startswith("stand-in   12  100.0% (75.8%-100.0%)  +0.0 (-24.2..+24.2)")
@@ -46,20 +46,20 @@ def test_table_shows_score_with_interval_difference_latency_cost_and_that_it_is_
     assert f"{found.cost.usd_per_1k:.3g}" in row
 
 
-def test_unknown_cost_is_said_and_never_shown_as_zero(found: Scores) -> None:
+def test_unknown_costs_are_never_shown_as_zero(found: Scores) -> None:
     unpriced = msgspec.structs.replace(found, cost=msgspec.structs.replace(found.cost, usd_per_1k=None))
     assert "unpriced" in table([unpriced], "teacher")[1]
     tiny = msgspec.structs.replace(found, cost=msgspec.structs.replace(found.cost, usd_per_1k=2e-6))
     assert "$0.000002" in table([tiny], "teacher")[1]
 
 
-def test_next_command_decides_when_an_adapter_was_evaluated_and_trains_when_none_was(found: Scores) -> None:
+def test_the_next_command_is_decide_with_an_adapter_and_train_without(found: Scores) -> None:
     adapter = msgspec.structs.replace(found, kind="adapter")
     assert summary(found).lines()[-1] == "next: fasttier train --dataset support.intent@01234567"
     assert summary(found, adapter).lines()[-1] == "next: fasttier decide --task support.intent"
 
 
-def test_dropped_rows_skipped_candidates_and_notes_are_told(found: Scores) -> None:
+def test_dropped_rows_skipped_candidates_and_notes_are_reported(found: Scores) -> None:
     noted = msgspec.structs.replace(found, notes=("2 requests were retried",))
     lines = summary(noted, without_label=3, skipped={"luna": "no key"}, folders={"stand-in": Path("x/y")}).lines()
     assert any(line.startswith("left out: 3 rows") for line in lines)
@@ -75,14 +75,14 @@ def duel(only_adapter: int, only_baseline: int) -> str:
     return Duel("adapter", "classical", Comparison("classical", difference, interval, *counts)).line()
 
 
-def test_an_adapter_that_loses_to_the_classical_baseline_is_told_to_have_no_case() -> None:
+def test_an_adapter_below_the_classical_baseline_is_reported() -> None:
     assert "no case" in duel(2, 20)
     assert "-18.0" in duel(2, 20)
     assert "the adapter is better" in duel(20, 2)
     assert "no difference shown" in duel(5, 4)
 
 
-def test_pairs_say_who_is_right_where_the_other_is_not(found: Scores) -> None:
+def test_paired_results_count_items_that_only_one_candidate_gets_right(found: Scores) -> None:
     comparison = Comparison("teacher", -0.01, Interval(-0.02, 0.0, 0.95), 1090, 3, 15, 92)
     rows = paired([msgspec.structs.replace(found, comparison=comparison)], "teacher")
     assert rows[0].split("  ")[-1].strip() == "points (95%)"
@@ -90,7 +90,7 @@ def test_pairs_say_who_is_right_where_the_other_is_not(found: Scores) -> None:
     assert paired([msgspec.structs.replace(found, comparison=None)], "teacher") == []
 
 
-def test_what_hosted_models_cost_is_told_and_a_stopped_candidate_makes_the_status_1(found: Scores) -> None:
+def test_hosted_costs_are_reported_and_a_stopped_candidate_gives_exit_status_1(found: Scores) -> None:
     done = summary(found, spent_usd=0.5, budget_usd=2.0)
     assert any("$0.50 of a budget of $2.00" in line for line in done.lines())
     assert done.exit_status == 0
@@ -99,14 +99,14 @@ def test_what_hosted_models_cost_is_told_and_a_stopped_candidate_makes_the_statu
     assert stopped.exit_status == 1
 
 
-def test_agreement_with_the_log_is_not_sold_as_quality(found: Scores) -> None:
+def test_agreement_with_the_log_is_not_called_accuracy(found: Scores) -> None:
     lines = summary(found, reference="logged").lines()
     assert "agreement with the logged answers" in lines[0]
     assert any("--labels FILE" in line for line in lines)
     assert "human labels" in summary(found).lines()[0]
 
 
-def test_scores_by_requests_are_shown_where_items_stand_for_several(found: Scores) -> None:
+def test_scores_weighted_by_requests_are_shown_for_repeated_items(found: Scores) -> None:
     metric = found.metrics["accuracy"]
     even = Traffic(requests=12, accuracy=metric, score=metric)
     assert "by requests" not in table([msgspec.structs.replace(found, traffic=even)], "teacher")[0]
@@ -131,7 +131,7 @@ def test_candidates_are_ranked_by_cost_at_equal_quality() -> None:
     assert ranking(ranks[1:2]) == []
 
 
-def test_an_adapter_that_costs_more_than_an_equal_classifier_has_no_case() -> None:
+def test_an_adapter_dearer_than_an_equal_classifier_is_reported() -> None:
     level = Comparison("classical", 0.0, Interval(-0.02, 0.02, 0.95), 90, 2, 2, 6)
     assert "no case" in Duel("adapter", "classical", level, 0.1, 0.001).line()
     assert "no case" not in Duel("adapter", "classical", level, 0.001, 0.1).line()

@@ -1,4 +1,4 @@
-"""Scores, checked by hand."""
+"""Scores, compared with worked examples."""
 
 from pathlib import Path
 
@@ -38,14 +38,14 @@ def test_garbage_and_failed_requests_count_as_wrong(items: Items) -> None:
     assert [score.correct for score in scored] == [False, False, True, True, True, False, True, True]
 
 
-def test_cut_answer_is_wrong_although_its_text_is_right(items: Items) -> None:
+def test_a_truncated_answer_is_wrong_although_its_text_is_correct(items: Items) -> None:
     given = answers(items, wrong=set())
     given[0] = msgspec.structs.replace(given[0], finish_reason="length")
     scored = graded_items(items, given)
     assert "truncated" in scored[0].detail.failed[0]
 
 
-def test_comparison_counts_who_is_right_on_the_same_items(items: Items) -> None:
+def test_comparisons_are_paired_on_the_same_items(items: Items) -> None:
     this = graded_items(items, answers(items, wrong={0, 1}))
     other = graded_items(items, answers(items, wrong={1, 2, 3}))
     found = scores.compare("teacher", this, other)
@@ -66,7 +66,7 @@ def test_graded_scores_are_compared_by_their_mean_difference() -> None:
     assert (found.both, found.only_this, found.only_other, found.neither) == (1, 0, 2, 1)
 
 
-def test_same_graded_scores_differ_by_nothing_but_leave_room_for_doubt() -> None:
+def test_equal_graded_scores_differ_by_zero_with_an_interval() -> None:
     found = scores.compare("teacher", graded(0.9, 0.5, 1.0), graded(0.9, 0.5, 1.0))
     assert found.score_interval is not None
     assert found.score_difference == 0
@@ -74,11 +74,11 @@ def test_same_graded_scores_differ_by_nothing_but_leave_room_for_doubt() -> None
     assert found.score_interval.high > 0
 
 
-def test_scores_that_are_right_or_wrong_have_no_second_difference() -> None:
+def test_binary_scores_have_no_graded_difference() -> None:
     assert scores.compare("teacher", graded(1, 0), graded(0, 0)).score_difference is None
 
 
-def test_a_candidate_compared_with_itself_differs_by_nothing(items: Items) -> None:
+def test_a_candidate_differs_from_itself_by_zero(items: Items) -> None:
     scored = graded_items(items, answers(items, wrong={0}))
     assert scores.compare("itself", scored, scored).difference == 0
 
@@ -99,12 +99,12 @@ def test_cohorts_split_the_items_and_their_comparison(items: Items) -> None:
     assert list(found["plan"]) == sorted(found["plan"], key=lambda plan: -plans.count(plan))
 
 
-def test_reference_candidate_has_cohorts_without_a_comparison(items: Items) -> None:
+def test_the_reference_candidate_has_cohorts_without_a_comparison(items: Items) -> None:
     scored = graded_items(items, answers(items, wrong=set()))
     assert scores.by_cohort(items, scored, None, None)["label_source"]["teacher"].comparison is None
 
 
-def test_human_label_replaces_the_logged_answer_as_reference(items: Items) -> None:
+def test_a_human_label_replaces_the_logged_answer_as_reference(items: Items) -> None:
     first = items.items[0]
     labelled = msgspec.structs.replace(
         items, items=(msgspec.structs.replace(first, reference=Reference("label", "something else")), *items.items[1:])
@@ -120,7 +120,7 @@ def test_human_label_replaces_the_logged_answer_as_reference(items: Items) -> No
         (("accuracy", "similarity"), "similarity"),
     ],
 )
-def test_main_metric_follows_the_kind_of_task(found: tuple[str, ...], main: str) -> None:
+def test_the_main_metric_follows_the_kind_of_task(found: tuple[str, ...], main: str) -> None:
     assert scores.main_metric(found) == main
 
 
@@ -131,7 +131,7 @@ def test_scores_of_every_version_keep_loading(folder: Path) -> None:
     assert found.metrics[found.main_metric].n == found.n
 
 
-def test_traffic_scores_count_an_item_once_per_request(items: Items) -> None:
+def test_weighted_scores_count_an_item_once_per_request(items: Items) -> None:
     first, *rest = items.items
     weighted = msgspec.structs.replace(items, items=(msgspec.structs.replace(first, requests=93), *rest))
     this = graded_items(weighted, answers(weighted, wrong={0}))
@@ -145,7 +145,7 @@ def test_traffic_scores_count_an_item_once_per_request(items: Items) -> None:
     assert found.accuracy.interval.high > 0.9
 
 
-def test_with_one_request_per_item_traffic_scores_are_the_items_scores(items: Items) -> None:
+def test_with_one_request_per_item_weighted_scores_equal_unweighted_ones(items: Items) -> None:
     this = graded_items(items, answers(items, wrong={0, 3}))
     found = scores.traffic(items, this, None)
     assert (found.requests, found.accuracy.value, found.difference) == (8, 0.75, None)

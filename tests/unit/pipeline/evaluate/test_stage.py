@@ -1,4 +1,4 @@
-"""The stage as a whole, with candidates that need no server: who is scored, who is skipped, what is kept."""
+"""The whole stage, with candidates that need no server: scored, skipped and stored ones."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def run(home: Home, **config: Any) -> EvaluateSummary:
     return evaluate.run(home.dataset(None), chosen, home=home, endpoints={})
 
 
-def test_a_classifier_that_has_nothing_to_learn_from_is_skipped_and_the_others_are_scored(home: Home) -> None:
+def test_a_classifier_without_training_data_is_skipped(home: Home) -> None:
     folder = home.dataset(None)
     for split in ("train", "validation"):
         table = datasets.read_split(folder, split)
@@ -45,7 +45,7 @@ def test_a_classifier_that_has_nothing_to_learn_from_is_skipped_and_the_others_a
     assert "support.intent" in found.skipped["classical"]
 
 
-def test_answers_that_were_timed_on_another_machine_are_not_taken_for_this_ones(home: Home) -> None:
+def test_timings_of_another_machine_are_not_reused(home: Home) -> None:
     machines = ("cpu-2core", "cpu-2core", "l4-aws")
     found = [run(home, cpu_machine=name) for name in machines]
     assert [each.scores[0].candidate for each in found] == ["classical"] * 3

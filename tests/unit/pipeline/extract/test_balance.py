@@ -7,31 +7,29 @@ from pipeline.extract.filters import Ledger
 from tests.fakes.call_site_rows import row
 
 
-def test_a_call_site_of_median_size_stays_whole_and_larger_ones_are_thinned_by_the_root() -> None:
+def test_call_sites_above_the_median_size_are_sampled_by_square_root() -> None:
     assert quotas({"a": 100, "b": 400, "c": 1600}, ExtractConfig()) == {"a": 100, "b": 400, "c": 800}
 
 
-def test_temperature_1_leaves_the_log_as_it_is_and_the_cap_holds_for_each_call_site() -> None:
+def test_temperature_1_keeps_the_log_up_to_the_cap_per_call_site() -> None:
     sizes = {"a": 10, "b": 300, "c": 5000}
     assert quotas(sizes, ExtractConfig(balance=Balance(temperature=1))) == sizes
     capped = ExtractConfig(balance=Balance(temperature=1, max_rows_per_call_site=200))
     assert quotas(sizes, capped) == {"a": 10, "b": 200, "c": 200}
 
 
-def test_one_call_site_alone_is_not_thinned() -> None:
+def test_a_single_call_site_is_not_sampled() -> None:
     assert quotas({"a": 5000}, ExtractConfig()) == {"a": 5000}
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 9000), min_size=1), st.integers(1, 20_000))
-def test_the_cap_on_all_rows_is_used_up_and_no_call_site_gives_more_than_it_has(
-    sizes: dict[str, int], limit: int
-) -> None:
+def test_the_total_cap_is_filled_within_the_size_of_each_call_site(sizes: dict[str, int], limit: int) -> None:
     fitted = within(sizes, sizes, ExtractConfig(max_train_rows=limit))
     assert sum(fitted.values()) == min(limit, sum(sizes.values()))
     assert all(0 <= fitted[name] <= size for name, size in sizes.items())
 
 
-def test_what_is_thinned_out_is_counted_and_the_rest_is_in_the_order_of_time() -> None:
+def test_removed_rows_are_counted_and_the_others_are_in_time_order() -> None:
     rows = [row(n, call_site="big" if n % 5 else "small") for n in range(500)]
     ledger = Ledger(500)
     kept = thin(rows, ExtractConfig(max_train_rows=100, cap="sample"), ledger)

@@ -6,14 +6,14 @@ from hypothesis import given
 from pipeline.extract.call_site import systems
 
 
-def test_call_sites_with_names_of_their_own_keep_the_short_prompt() -> None:
+def test_call_sites_with_distinct_names_keep_the_short_prompt() -> None:
     assert systems({"support.intent": "intent", "inbox.spam": "moderation"}) == {
         "support.intent": "intent",
         "inbox.spam": "spam",
     }
 
 
-def test_call_sites_whose_names_end_alike_get_their_whole_names() -> None:
+def test_call_sites_with_equal_last_parts_get_their_full_names() -> None:
     assert systems({"support.intent": "intent", "sales.intent": "intent"}) == {
         "support.intent": "support intent",
         "sales.intent": "sales intent",

@@ -29,7 +29,7 @@ def card(parts: dict[str, list[Row]], considered: int = 8, labels: tuple[str, ..
     return describe("shop.topic", {"shop.topic": prompts}, [task], Ledger(considered), parts, ExtractConfig(), Groups())
 
 
-def test_labels_that_are_new_in_the_test_split_are_reported_as_drift() -> None:
+def test_new_labels_in_the_test_split_are_reported_as_drift() -> None:
     assert card(PARTS).unseen_labels == {"wheels": 2}
     assert card(PARTS).labels == {"gears": 5, "wheels": 2, "brakes": 1}
 
@@ -42,12 +42,12 @@ def test_cohorts_are_counted_with_the_rows_that_have_none() -> None:
     assert card(PARTS).cohorts == {"plan": {"free": 7, "unknown": 1}}
 
 
-def test_splits_say_when_they_begin_and_end() -> None:
+def test_splits_have_a_start_and_end_time() -> None:
     split = card(PARTS).splits["test"]
     assert (split.rows, split.first, split.last) == (3, "2026-10-01T08:06:00+00:00", "2026-10-01T08:08:00+00:00")
 
 
-def test_a_card_whose_counts_do_not_add_up_is_never_written() -> None:
+def test_inconsistent_counts_are_an_error() -> None:
     with pytest.raises(AssertionError, match="9 considered"):
         card(PARTS, considered=9)
 

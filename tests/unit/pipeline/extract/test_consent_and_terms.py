@@ -1,4 +1,4 @@
-"""Who is left out for their rights, and how that is counted."""
+"""Rows excluded by opt-out or provider terms, and their counts."""
 
 import datetime as dt
 from pathlib import Path
@@ -23,7 +23,7 @@ def permitted(rows: list[Row], config: RightsConfig = RightsConfig()) -> tuple[l
     return [each.id for each in kept], ledger.counts()
 
 
-def test_customers_and_users_on_the_list_are_left_out_whatever_their_label(tmp_path: Path) -> None:
+def test_customers_and_users_who_opted_out_are_excluded(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("# asked on the phone\nc1,2026-11-01\n\n u2 \n")
     rows = [
         row(1, customer_id="c1", label_source="corrected"),
@@ -36,14 +36,14 @@ def test_customers_and_users_on_the_list_are_left_out_whatever_their_label(tmp_p
 
 
 @pytest.mark.parametrize("said", ["false", "False", "no", "opt_out"])
-def test_a_record_whose_cohort_says_no_training_is_left_out(said: str) -> None:
+def test_a_record_with_a_no_training_tag_is_excluded(said: str) -> None:
     kept, removed = permitted([row(1, cohort={"training": said}), row(2, cohort={"training": "true"}), row(3)])
     assert kept == ["r00002", "r00003"]
     assert removed == {"opted_out": 1}
 
 
 @pytest.mark.parametrize("said", ["maybe", "unknown", "pending", "2", "n/a"])
-def test_consent_that_is_no_yes_is_held_back_and_named(said: str) -> None:
+def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
     ledger = Ledger(2)
     rows = [row(1, cohort={"training": said}), row(2, cohort={"training": " Yes "})]
     kept = consent_and_terms.permitted(rows, "shop.topic", consent_and_terms.load(RightsConfig()), ledger)
@@ -65,9 +65,7 @@ def test_consent_that_is_no_yes_is_held_back_and_named(said: str) -> None:
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_lists_of_opt_outs_are_read_in_the_forms_that_tables_are_exported_in(
-    text: str, encoding: str, tmp_path: Path
-) -> None:
+def test_opt_out_lists_are_read_in_common_export_formats(text: str, encoding: str, tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_bytes(text.encode(encoding))
     rows = [row(n, customer_id=f"Cust-{n}") for n in range(4)]
     kept, removed = permitted(rows, RightsConfig(opted_out=str(tmp_path / "out.csv")))
@@ -75,7 +73,7 @@ def test_lists_of_opt_outs_are_read_in_the_forms_that_tables_are_exported_in(
     assert removed == {"opted_out": 2}
 
 
-def test_a_list_of_opt_outs_that_names_nobody_of_the_log_is_refused(tmp_path: Path) -> None:
+def test_an_opt_out_list_without_a_match_in_the_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("4711\n4712\n")
     config = RightsConfig(opted_out=str(path))
@@ -91,7 +89,7 @@ def test_a_list_of_opt_outs_that_names_nobody_of_the_log_is_refused(tmp_path: Pa
         consent_and_terms.refuse_unknown_list(connection, RightsConfig())
 
 
-def test_answers_under_restricting_terms_are_left_out_by_name_and_people_s_labels_stay() -> None:
+def test_answers_under_restrictive_terms_are_excluded_and_human_labels_kept() -> None:
     rows = [
         row(1, provider="openai", model="gpt-4o"),
         row(2, provider="openai", model="gpt-4o", label_source="escalated"),
@@ -106,7 +104,7 @@ def test_answers_under_restricting_terms_are_left_out_by_name_and_people_s_label
     assert removed == {"terms_openai": 2, "terms_anthropic": 1}
 
 
-def test_a_provider_confirmed_by_name_is_let_in_and_no_other() -> None:
+def test_only_providers_confirmed_by_name_are_included() -> None:
     rows = [row(1, provider="openai", model="gpt-4o"), row(2, provider="anthropic", model="claude-x")]
     kept, removed = permitted(rows, RightsConfig(confirmed=("openai",)))
     assert kept == ["r00001"]
@@ -123,7 +121,7 @@ def test_the_reason_names_the_clause_its_source_and_the_option() -> None:
     assert "--set 'rights.confirmed=[openai]'" in reason
 
 
-def test_nothing_left_is_an_error_with_the_option_that_lets_the_answers_in() -> None:
+def test_an_empty_result_is_an_error_that_names_the_option() -> None:
     rows = [row(1, provider="openai"), row(2, provider="anthropic")]
     with pytest.raises(
         InputError, match=r"openai 1 rows.* anthropic 1 rows.*--set 'rights.confirmed=\[openai,anthropic\]'"
@@ -135,7 +133,7 @@ def test_nothing_left_is_an_error_with_the_option_that_lets_the_answers_in() -> 
         permitted([row(1, cohort={"training": "false"})])
 
 
-def test_too_little_left_because_of_terms_is_an_error_with_the_option() -> None:
+def test_too_few_rows_because_of_terms_is_an_error_that_names_the_option() -> None:
     ledger = Ledger(500)
     ledger.add("terms_openai", 400, "")
     config = ExtractConfig(rights=RightsConfig(confirmed=("google",)))
@@ -145,14 +143,14 @@ def test_too_little_left_because_of_terms_is_an_error_with_the_option() -> None:
     consent_and_terms.refuse_too_few([row(1)], "t", config, Ledger(1))
 
 
-def test_a_name_that_is_in_no_table_and_a_list_that_is_not_there_are_refused(tmp_path: Path) -> None:
+def test_an_unknown_provider_and_a_missing_list_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rights.confirmed: no row opnai .* openai"):
         consent_and_terms.load(RightsConfig(confirmed=("opnai",)))
     with pytest.raises(NotFound, match=r"rights\.opted_out: no file"):
         consent_and_terms.load(RightsConfig(opted_out=str(tmp_path / "none.txt")))
 
 
-def test_the_report_says_whose_answers_are_in_and_on_what_ground() -> None:
+def test_the_report_lists_the_included_providers_with_their_basis() -> None:
     granted = consent_and_terms.load(RightsConfig(confirmed=("openai",), confirmed_on=dt.date(2026, 11, 23)))
     rows = [row(1, provider="openai"), row(2, provider="openai", label_source="human"), row(3, provider="acme")]
     filters = [Filter("opted_out", 4, ""), Filter("terms_anthropic", 7, ""), Filter("errors", 9, "")]

@@ -8,14 +8,14 @@ from tests.fakes.call_site_rows import START, row
 
 
 def log(late: int, days: int = 28) -> list[Row]:
-    """Ten rows a day; the last ones have the answer `wheels` and another template."""
+    """Ten rows a day; the last ones have the answer `wheels` and a different template."""
     rows = [row(n, ts=START + timedelta(days=n / 10)) for n in range(10 * days)]
     for each in rows[len(rows) - late :]:
         each.answer, each.template = "wheels", "89abcdef"
     return rows
 
 
-def test_a_label_and_a_template_that_came_up_in_the_last_week_are_named_with_their_share_of_each_day() -> None:
+def test_new_labels_and_templates_are_reported_with_their_daily_share() -> None:
     rows = log(late=20)
     found = report({"train": rows[:265], "test": rows[265:]}, ["shop.topic"])
     (label,), (template,) = found.labels, found.templates
@@ -26,23 +26,23 @@ def test_a_label_and_a_template_that_came_up_in_the_last_week_are_named_with_the
     assert template.value == "89abcdef"
 
 
-def test_a_rare_label_that_happens_to_be_late_is_no_drift_and_neither_is_an_old_one() -> None:
+def test_rare_late_labels_and_old_labels_are_not_drift() -> None:
     assert report({"train": log(late=3), "test": []}, ["shop.topic"]) == Drift()
     assert report({"train": log(late=100), "test": []}, ["shop.topic"]) == Drift()
 
 
-def test_of_a_short_log_the_later_half_counts() -> None:
+def test_drift_in_a_short_log_is_measured_on_the_later_half() -> None:
     assert [each.rows for each in report({"train": log(late=25, days=7)}, ["shop.topic"]).labels] == [25]
     assert report({"train": log(late=40, days=7)}, ["shop.topic"]).labels == ()
 
 
-def test_answers_of_a_call_site_without_labels_are_no_labels() -> None:
+def test_free_text_answers_are_not_counted_as_labels() -> None:
     found = report({"train": log(late=20)}, [])
     assert found.labels == ()
     assert len(found.templates) == 1
 
 
-def test_strata_count_every_split_of_every_call_site_cohort_and_label() -> None:
+def test_strata_count_rows_by_split_call_site_cohort_and_label() -> None:
     parts = {"train": [row(1), row(2, answer="brakes", cohort={})], "test": [row(3, call_site="shop.other")]}
     assert strata(parts, ("plan",), ["shop.topic"]) == {
         "call_site": {"shop.topic": {"train": 2, "test": 0}, "shop.other": {"train": 0, "test": 1}},

@@ -17,7 +17,7 @@ def train(hard: int, others: int):
 
 
 @given(st.integers(0, 40), st.integers(1, 40), st.floats(0.05, 1))
-def test_escalated_rows_stay_under_their_share_the_others_all_stay_and_the_ledger_adds_up(hard, others, share):
+def test_escalated_rows_are_limited_to_their_share(hard, others, share):
     rows = train(hard, others)
     ledger = Ledger(len(rows))
     try:
@@ -32,7 +32,7 @@ def test_escalated_rows_stay_under_their_share_the_others_all_stay_and_the_ledge
     ledger.close(len(kept))
 
 
-def test_nothing_but_escalated_rows_is_refused_with_the_way_out():
+def test_a_dataset_of_escalated_rows_only_is_refused():
     with pytest.raises(NotEnoughData, match=r"all 5 rows.*--set escalated\.max_share=1"):
         cap_escalated(train(5, 0), EscalatedConfig(), Ledger(5))
     assert len(cap_escalated(train(5, 0), EscalatedConfig(max_share=1), Ledger(5))) == 5

@@ -14,7 +14,7 @@ def counts(ledger: Ledger) -> dict[str, int]:
     }
 
 
-def test_a_row_that_vanishes_without_a_reason_fails_the_ledger() -> None:
+def test_a_row_removed_without_a_reason_is_an_error() -> None:
     ledger = Ledger(10)
     ledger.add("errors", 3, "the attempt failed")
     assert [f.removed for f in ledger.close(7)] == [3]
@@ -29,7 +29,7 @@ def test_counts_of_one_name_add_up() -> None:
     assert [(f.name, f.removed) for f in ledger.close(2)] == [("no_answer", 3)]
 
 
-def test_answers_that_fail_a_check_go_under_the_name_of_that_check() -> None:
+def test_answers_that_fail_a_check_are_counted_by_the_check() -> None:
     rows = [
         row(1, answer=" gears\n"),
         row(2, answer="gears or brakes"),
@@ -42,7 +42,7 @@ def test_answers_that_fail_a_check_go_under_the_name_of_that_check() -> None:
     assert counts(ledger) == {"no_answer": 1, "refused": 1, "off_label_set": 1}
 
 
-def test_spellings_of_a_label_become_the_label_and_are_listed() -> None:
+def test_spelling_variants_become_the_label_and_are_listed() -> None:
     rows = [row(1, answer="Label: **Gears**."), row(2, answer="<think>wheels</think>\ngears"), row(3, answer="gears")]
     ledger = Ledger(3)
     kept = with_good_answer(rows, LABELS, ledger)
@@ -50,7 +50,7 @@ def test_spellings_of_a_label_become_the_label_and_are_listed() -> None:
     assert ledger.variants == {("Label: **Gears**.", "gears"): 1, ("<think>wheels</think>\ngears", "gears"): 1}
 
 
-def test_a_correction_counts_however_the_logged_answer_ended() -> None:
+def test_a_correction_counts_regardless_of_the_finish_reason() -> None:
     ledger = Ledger(1)
     rows = [row(1, answer="gears", finish_reason="length", label_source="corrected")]
     assert with_good_answer(rows, LABELS, ledger) == rows
@@ -64,32 +64,32 @@ def test_json_answers_become_compact_and_keep_the_order_of_their_keys() -> None:
     assert counts(ledger) == {"refused": 0, "invalid_json": 1, "schema_invalid": 1}
 
 
-def test_the_order_of_the_keys_is_the_most_frequent_one_at_every_depth() -> None:
+def test_keys_get_their_most_frequent_order_at_every_depth() -> None:
     answers = ['{"a":1,"b":{"c":1,"d":2}}', '{"b":{"d":2,"c":1},"a":1}', '{"a":2,"b":{"d":3,"c":1}}']
     kept = with_good_answer([row(n, answer=a) for n, a in enumerate(answers)], Checks(json=True), Ledger(3))
     assert [r.answer for r in kept] == ['{"a":1,"b":{"d":2,"c":1}}'] * 2 + ['{"a":2,"b":{"d":3,"c":1}}']
 
 
-def test_refusals_are_counted_apart() -> None:
+def test_refusals_are_counted_separately() -> None:
     ledger = Ledger(1)
     assert with_good_answer([row(1, answer="I'm sorry, but I can't help with that.")], Checks(), ledger) == []
     assert counts(ledger) == {"refused": 1}
 
 
-def test_the_first_of_equal_rows_stays() -> None:
+def test_the_first_of_equal_rows_is_kept() -> None:
     ledger = Ledger(3)
     kept = distinct([row(1, "same"), row(2, "same"), row(3, "other")], ledger)
     assert [r.id for r in kept] == ["r00001", "r00003"]
     assert counts(ledger) == {"conflicting_answers": 0, "exact_duplicates": 1, "same_text": 0}
 
 
-def test_texts_that_differ_in_whitespace_alone_are_one_row() -> None:
+def test_texts_that_differ_only_in_whitespace_are_one_row() -> None:
     ledger = Ledger(2)
     assert len(distinct([row(1, "two words"), row(2, "two   words ")], ledger)) == 1
     assert counts(ledger)["same_text"] == 1
 
 
-def test_of_conflicting_answers_the_majority_stays() -> None:
+def test_the_majority_of_conflicting_answers_is_kept() -> None:
     ledger = Ledger(4)
     answers = ["gears", "brakes", "brakes", "gears", "brakes"]
     kept = distinct([row(n, "same", answer=answer) for n, answer in enumerate(answers)], ledger)
@@ -97,7 +97,7 @@ def test_of_conflicting_answers_the_majority_stays() -> None:
     assert counts(ledger) == {"conflicting_answers": 2, "exact_duplicates": 2, "same_text": 0}
 
 
-def test_on_a_tie_the_latest_answer_stays() -> None:
+def test_the_latest_answer_wins_a_tie() -> None:
     kept = distinct([row(1, "same", answer="gears"), row(2, "same", answer="brakes")], Ledger(2))
     assert [r.answer for r in kept] == ["brakes"]
 
@@ -114,11 +114,11 @@ def test_a_teacher_answer_that_a_correction_confirms_is_kept_as_corrected() -> N
     assert [r.label_source for r in distinct(rows, Ledger(2))] == ["corrected"]
 
 
-def test_two_versions_of_a_system_prompt_do_not_make_a_text_twice() -> None:
+def test_a_text_under_two_prompt_versions_is_one_row() -> None:
     assert len(distinct([row(1, "same", template="0123abcd"), row(2, "same", template="4567cdef")], Ledger(2))) == 1
 
 
-def test_a_prompt_of_no_template_is_left_out_and_counted() -> None:
+def test_a_prompt_without_a_template_is_removed_and_counted() -> None:
     rows = [row(n, f"question {n}", template="", slots=(), pruned=[]) for n in range(40)]
     templates = find_templates([r.messages for r in rows], system="topic")
     odd = row(99, template="", slots=(), pruned=[])

@@ -1,4 +1,4 @@
-"""Marks of gateways in logged contents."""
+"""Truncation and redaction marks of gateways."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from traffic.gateway_marks import is_cut, is_hidden
         "begin ... [truncated]", "x...(truncated 512 characters)", "begin [+1,024 chars omitted] end", "…truncated",
     ],
 )  # fmt: skip
-def test_shortened_texts_are_recognised(text: str) -> None:
+def test_truncated_texts_are_recognised(text: str) -> None:
     assert is_cut(text)
 
 
@@ -33,7 +33,7 @@ def test_shortened_texts_are_recognised(text: str) -> None:
         "[Scrubbed due to 'password']",
     ],
 )
-def test_hidden_texts_are_recognised(text: str) -> None:
+def test_redacted_texts_are_recognised(text: str) -> None:
     assert is_hidden(text)
 
 
@@ -41,12 +41,12 @@ def test_hidden_texts_are_recognised(text: str) -> None:
     "text",
     ["my parcel was truncated", "the name is [REDACTED], call me", "is it hidden in the basement?", "", "ok ..."],
 )
-def test_texts_that_only_speak_of_it_stay(text: str) -> None:
+def test_texts_about_truncation_are_kept(text: str) -> None:
     assert not is_cut(text)
     assert not is_hidden(text)
 
 
-def test_rows_with_marks_are_counted_and_a_log_made_of_them_is_refused() -> None:
+def test_rows_with_gateway_marks_are_counted_and_a_log_of_them_is_refused() -> None:
     cut, hidden = row(1, "where is ... [truncated]"), row(2, "redacted-by-litellm")
     ledger = Ledger(6)
     kept = filters.with_whole_contents([cut, hidden, *(row(n) for n in range(3, 7))], "desk", ledger)

@@ -17,7 +17,7 @@ def ids(rows: list[Row]) -> list[str]:
     return [each.id for each in rows]
 
 
-def test_spelling_alone_makes_a_copy_and_the_earliest_of_the_most_trusted_stays() -> None:
+def test_near_duplicates_keep_the_earliest_row_of_the_most_trusted_source() -> None:
     rows = [
         row(0, "Where is my card?"),
         row(1, "WHERE IS MY CARD"),
@@ -29,7 +29,7 @@ def test_spelling_alone_makes_a_copy_and_the_earliest_of_the_most_trusted_stays(
     assert ledger.counts() == {"near_duplicates": 3}
 
 
-def test_of_copies_with_other_answers_the_more_frequent_answer_stays() -> None:
+def test_near_duplicates_with_different_answers_keep_the_more_frequent_one() -> None:
     rows = [row(0, "Where is it?", "gears"), row(1, "where is it", "wheels", copies=3), row(2, "WHERE IS IT", "gears")]
     ledger = Ledger(3)
     rows[0].pruned = rows[2].pruned
@@ -38,7 +38,7 @@ def test_of_copies_with_other_answers_the_more_frequent_answer_stays() -> None:
     assert ledger.counts() == {"near_conflicting_answers": 2}
 
 
-def test_texts_that_differ_in_punctuation_and_got_different_answers_both_stay() -> None:
+def test_texts_that_differ_in_punctuation_and_answer_are_both_kept() -> None:
     rows = [
         row(0, "Let's eat, grandma", "gears"),
         row(1, "Let's eat grandma", "wheels"),
@@ -50,26 +50,26 @@ def test_texts_that_differ_in_punctuation_and_got_different_answers_both_stay() 
     assert ledger.counts() == {"near_duplicates": 1}
 
 
-def test_numbers_with_another_sign_or_decimal_point_are_other_requests() -> None:
+def test_numbers_with_another_sign_or_decimal_point_are_distinct() -> None:
     texts = ["it reads 45 degrees", "it reads -45 degrees", "it reads 4.5 degrees", "It reads 45 degrees!"]
     kept = without_copies([row(n, text) for n, text in enumerate(texts)], ExtractConfig(), Ledger(4))
     assert ids(kept.rows) == ["r00000", "r00001", "r00002"]
     assert kept.pairs == []
 
 
-def test_a_row_stands_for_all_requests_of_its_text_whatever_their_answer() -> None:
+def test_a_row_counts_all_requests_with_its_text() -> None:
     rows = [row(0, "Where is it", "gears"), row(1, "where is it", "wheels", copies=3, requests=3), row(2, "Other")]
     kept = without_copies(rows, ExtractConfig(), Ledger(3)).rows
     assert [(each.copies, each.requests) for each in kept] == [(3, 4), (1, 1)]
 
 
-def test_the_same_text_at_another_call_site_is_no_copy_but_is_kept_together() -> None:
+def test_equal_texts_of_two_call_sites_are_kept_in_one_group() -> None:
     rows = [row(0, "Where is my card?"), row(1, "where is my card", call_site="shop.rewrite")]
     alike = without_copies(rows, ExtractConfig(splits=SplitFractions(max_group_share=1)), Ledger(2))
     assert alike.pairs == [(0, 1)]
 
 
-def test_texts_that_are_worded_alike_both_stay_in_one_group() -> None:
+def test_similar_texts_are_kept_in_one_group() -> None:
     texts = ["why was my card declined yesterday", *APART, "why was my card declined yesterday evening"]
     rows = [row(n, text) for n, text in enumerate(texts)]
     alike = without_copies(rows, ExtractConfig(), Ledger(7))
@@ -78,7 +78,7 @@ def test_texts_that_are_worded_alike_both_stay_in_one_group() -> None:
     assert (found.groups, found.rows, found.largest, found.near_duplicate_clusters, found.cut) == (1, 2, 2, 1, 0)
 
 
-def test_a_session_is_one_group_unless_it_is_too_large_and_users_only_when_asked_for() -> None:
+def test_sessions_are_groups_and_users_only_if_configured() -> None:
     rows = [row(n, f"text {n}", session_id="job" if n < 50 else f"s{n // 2}", user_id="u") for n in range(100)]
     found = form(Alike(rows, []), ExtractConfig())
     assert found.largest == 5
@@ -102,7 +102,7 @@ def test_rows_of_a_pair_or_a_session_share_a_group_while_groups_are_small_enough
     assert all(each.group == min(o.id for o in rows if o.group == each.group) for each in rows)
 
 
-def test_a_near_duplicate_that_still_stands_in_a_later_split_is_taken_out_there() -> None:
+def test_near_duplicates_across_splits_are_removed_from_the_later_split() -> None:
     parts: dict[str, list[Row]] = {name: [row(n, APART[n])] for n, name in enumerate(SPLITS)}
     parts["test"] += [row(9, "my parcel is so late"), row(10, "The weather is fine!")]
     ledger = Ledger(7)

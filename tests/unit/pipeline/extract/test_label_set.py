@@ -41,25 +41,25 @@ MEANINGS = """Pick one.
     ],
     ids=["bullets", "row", "meanings", "quoted", "bars", "last with or"],
 )
-def test_labels_that_the_prompt_lists_are_found_with_those_that_the_log_never_saw(prompt: str) -> None:
+def test_labels_listed_in_the_prompt_include_unseen_ones(prompt: str) -> None:
     answers = Counter(brakes=40, gears=30, opening_hours=20, refund=1, wheels=1)
     found = discover(answers, prompt, CONFIG)
     assert found.labels == ("brakes", "gears", "opening_hours", "refund", "spare_parts", "wheels")
     assert found.source == "the prompt names 6 labels, 5 of them are in the log"
 
 
-def test_answers_with_prose_or_invented_labels_are_no_labels() -> None:
+def test_prose_and_invented_labels_are_not_labels() -> None:
     answers = Counter({"brakes": 40, "gears": 30, "Label: gears": 6, "**brakes**": 5, "gear_box": 6})
     assert "gears" in discover(answers, BULLETS, CONFIG).labels
     assert not {"Label: gears", "**brakes**", "gear_box"} & set(discover(answers, BULLETS, CONFIG).labels)
 
 
-def test_labels_of_a_question_in_another_language_are_found_in_its_sentence() -> None:
+def test_labels_are_found_in_prompts_of_other_languages() -> None:
     prompt = "Ist das ein Wunsch? Antworte mit genau einem Wort: ja oder nein. Früher war auch unklar erlaubt."
     assert discover(Counter(ja=50, nein=40, unklar=2), prompt, CONFIG).labels == ("ja", "nein")
 
 
-def test_a_list_of_other_things_gives_no_labels() -> None:
+def test_lists_of_other_items_are_not_label_sets() -> None:
     prompt = "Say yes or no.\n- read slowly\n- no slang\n- yes means spam\n- be brief\n- be kind"
     assert discover(Counter(yes=60, no=40), prompt, CONFIG).labels == ("no", "yes")
 
@@ -77,14 +77,14 @@ def test_free_text_answers_have_no_label_set() -> None:
 
 
 @given(st.lists(st.text("abcdefgh_", min_size=3, max_size=12), min_size=5, max_size=30, unique=True))
-def test_every_bulleted_label_is_found_even_if_only_most_were_seen(labels: list[str]) -> None:
+def test_all_bulleted_labels_are_found_if_most_were_seen(labels: list[str]) -> None:
     prompt = "Choose:\n\n" + "\n".join(f"- {label}" for label in labels)
     seen = labels[: max(4, round(len(labels) * 0.8))]
     found = set(discover(Counter(dict.fromkeys(seen, 10)), prompt, CONFIG).labels)
     assert set(seen) <= found <= set(labels)
 
 
-def test_spellings_of_a_label_are_one_label_under_the_prompts_spelling() -> None:
+def test_spelling_variants_are_one_label_as_written_in_the_prompt() -> None:
     answers = Counter(
         {"refund": 20, "Refund": 90, "refund.": 13, '"refund"': 13, "Delivery": 40, "delivery": 5, "other": 9}
     )
@@ -92,7 +92,7 @@ def test_spellings_of_a_label_are_one_label_under_the_prompts_spelling() -> None
     assert found.labels == ("delivery", "refund")
 
 
-def test_labels_that_the_prompt_tells_apart_by_case_stay_two() -> None:
+def test_labels_that_differ_by_case_in_the_prompt_stay_distinct() -> None:
     prompt = "Which one is meant?\n- US\n- us\n- them"
     assert discover(Counter({"US": 50, "us": 50, "them": 20}), prompt, CONFIG).labels == ("US", "them", "us")
 

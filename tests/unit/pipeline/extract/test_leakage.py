@@ -11,13 +11,13 @@ def parts(**rows: list[Row]) -> dict[str, list[Row]]:
     return {name: rows.get(name, []) for name in SPLITS}
 
 
-def test_splits_that_share_nothing_leak_nothing() -> None:
+def test_disjoint_splits_have_no_leakage() -> None:
     found = report(parts(train=[row(1, "one thing")], test=[row(2, LONG)]), ExtractConfig())
     assert list(found) == list(SPLITS[1:])
     assert found["test"] == Leakage(rows=1, exact=0, near=0, sessions=0, users=0, ngrams=1, ngrams_in_train=0)
 
 
-def test_each_kind_of_leak_is_counted_in_the_later_split() -> None:
+def test_each_kind_of_leakage_is_counted_in_the_later_split() -> None:
     train = [row(1, LONG), row(2, "where is my card", session_id="s", user_id="u")]
     test = [
         row(3, "where is my card"),
@@ -29,12 +29,12 @@ def test_each_kind_of_leak_is_counted_in_the_later_split() -> None:
     assert found == Leakage(rows=4, exact=1, near=2, sessions=1, users=1, ngrams=1, ngrams_in_train=1)
 
 
-def test_a_leak_from_a_split_between_counts_too_but_words_in_a_row_only_from_train() -> None:
+def test_leakage_counts_from_all_earlier_splits_and_ngrams_from_train_only() -> None:
     found = report(parts(train=[row(0, "first")], threshold=[row(1, LONG)], test=[row(2, LONG)]), ExtractConfig())
     assert (found["test"].exact, found["test"].near, found["test"].ngrams_in_train) == (1, 1, 0)
 
 
-def test_scripts_without_spaces_have_runs_of_characters() -> None:
+def test_scripts_without_spaces_use_character_ngrams() -> None:
     text = "カードがまだ届いていません"
     found = report(parts(train=[row(1, text)], test=[row(2, f"先週から{text}。どうすればいいですか")]), ExtractConfig())
     assert (found["test"].ngrams, found["test"].ngrams_in_train) == (1, 1)

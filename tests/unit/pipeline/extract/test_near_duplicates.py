@@ -13,7 +13,7 @@ WORDS = "card top up my the a why was not paid order lost new old phone bank nev
 
 
 def texts(count: int, seed: int) -> list[str]:
-    """Short questions, a third of them a slightly changed copy of another."""
+    """Short questions; a third are slightly changed copies of others."""
     rng = random.Random(seed)
     made = [" ".join(rng.choices(WORDS, k=rng.randint(2, 40))) for _ in range(count)]
     for n in range(0, count, 3):
@@ -33,14 +33,14 @@ def by_brute_force(found: Shingles, threshold: float) -> set[tuple[int, int]]:
 
 
 @given(st.floats(0.3, 1))
-def test_the_bands_find_a_pair_at_the_threshold_almost_always(threshold: float) -> None:
+def test_bands_find_pairs_at_the_threshold_with_high_probability(threshold: float) -> None:
     count, rows = bands(threshold)
     assert count * rows <= 128
     assert (1 - threshold**rows) ** count <= MISSED
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
-def test_minhash_finds_the_pairs_above_the_threshold_and_no_other(threshold: float) -> None:
+def test_minhash_finds_exactly_the_pairs_above_the_threshold(threshold: float) -> None:
     found = shingles(texts(250, seed=3))
     wanted = by_brute_force(found, threshold)
     pairs, alike = near_pairs(found, threshold, same_numbers=False, seed=0)
@@ -57,7 +57,7 @@ def test_the_same_seed_finds_the_same_pairs_in_the_same_order() -> None:
     assert first == again == sorted(first)
 
 
-def test_with_sides_only_pairs_across_them_are_found_and_all_of_these() -> None:
+def test_with_sides_exactly_the_pairs_across_them_are_found() -> None:
     found = shingles(texts(300, seed=9))
     sides = np.array([n % 3 for n in range(300)])
     every, _ = near_pairs(found, 0.6, same_numbers=False, seed=0)
@@ -66,21 +66,21 @@ def test_with_sides_only_pairs_across_them_are_found_and_all_of_these() -> None:
     assert 0 < len(pairs) < len(every)
 
 
-def test_a_bucket_of_very_many_copies_becomes_one_cluster() -> None:
+def test_a_bucket_of_many_copies_becomes_one_cluster() -> None:
     found = shingles([f"Where is my parcel{'!' * n}" for n in range(300)] + ["something else entirely"])
     pairs, _ = near_pairs(found, 0.7, same_numbers=True, seed=0)
     assert len(pairs) < 1000
     assert components(301, pairs.tolist()) == [0] * 300 + [300]
 
 
-def test_texts_with_other_numbers_are_a_pair_only_when_numbers_do_not_count() -> None:
+def test_texts_with_different_numbers_pair_only_if_numbers_are_ignored() -> None:
     found = shingles(["please cancel the order number 1177 today", "please cancel the order number 1178 today"])
     assert len(near_pairs(found, 0.7, same_numbers=True, seed=0)[0]) == 0
     assert len(near_pairs(found, 0.7, same_numbers=False, seed=0)[0]) == 1
 
 
 @given(st.integers(1, 40), st.data())
-def test_components_are_those_of_the_graph_whatever_the_order_of_its_edges(count: int, data: st.DataObject) -> None:
+def test_components_do_not_depend_on_the_order_of_edges(count: int, data: st.DataObject) -> None:
     node = st.integers(0, count - 1)
     edges = data.draw(st.lists(st.tuples(node, node), max_size=60))
     reach = {n: {n} for n in range(count)}

@@ -1,4 +1,4 @@
-"""When templates were in use, and what changed between them."""
+"""Periods of use of templates, and the changes between them."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ def history(*names: str) -> Prompts:
     return prompt_history.of("shop.topic", used(*names), [OLD, NEW, OTHER])
 
 
-def test_a_version_that_follows_another_is_a_change_with_its_lines_counted_and_masked() -> None:
+def test_a_replaced_prompt_version_is_a_change_with_masked_lines() -> None:
     found = history(*["00000001"] * 60, *["00000002"] * 40)
     (change,) = found.changes
     assert (change.from_template, change.to_template) == ("00000001", "00000002")
@@ -39,13 +39,13 @@ def test_a_version_that_follows_another_is_a_change_with_its_lines_counted_and_m
     assert "bob@" not in change.first_change
 
 
-def test_templates_say_when_they_were_in_use_and_how_much() -> None:
+def test_templates_have_their_period_and_share() -> None:
     first, second = history(*["00000001"] * 60, *["00000002"] * 40).templates
     assert (first.id, first.requests, first.share, first.slots) == ("00000001", 60, 0.6, 1)
     assert (first.last, second.first) == tuple((START + timedelta(minutes=n)).isoformat() for n in (59, 60))
 
 
-def test_a_template_that_is_gone_before_the_test_split_is_retired() -> None:
+def test_a_template_unused_in_the_test_split_is_retired() -> None:
     part = history(*["00000001"] * 60, *["00000002"] * 40)
     merged = prompt_history.merged([part], START + timedelta(minutes=80))
     assert [each.retired for each in merged.templates] == [True, False]
@@ -53,17 +53,17 @@ def test_a_template_that_is_gone_before_the_test_split_is_retired() -> None:
     assert any("retired before the test split" in line for line in prompt_history.lines(merged))
 
 
-def test_two_prompts_in_use_side_by_side_from_the_start_are_no_change() -> None:
+def test_concurrent_prompts_are_not_a_change() -> None:
     assert history(*["00000001", "00000002"] * 50).changes == ()
 
 
-def test_another_task_that_comes_up_is_no_change_unless_the_old_one_ends() -> None:
+def test_a_new_prompt_is_a_change_only_if_the_old_one_ends() -> None:
     assert history(*["00000001"] * 60, *["00000001", "00000003"] * 20).changes == ()
     (change,) = history(*["00000001"] * 60, *["00000003"] * 40).changes
     assert change.to_template == "00000003"
 
 
-def test_a_prompt_that_changed_too_lately_to_be_a_template_is_a_warning() -> None:
+def test_a_recent_prompt_change_without_a_template_is_a_warning() -> None:
     found = history(*["00000001"] * 90, *[""] * 10)
     assert found.unmatched == {"shop.topic": 10}
     assert found.unmatched_lately == {"shop.topic": 1.0}
@@ -71,6 +71,6 @@ def test_a_prompt_that_changed_too_lately_to_be_a_template_is_a_warning() -> Non
     assert history(*["00000001"] * 90, "", *["00000001"] * 9).unmatched_lately == {}
 
 
-def test_nothing_to_say_is_nothing_said() -> None:
+def test_a_stable_prompt_gives_no_output() -> None:
     assert prompt_history.lines(history(*["00000001"] * 5)) == []
     assert prompt_history.of("shop.topic", [], []).templates == ()

@@ -34,7 +34,7 @@ def removed(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return {name: count for name, count in scan(connection, "shop.topic").removed.items() if count}
 
 
-def test_rows_come_in_the_order_of_time_with_all_that_a_dataset_needs(connection: duckdb.DuckDBPyConnection) -> None:
+def test_rows_are_in_time_order_with_all_columns(connection: duckdb.DuckDBPyConnection) -> None:
     fill(connection, [record(2), record(1), record(3, call_site="other")])
     rows = read(connection, "shop.topic")
     assert [r.id for r in rows] == ["r00001", "r00002"]
@@ -61,7 +61,7 @@ def test_rows_come_in_the_order_of_time_with_all_that_a_dataset_needs(connection
         ("retries", {"purpose": "retry", "request_id": "r00001"}),
     ],
 )
-def test_what_cannot_be_learnt_from_is_counted_by_its_reason(
+def test_unusable_records_are_counted_by_reason(
     connection: duckdb.DuckDBPyConnection, name: str, changes: dict[str, Any]
 ) -> None:
     fill(connection, [record(1), record(2, **changes)])
@@ -69,7 +69,7 @@ def test_what_cannot_be_learnt_from_is_counted_by_its_reason(
     assert [r.id for r in read(connection, "shop.topic")] == ["r00001"]
 
 
-def test_a_first_attempt_that_failed_gives_way_to_the_retry_that_was_answered(
+def test_an_answered_retry_replaces_a_failed_first_attempt(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     failed = record(1, status=429, output=Output())
@@ -78,7 +78,7 @@ def test_a_first_attempt_that_failed_gives_way_to_the_retry_that_was_answered(
     assert [r.id for r in read(connection, "shop.topic")] == ["r00002"]
 
 
-def test_an_escalated_answer_replaces_the_one_that_was_escalated(connection: duckdb.DuckDBPyConnection) -> None:
+def test_an_escalated_answer_replaces_the_rejected_one(connection: duckdb.DuckDBPyConnection) -> None:
     own = record(1, adapter="shop.topic@0123abcd", tier=1)
     fill(connection, [own, record(2, request_id="r00001", purpose="escalation", parent_id="r00001", tier=2)])
     assert [(r.id, r.label_source) for r in read(connection, "shop.topic")] == [("r00002", "escalated")]
@@ -100,7 +100,7 @@ def test_a_thumbs_down_removes_the_row_and_a_correction_replaces_the_label(
     ]
 
 
-def test_the_latest_correction_counts_and_a_later_thumb_does_not_take_it_back(
+def test_the_latest_correction_counts_despite_later_feedback(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     later, latest = START + timedelta(hours=1), START + timedelta(hours=2)
@@ -109,7 +109,7 @@ def test_the_latest_correction_counts_and_a_later_thumb_does_not_take_it_back(
     assert [r.answer for r in read(connection, "shop.topic")] == ["brakes"]
 
 
-def test_text_parts_of_a_message_are_joined_and_repeated_texts_held_once(connection: duckdb.DuckDBPyConnection) -> None:
+def test_text_parts_are_joined_and_repeated_texts_are_shared(connection: duckdb.DuckDBPyConnection) -> None:
     parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
     raw = msgspec.Raw(msgspec.json.encode([{"role": "user", "content": parts}]))
     fill(connection, [record(1, messages=raw), record(2), record(3)])
@@ -132,12 +132,12 @@ def test_a_store_without_call_sites_says_where_tags_are_configured(connection: d
         scan(connection, "shop.topic")
 
 
-def test_a_request_that_only_lacked_an_adapter_is_still_tier_1(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_request_without_an_available_adapter_is_still_tier_1(connection: duckdb.DuckDBPyConnection) -> None:
     fill(connection, [record(1, tier=2, escalated="no_deployment"), record(2, tier=2)])
     assert [(r.id, r.tier) for r in read(connection, "shop.topic")] == [("r00001", 1), ("r00002", 2)]
 
 
-def test_a_human_label_goes_before_a_correction_and_saves_an_answer_that_failed(
+def test_a_human_label_overrides_a_correction_and_a_failed_answer(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     cut = record(2, output=Output(text="bra", finish_reason="length"))

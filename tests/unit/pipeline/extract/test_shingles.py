@@ -20,7 +20,7 @@ from pipeline.extract.shingles import jaccard, plain, shingles
         ("Stop! (Now, at 5)", "stop now at 5"),
     ],
 )
-def test_case_whitespace_and_punctuation_do_not_count(text: str, other: str) -> None:
+def test_case_whitespace_and_punctuation_are_ignored(text: str, other: str) -> None:
     assert plain(text) == plain(other)
 
 
@@ -33,12 +33,12 @@ def test_case_whitespace_and_punctuation_do_not_count(text: str, other: str) -> 
         ("10² m", "102 m"), ("(45.20) EUR", "45.20 EUR"), ("x != 5", "x = 5"), ("if (!paid)", "if (paid)"), ("−5", "5"),
     ],
 )  # fmt: skip
-def test_symbols_vowel_signs_and_texts_of_marks_alone_do_count(text: str, other: str) -> None:
+def test_symbols_vowel_signs_and_punctuation_only_texts_are_not_ignored(text: str, other: str) -> None:
     assert plain(text) != plain(other)
 
 
 @given(st.lists(st.text(max_size=30), min_size=2, max_size=8))
-def test_similarity_is_that_of_the_sets_of_four_characters(made: list[str]) -> None:
+def test_similarity_is_the_jaccard_index_of_four_character_shingles(made: list[str]) -> None:
     found = shingles(made)
     pairs = np.array([(a, b) for a in range(len(made)) for b in range(len(made))])
     sets = []
@@ -49,7 +49,7 @@ def test_similarity_is_that_of_the_sets_of_four_characters(made: list[str]) -> N
     assert jaccard(found, pairs) == pytest.approx(expected)
 
 
-def test_the_hashes_of_a_text_are_the_same_in_every_process_and_beside_any_other_text() -> None:
+def test_hashes_of_a_text_are_deterministic() -> None:
     alone, beside = shingles(["card lost 77"]), shingles(["something else", "card lost 77"])
     start = int(beside.starts[1])
     assert alone.hashes.tolist() == beside.hashes[start:].tolist()

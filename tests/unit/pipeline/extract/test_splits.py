@@ -13,12 +13,12 @@ from traffic.errors import NotEnoughData
 
 
 def in_groups(names: list[int]) -> list[Row]:
-    """A row a minute, of the groups with these numbers."""
+    """One row per minute, in the groups with these numbers."""
     return [row(n, group=f"r{names.index(name):05}") for n, name in enumerate(names)]
 
 
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 50), min_size=1, max_size=6))
-def test_parts_add_up_and_each_is_within_one_item_of_its_fraction(count: int, weights: list[int]) -> None:
+def test_split_sizes_add_up_and_are_within_one_item_of_their_fractions(count: int, weights: list[int]) -> None:
     fractions = [weight / sum(weights) for weight in weights]
     sizes = cut(count, fractions)
     assert sum(sizes) == count
@@ -30,7 +30,7 @@ def test_fractions_that_do_not_add_up_are_refused() -> None:
         cut(10, [0.5, 0.2])
 
 
-def test_without_groups_every_split_has_its_share_and_is_later_than_the_one_before() -> None:
+def test_without_groups_splits_have_their_share_and_follow_in_time() -> None:
     parts, straddling = by_time([row(n) for n in range(103)], ExtractConfig(), "shop.topic")
     assert list(parts) == list(SPLITS)
     assert [each.id for part in parts.values() for each in part] == [f"r{n:05}" for n in range(103)]
@@ -58,7 +58,7 @@ def test_no_group_is_in_two_splits_and_every_row_is_kept_or_counted(names: list[
         assert kept == sorted(kept)
 
 
-def test_a_group_belongs_where_it_begins_and_its_rows_past_the_border_are_left_out() -> None:
+def test_a_group_belongs_to_its_first_split_and_later_rows_are_removed() -> None:
     names = list(range(100))
     names[95] = 3  # almost the text of row 3, but in the time of the test split
     names[5] = 3
@@ -68,7 +68,7 @@ def test_a_group_belongs_where_it_begins_and_its_rows_past_the_border_are_left_o
     assert "r00095" not in {each.id for part in parts.values() for each in part}
 
 
-def test_a_user_with_old_and_new_requests_is_only_in_the_split_where_they_begin() -> None:
+def test_a_user_with_old_and_new_requests_is_only_in_the_first_split() -> None:
     names = [n if n % 10 else 0 for n in range(200)]
     config = ExtractConfig(splits=SplitFractions(group_by=("user",)))
     parts, straddling = by_time(in_groups(names), config, "shop.topic")
@@ -76,7 +76,7 @@ def test_a_user_with_old_and_new_requests_is_only_in_the_split_where_they_begin(
     assert sum(each.group == "r00000" for each in parts["train"]) == 20
 
 
-def test_an_empty_split_is_an_error_that_says_how_many_rows_it_needs() -> None:
+def test_an_empty_split_is_an_error_with_the_required_number_of_rows() -> None:
     fractions = SplitFractions(train=0.96, validation=0.01, calibration=0.01, threshold=0.01, test=0.01)
     with pytest.raises(NotEnoughData, match=r"20 rows leave nothing for validation, .* at least 100 rows"):
         by_time([row(n) for n in range(20)], ExtractConfig(min_rows=5, splits=fractions), "shop.topic")
@@ -87,7 +87,7 @@ def test_the_cap_keeps_the_latest_rows() -> None:
     assert capped(list(range(10)), 0, ExtractConfig()) == []
 
 
-def test_a_sample_under_the_cap_is_in_the_order_of_time_and_follows_the_seed() -> None:
+def test_a_sample_is_in_time_order_and_depends_on_the_seed() -> None:
     first, again, other = (capped(list(range(1000)), 50, ExtractConfig(cap="sample", seed=seed)) for seed in (1, 1, 2))
     assert first == again == sorted(first)
     assert len(first) == 50

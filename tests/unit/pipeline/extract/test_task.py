@@ -21,32 +21,32 @@ def checks_of(rows: list[Row], request_type: Any = "extraction", entry: CallSite
     return discover_checks(rows, templates, request_type, entry, ExtractConfig(**config))
 
 
-def test_the_checks_of_the_call_sites_entry_win() -> None:
+def test_checks_of_the_registry_take_precedence() -> None:
     entry = CallSite(name="shop.topic", checks=Checks(labels=("a", "b")))
     found = checks_of([row(n) for n in range(20)], "intent", entry)
     assert found.checks == entry.checks
     assert "entry" in found.source
 
 
-def test_a_classifying_task_gets_the_labels_of_its_prompt() -> None:
+def test_a_classification_task_gets_the_labels_of_its_prompt() -> None:
     labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
     rows = [row(n, answer=labels[n % 5]) for n in range(50)]
     assert checks_of(rows, "intent").checks.labels == (*labels, "wheels")
     assert "wheels" in SYSTEM
 
 
-def test_labels_of_the_prompt_win_over_objects_around_half_of_them() -> None:
+def test_labels_of_the_prompt_take_precedence_over_json_answers() -> None:
     labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
     rows = [row(n, answer=labels[n % 5] if n % 2 else json.dumps({"label": labels[n % 5]})) for n in range(50)]
     assert checks_of(rows, "intent").checks.labels == (*labels, "wheels")
 
 
-def test_broken_objects_make_no_text_of_the_others() -> None:
+def test_broken_json_answers_do_not_make_the_task_free_text() -> None:
     rows = [row(n, answer='{"size": NaN}' if n % 2 else json.dumps({"size": f"{n} cm"})) for n in range(50)]
     assert checks_of(rows, "extraction").checks.json
 
 
-def test_sets_of_labels_that_the_prompt_names_are_labels_whatever_the_rules_call_the_task() -> None:
+def test_label_sets_of_the_prompt_apply_to_every_request_type() -> None:
     labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
     rows = [row(n, answer=", ".join({labels[n % 5], labels[(n // 5) % 5]})) for n in range(60)]
     assert checks_of(rows, "extraction").checks.multiple == "comma"
@@ -54,18 +54,18 @@ def test_sets_of_labels_that_the_prompt_names_are_labels_whatever_the_rules_call
     assert checks_of(strange, "extraction").checks == Checks()
 
 
-def test_discovery_can_be_switched_off() -> None:
+def test_discovery_of_checks_can_be_disabled() -> None:
     assert checks_of([row(n) for n in range(50)], "intent", discover_checks=False).checks == Checks()
 
 
-def test_a_schema_that_requests_state_is_the_check_of_all_answers() -> None:
+def test_a_schema_stated_by_requests_becomes_the_check() -> None:
     rows = [row(n, answer='{"size":"M"}', response_format=stated(SCHEMA) if n % 2 else None) for n in range(40)]
     found = checks_of(rows)
     assert found.checks == Checks(json=True, json_schema=SCHEMA)
     assert found.source == "the JSON schema that 20 of 40 requests state"
 
 
-def test_schemas_that_vary_give_only_json() -> None:
+def test_varying_schemas_give_only_a_json_check() -> None:
     other = SCHEMA | {"required": []}
     rows = [row(n, answer='{"size":"M"}', response_format=stated(other if n % 2 else SCHEMA)) for n in range(40)]
     found = checks_of(rows)
@@ -73,22 +73,22 @@ def test_schemas_that_vary_give_only_json() -> None:
     assert "2 different schemas" in found.source
 
 
-def test_a_schema_that_answers_do_not_keep_is_not_used() -> None:
+def test_a_schema_that_answers_violate_is_not_used() -> None:
     rows = [row(n, answer='{"length":3}', response_format=stated(SCHEMA)) for n in range(40)]
     found = checks_of(rows)
     assert found.checks == Checks(json=True)
     assert "0 of 40" in found.source
 
 
-def test_json_without_a_stated_schema_must_stay_json() -> None:
+def test_json_answers_without_a_schema_get_a_json_check() -> None:
     assert checks_of([row(n, answer='{"a":1}') for n in range(9)]).checks == Checks(json=True)
 
 
-def test_free_text_has_no_check_but_refusals() -> None:
+def test_free_text_is_checked_for_refusals_only() -> None:
     assert checks_of([row(n, answer=f"rewritten {n}") for n in range(9)], "rewrite").checks == Checks()
 
 
-def test_the_request_type_comes_from_the_settings_then_the_entry_then_the_log_then_the_rules() -> None:
+def test_the_request_type_comes_from_settings_registry_log_or_rules_in_this_order() -> None:
     logged = [row(n, request_type="moderation") for n in range(3)]
     entry = CallSite(name="shop.topic", request_type="intent")
     by_rules: Any = Counter(classification=9)

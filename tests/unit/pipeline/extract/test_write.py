@@ -9,7 +9,7 @@ from tests.fakes.task_datasets import make
 from traffic.artifacts import Home
 
 
-def test_a_split_has_the_columns_of_the_contract_and_its_rows_in_order() -> None:
+def test_a_split_has_the_documented_columns_and_ordered_rows() -> None:
     import pyarrow as pa
 
     rows = [row(n, answer="gears", cohort={"plan": "free"}) for n in range(7)]
@@ -27,7 +27,7 @@ def test_the_same_rows_give_the_same_bytes() -> None:
     assert first == again
 
 
-def test_a_dataset_is_written_once_under_the_hash_of_its_content(tmp_path: Path) -> None:
+def test_a_dataset_is_written_once_under_its_content_hash(tmp_path: Path) -> None:
     card = dataset.load(make(tmp_path / "other"))
     files = {split: parquet_bytes([row(1)], ("plan",), card.task) for split in dataset.SPLITS}
     home = Home(tmp_path)
@@ -40,7 +40,7 @@ def test_a_dataset_is_written_once_under_the_hash_of_its_content(tmp_path: Path)
     assert write(home, card, other)[1] != folder
 
 
-def test_the_dataset_that_was_asked_for_last_is_the_newest(tmp_path: Path) -> None:
+def test_a_repeated_dataset_becomes_the_newest(tmp_path: Path) -> None:
     card = dataset.load(make(tmp_path / "other"))
     home = Home(tmp_path)
     folders = []

@@ -1,4 +1,4 @@
-"""Which requests a candidate may have, out of the tests of the whole and of the cohorts."""
+"""Promotion of cohorts from the tests of all requests and of each cohort."""
 
 import functools
 from typing import Any
@@ -43,20 +43,20 @@ def test_a_candidate_that_passes_everywhere_is_promoted_for_all_requests() -> No
     assert (found.by, found.only, found.share, found.reasons) == ("whole", {}, 1.0, ())
 
 
-def test_a_cohort_that_degrades_is_carved_out() -> None:
+def test_a_degraded_cohort_is_excluded() -> None:
     found = decided(plans(free=compared(GOOD), pro=compared(BAD)))
     assert (found.by, found.only, found.share) == ("cohorts", {"plan": ("free",)}, 0.5)
     assert outcomes(found) == {"free": "promoted", "pro": "degraded"}
     assert found.reasons[0].startswith("plan pro stays with the incumbent: worse by more than the margin: -10.0 points")
 
 
-def test_a_cohort_that_degrades_blocks_where_that_is_asked_for() -> None:
+def test_a_degraded_cohort_blocks_promotion_if_configured() -> None:
     found = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="block")
     assert (found.by, found.share, found.blocked) == ("none", 0.0, True)
     assert found.reasons[0].startswith("plan pro degrades")
 
 
-def test_a_cohort_that_degrades_is_promoted_with_the_others_only_where_it_is_only_reported() -> None:
+def test_a_degraded_cohort_is_promoted_only_in_report_mode() -> None:
     found = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="report")
     assert (found.by, outcomes(found)["pro"]) == ("whole", "degraded")
 
@@ -74,7 +74,7 @@ def test_a_cohort_with_too_little_evidence_stays_with_the_incumbent() -> None:
     assert "more items would settle it" in found.reasons[0]
 
 
-def test_a_cohort_with_too_little_evidence_follows_the_whole_where_that_is_asked_for() -> None:
+def test_a_cohort_with_too_little_evidence_follows_the_total_if_configured() -> None:
     cohorts = plans(free=compared(GOOD), pro=compared((1, 1), 60))
     assert decided(cohorts, unsettled="follow").by == "whole"
     # There is nothing to follow where the whole did not pass.
@@ -94,19 +94,19 @@ def test_promotion_by_cohort_is_corrected_for_the_number_of_cohorts() -> None:
     assert "Holm" in found.reasons[0]
 
 
-def test_without_a_pass_of_the_whole_no_one_is_promoted() -> None:
+def test_without_an_overall_pass_no_cohort_is_promoted() -> None:
     found = decided(plans(free=compared(GOOD)), compared(BAD))
     assert (found.by, found.share) == ("none", 0.0)
 
 
-def test_too_little_evidence_everywhere_leaves_nobody_but_does_not_block() -> None:
+def test_too_little_evidence_everywhere_promotes_no_cohort_but_does_not_block() -> None:
     # The value's name must not be taken for what happened to it.
     found = decided(plans(degrades=compared((1, 1), 60)), compared(GOOD))
     assert (found.by, found.blocked) == ("none", False)
     assert not decided(plans(free=compared(GOOD), pro=compared(BAD))).blocked
 
 
-def test_requests_need_a_promoted_value_of_every_key() -> None:
+def test_requests_need_a_promoted_value_for_every_key() -> None:
     good, bad = compared(GOOD), compared(BAD)
     cohorts = {
         Cohort("language", "de"): Sample(900, good),
@@ -119,18 +119,18 @@ def test_requests_need_a_promoted_value_of_every_key() -> None:
     assert (found.only, found.share) == ({"language": ("de",), "plan": ("free",)}, 0.25)
 
 
-def test_a_label_group_that_degrades_blocks_because_no_request_can_be_kept_away_by_its_label() -> None:
+def test_a_degraded_label_group_blocks_promotion() -> None:
     cohorts = plans(free=compared(GOOD)) | {Cohort(LABEL_GROUP, RARE): Sample(300, compared((0, 60), 300))}
     assert decided(cohorts).by == "none"
     assert decided(cohorts, degraded="report").by == "whole"
 
 
-def test_a_label_group_without_evidence_keeps_nobody_away() -> None:
+def test_a_label_group_without_evidence_does_not_block() -> None:
     cohorts = plans(free=compared(GOOD)) | {Cohort(LABEL_GROUP, RARE): Sample(20, None)}
     assert decided(cohorts).by == "whole"
 
 
-def test_without_cohorts_the_whole_decides() -> None:
+def test_without_cohorts_the_total_decides() -> None:
     assert promote(compared(GOOD), {}, [{}], Settings(0.05)).by == "whole"
 
 
@@ -139,14 +139,14 @@ def test_holms_p_values_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_the_promoted_share_is_one_of_requests() -> None:
+def test_the_promoted_share_is_a_share_of_requests() -> None:
     cohorts = plans(free=compared(GOOD), pro=compared(BAD))
     values = [{"plan": "free"}, {"plan": "pro"}]
     found = promote(compared(GOOD, 2700), cohorts, values, Settings(0.05), weights=[1, 3])
     assert (found.by, found.share) == ("cohorts", 0.25)
 
 
-def test_a_cohort_that_is_too_small_to_test_does_not_make_the_others_harder_to_pass() -> None:
+def test_untestable_cohorts_do_not_affect_the_correction() -> None:
     # Each of the five passes alone, none after Holm's correction.
     near = compared((9, 19), 1050)
     assert 0.01 < near.p_value < 0.05
@@ -156,7 +156,7 @@ def test_a_cohort_that_is_too_small_to_test_does_not_make_the_others_harder_to_p
     assert all(outcomes(found)[name] == "promoted" for name in tested)
 
 
-def test_a_candidate_that_another_correction_rejects_is_promoted_nowhere() -> None:
+def test_a_rejected_candidate_is_promoted_for_no_cohort() -> None:
     cohorts = plans(free=compared(GOOD), pro=compared(GOOD))
     places = [{"plan": cohort.value} for cohort, each in cohorts.items() for _ in range(each.items)]
     found = promote(compared(GOOD, 2700), cohorts, places, Settings(0.05), passed=False)

@@ -1,4 +1,4 @@
-"""Several candidates on the same items."""
+"""Correction for several candidates on the same items."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from pipeline.gate.paired import PairedTest, compare
 
 
 def losing(lost: int, n: int = 1000) -> PairedTest:
-    """A candidate that is wrong on `lost` items that the incumbent has right."""
+    """A candidate that is wrong on `lost` items that the incumbent answers correctly."""
     new = np.ones(n)
     new[:lost] = 0
     return compare(new, np.ones(n), range(n), margin=0.02, alpha=0.05)
@@ -19,7 +19,7 @@ def test_one_candidate_needs_no_correction() -> None:
     assert correct({"adapter": test}, 0.05) == {"adapter": (pytest.approx(test.p_value), test.verdict == "pass", 1)}
 
 
-def test_a_candidate_that_passes_alone_does_not_among_many_that_are_close() -> None:
+def test_a_candidate_that_passes_alone_may_fail_among_many() -> None:
     close = losing(11)
     assert (close.verdict, close.p_value > 0.005) == ("pass", True)
     tests = {"close": close, **{f"other{number}": losing(22) for number in range(9)}}
@@ -28,18 +28,18 @@ def test_a_candidate_that_passes_alone_does_not_among_many_that_are_close() -> N
     assert found["close"].p_holm == pytest.approx(10 * close.p_value / 0.95)
 
 
-def test_candidates_that_are_shown_to_be_worse_cost_the_others_next_to_nothing() -> None:
+def test_clearly_worse_candidates_barely_affect_the_others() -> None:
     close = losing(10)
     found = correct({"close": close, **{f"bad{number}": losing(60) for number in range(20)}}, 0.05)
     assert found["close"] == (pytest.approx(close.p_value / 0.95), True, 1)
     assert found["bad0"] == (1.0, False, 0)
 
 
-def test_a_clear_pass_does_not_count_for_the_next() -> None:
+def test_holm_correction_excludes_candidates_that_already_passed() -> None:
     found = correct({"good": losing(0), "close": losing(11), "open": losing(22)}, 0.05)
     assert found["good"].passes
     assert found["close"].p_holm == pytest.approx(2 * losing(11).p_value / 0.95)
 
 
-def test_nothing_tested_is_nothing_corrected() -> None:
+def test_without_tests_there_is_no_correction() -> None:
     assert correct({}, 0.05) == {}

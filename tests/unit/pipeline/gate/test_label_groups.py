@@ -3,7 +3,7 @@ from pipeline.gate.label_groups import COMMON, NEW, RARE, LabelGroups
 TRAINED = ["refund"] * 5 + ["parcel"] * 3 + ["invoice"] * 2
 
 
-def test_the_most_frequent_labels_that_make_up_half_of_the_rows_are_common() -> None:
+def test_labels_that_cover_half_of_the_rows_are_common() -> None:
     groups = LabelGroups(TRAINED, {})
     assert [groups.of(label) for label in ("refund", "parcel", "invoice", "password")] == [COMMON, RARE, RARE, NEW]
 

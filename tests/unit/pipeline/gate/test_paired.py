@@ -1,4 +1,4 @@
-"""The paired test: when it passes, and that clusters count."""
+"""The paired test: pass criteria and clusters."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ COUNTS = st.integers(0, 200)
 
 
 def of(only_new: int, only_old: int, n: int, clusters: list[int] | None = None) -> PairedTest:
-    """Items on which only the candidate is right come first, then those of the incumbent."""
+    """First the items that only the candidate answers correctly, then those of the incumbent."""
     new = [1.0] * only_new + [0.0] * only_old + [1.0] * (n - only_new - only_old)
     old = [0.0] * only_new + [1.0] * only_old + [1.0] * (n - only_new - only_old)
     return compare(new, old, clusters or range(n), margin=0.02, alpha=0.05)
@@ -48,7 +48,7 @@ def test_a_difference_that_is_not_significant_is_no_pass() -> None:
     assert of(8, 12, 300).verdict == "insufficient evidence"
 
 
-def test_where_the_planned_items_did_not_settle_it_the_difference_that_was_seen_says_how_many_more() -> None:
+def test_the_observed_difference_determines_how_many_more_items_are_needed() -> None:
     found = of(10, 28, 1200)
     assert found.verdict == "insufficient evidence"
     assert found.items_needed < found.items
@@ -56,26 +56,26 @@ def test_where_the_planned_items_did_not_settle_it_the_difference_that_was_seen_
     assert found.items_missing > 100
 
 
-def test_where_the_difference_seen_is_beyond_the_margin_more_items_are_not_promised_to_help() -> None:
+def test_more_items_are_not_recommended_beyond_the_margin() -> None:
     found = of(2, 34, 1200)
     assert (found.verdict, found.items_missing) == ("insufficient evidence", None)
 
 
-def test_copies_of_items_are_no_evidence() -> None:
+def test_copies_of_items_add_no_evidence() -> None:
     assert of(0, 0, 600).verdict == "pass"
     found = of(0, 0, 600, np.repeat(np.arange(120), 5).tolist())
     assert (found.verdict, found.clusters) == ("insufficient evidence", 120)
     assert found.design_effect == pytest.approx(5)
 
 
-def test_differences_that_come_in_whole_sessions_widen_the_bounds() -> None:
+def test_clustered_differences_widen_the_bounds() -> None:
     sessions = np.repeat(np.arange(200), 5).tolist()
     apart, together = of(15, 15, 1000), of(15, 15, 1000, sessions)
     assert together.low < apart.low - 0.005
     assert together.items_needed > 2 * apart.items_needed
 
 
-def test_one_cluster_says_nothing() -> None:
+def test_one_cluster_gives_no_interval() -> None:
     found = of(0, 0, 900, [7] * 900)
     assert (found.verdict, found.p_value) == ("insufficient evidence", 1)
 
@@ -91,12 +91,12 @@ def test_graded_scores_are_compared_by_their_mean() -> None:
     assert points(found).startswith(("-4.0 points (", "-3.9 points (", "-4.1 points ("))
 
 
-def test_graded_scores_that_are_all_alike_are_compared_too() -> None:
+def test_equal_graded_scores_are_compared() -> None:
     assert compare([0.5] * 300, [0.5] * 300, range(300), margin=0.02, alpha=0.05).verdict == "pass"
     assert compare([0.4] * 300, [0.5] * 300, range(300), margin=0.02, alpha=0.05).verdict == "fail"
 
 
-def test_graded_scores_of_few_items_do_not_pass_for_want_of_failures_seen() -> None:
+def test_few_graded_items_do_not_pass_without_observed_failures() -> None:
     # A total failure in every fiftieth text would often not be among so few.
     old = np.full(50, 0.9)
     new = old.copy()
@@ -107,20 +107,18 @@ def test_graded_scores_of_few_items_do_not_pass_for_want_of_failures_seen() -> N
 
 
 @pytest.mark.parametrize("margin, alpha", [(0.0, 0.05), (-0.02, 0.05), (0.02, 0.5), (0.02, 0.0)])
-def test_a_meaningless_margin_or_alpha_is_refused(margin: float, alpha: float) -> None:
+def test_an_invalid_margin_or_alpha_is_refused(margin: float, alpha: float) -> None:
     with pytest.raises(ValueError, match="margin"):
         compare([1.0], [1.0], ["a"], margin=margin, alpha=alpha)
 
 
-def test_scores_of_other_items_are_refused() -> None:
+def test_scores_of_different_items_are_refused() -> None:
     with pytest.raises(ValueError, match="of the same items"):
         compare([1.0, 0.0], [1.0], ["a", "b"], margin=0.02, alpha=0.05)
 
 
 @given(COUNTS, COUNTS, st.integers(1, 400))
-def test_a_pass_and_a_p_value_below_alpha_are_the_same_but_for_the_bootstraps_ties(
-    only_new: int, only_old: int, same: int
-) -> None:
+def test_a_pass_means_a_p_value_below_alpha(only_new: int, only_old: int, same: int) -> None:
     found = of(only_new, only_old, only_new + only_old + same)
     assert found.low <= found.difference + 1e-9 <= found.high + 2e-9
     if found.verdict == "pass":
@@ -136,7 +134,7 @@ WEIGHTED = st.lists(
 
 @settings(max_examples=40)
 @given(WEIGHTED)
-def test_an_item_of_several_requests_counts_like_as_many_equal_items_of_its_cluster(
+def test_an_item_of_n_requests_counts_like_n_equal_items(
     rows: list[tuple[bool, bool, int, int]],
 ) -> None:
     new, old, clusters, weights = (list(column) for column in zip(*rows, strict=True))
@@ -158,7 +156,7 @@ def test_a_candidate_that_fails_on_a_frequent_request_fails_the_gate() -> None:
 
 
 def asked(scores: list[float], requests: list[int]) -> PairedTest:
-    """Items whose score differs from the incumbent's as stated, each with its number of requests."""
+    """Items with these score differences to the incumbent, each with its number of requests."""
     new, old = [float(score >= 0) for score in scores], [float(score <= 0) for score in scores]
     return compare(new, old, range(len(scores)), margin=0.02, alpha=0.05, weights=requests)
 
@@ -167,7 +165,7 @@ EQUAL = [1.0] * 15 + [-1.0] * 15 + [0.0] * 1070
 
 
 @pytest.mark.parametrize("known", [0.0, 1.0])
-def test_an_item_that_is_asked_very_often_neither_blocks_the_rest_nor_carries_it(known: float) -> None:
+def test_a_very_frequent_item_neither_blocks_nor_carries_the_result(known: float) -> None:
     rest = asked(EQUAL, [1] * 1100)
     found = asked([known, *EQUAL], [150, *[1] * 1100])
     assert (found.verdict, found.low) == ("pass", pytest.approx(min(rest.low, rest.low * 0.88 + known), abs=1e-3))
@@ -178,21 +176,21 @@ def test_an_item_that_is_asked_very_often_neither_blocks_the_rest_nor_carries_it
     assert worse.verdict != "pass"
 
 
-def test_an_item_that_is_asked_very_often_and_gets_worse_cannot_pass() -> None:
+def test_a_worse_answer_to_a_very_frequent_item_cannot_pass() -> None:
     found = asked([-1.0, *EQUAL], [150, *[1] * 1100])
     assert (found.verdict, found.items_missing) == ("insufficient evidence", None)
     assert found.difference == pytest.approx(-0.12)
     assert found.p_value == pytest.approx(1)
 
 
-def test_items_of_few_requests_are_a_sample_however_few_they_are() -> None:
+def test_rare_items_are_always_a_sample() -> None:
     assert asked([0.0] * 20, [3, 2, *[1] * 18]).dominant == 0
 
 
 @given(
     st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.integers(1, 400)), min_size=1, max_size=60),
 )
-def test_bounds_hold_the_difference_whatever_the_requests(rows: list[tuple[float, int]]) -> None:
+def test_bounds_contain_the_difference_for_any_weights(rows: list[tuple[float, int]]) -> None:
     found = asked([score for score, _ in rows], [count for _, count in rows])
     assert found.low <= found.difference + 1e-9
     assert found.difference <= found.high + 1e-9

@@ -1,4 +1,4 @@
-"""pipeline/labels/: out to people and back."""
+"""pipeline/labels/: export to annotators and import."""
 
 import csv
 import datetime as dt
@@ -48,11 +48,8 @@ def evaluated(home: Home, candidate: str, outputs: dict[str, str | None], create
     pq.write_table(pa.Table.from_pylist(rows), folder / "predictions.parquet")
 
 
-def test_ids() -> list[str]:
+def ids_of_test_split() -> list[str]:
     return [f"r{n:05}" for n in range(56, 64)]
-
-
-test_ids.__test__ = False  # type: ignore[attr-defined]
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -69,18 +66,18 @@ def filled(path: Path, label: str) -> None:
         writer.writerows(rows)
 
 
-def test_the_exported_file_comes_back_as_labels_once(home, tmp_path):
+def test_an_exported_file_is_imported_once(home, tmp_path):
     out = tmp_path / "todo.csv"
     summary = export.run("support.intent", out, home=home)
     assert summary.items == summary.rows == 8
-    assert [row["id"] for row in read(out)] == test_ids()
+    assert [row["id"] for row in read(out)] == ids_of_test_split()
     assert "next: fill the column `label`" in "\n".join(summary.lines())
     empty = imports.run(out, home=home, now=NOW)
     assert (empty.new, empty.empty) == (0, 8)
     filled(out, "refund")
     done = imports.run(out, home=home, now=NOW)
     assert (done.read, done.new, done.by_call_site) == (8, 8, {"support.intent": 8})
-    assert labels.stored(home) == dict.fromkeys(test_ids(), "refund")
+    assert labels.stored(home) == dict.fromkeys(ids_of_test_split(), "refund")
     again = imports.run(out, home=home, now=NOW + dt.timedelta(days=1))
     assert (again.new, again.known) == (0, 8)
     assert len(list((home.signals / "labels").glob("*.parquet"))) == 1
@@ -98,7 +95,7 @@ def test_a_later_label_replaces_an_earlier_one_and_both_stay_in_the_store(home, 
         assert connection.execute("select count(*) from labels").fetchone() == (2,)
 
 
-def test_bad_rows_are_kept_with_line_and_reason_and_the_good_ones_count(home, tmp_path):
+def test_invalid_rows_are_reported_and_valid_ones_imported(home, tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text(
         'id,label,note\nr00056,refund,"two\nlines"\nr00057,Refund!,\nr00099,refund,\n,refund,\n'
@@ -130,7 +127,7 @@ def test_bad_rows_are_kept_with_line_and_reason_and_the_good_ones_count(home, tm
         ("[1, 2]", "no JSON export of Label Studio"),
     ],
 )
-def test_a_file_without_any_usable_label_is_an_error_with_the_place(home, tmp_path, content, says):
+def test_a_file_without_a_usable_label_is_an_error_with_its_location(home, tmp_path, content, says):
     path = tmp_path / "labels.csv"
     path.write_text(content)
     with pytest.raises(InputError) as raised:
@@ -139,7 +136,7 @@ def test_a_file_without_any_usable_label_is_an_error_with_the_place(home, tmp_pa
     assert labels.stored(home) == {}
 
 
-def test_a_missing_file_and_a_wrong_name_are_errors_that_say_so(home, tmp_path):
+def test_a_missing_file_and_a_wrong_name_are_errors(home, tmp_path):
     with pytest.raises(NotFound, match="no labels file"):
         imports.run(tmp_path / "none.csv", home=home)
     with pytest.raises(ConfigError, match=r"\.json for Label Studio"):
@@ -149,7 +146,7 @@ def test_a_missing_file_and_a_wrong_name_are_errors_that_say_so(home, tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_what_spreadsheets_make_of_csv_is_read(home, tmp_path, delimiter):
+def test_csv_saved_by_spreadsheets_is_read(home, tmp_path, delimiter):
     path = tmp_path / "labels.csv"
     path.write_bytes("id,label\r\nr00056, refund \r\n'r00057,refund\r\n".replace(",", delimiter).encode("utf-8-sig"))
     summary = imports.run(path, home=home, now=NOW)
@@ -158,12 +155,12 @@ def test_what_spreadsheets_make_of_csv_is_read(home, tmp_path, delimiter):
 
 
 def test_only_disagreements_are_exported_with_every_candidates_answer(home, tmp_path):
-    same: dict[str, str | None] = dict.fromkeys(test_ids(), "refund")
+    same: dict[str, str | None] = dict.fromkeys(ids_of_test_split(), "refund")
     evaluated(home, "teacher", same)
     out = tmp_path / "todo.csv"
     with pytest.raises(NotEnoughData, match="1 candidates are evaluated"):
         export.run("support.intent", out, home=home, disagreements=True)
-    evaluated(home, "small", dict.fromkeys(test_ids(), "old"), NOW - dt.timedelta(days=1, hours=1))
+    evaluated(home, "small", dict.fromkeys(ids_of_test_split(), "old"), NOW - dt.timedelta(days=1, hours=1))
     evaluated(home, "small", same | {"r00057": "=invoice", "r00058": " refund", "r00061": None})
     summary = export.run("support.intent", out, home=home, disagreements=True)
     assert (summary.items, summary.agreed, summary.candidates) == (2, 6, ("small", "teacher"))
@@ -173,7 +170,7 @@ def test_only_disagreements_are_exported_with_every_candidates_answer(home, tmp_
     assert (second["id"], second["answer: small"]) == ("r00061", "")
 
 
-def test_a_sample_is_the_same_each_time_and_suspects_need_their_file(home, tmp_path):
+def test_samples_are_deterministic_and_suspects_require_their_file(home, tmp_path):
     out = tmp_path / "todo.csv"
     ids = []
     for _ in range(2):
@@ -186,8 +183,8 @@ def test_a_sample_is_the_same_each_time_and_suspects_need_their_file(home, tmp_p
     assert export.run("support.intent", out, home=home, suspects=True).items == 1
 
 
-def test_label_studio_gets_tasks_with_predictions_and_its_export_comes_back(home, tmp_path):
-    evaluated(home, "small", dict.fromkeys(test_ids(), "invoice"))
+def test_label_studio_tasks_have_predictions_and_its_export_is_imported(home, tmp_path):
+    evaluated(home, "small", dict.fromkeys(ids_of_test_split(), "invoice"))
     out = tmp_path / "tasks.json"
     summary = export.run("support.intent", out, home=home)
     assert '<Choice value="refund"/>' in Path(summary.interface).read_text()
@@ -207,7 +204,7 @@ def test_label_studio_gets_tasks_with_predictions_and_its_export_comes_back(home
     out.write_text(json.dumps(tasks))
     done = imports.run(out, home=home, now=NOW)
     assert (done.new, done.empty) == (7, 1)
-    assert labels.stored(home) == dict.fromkeys(test_ids()[:7], "invoice")
+    assert labels.stored(home) == dict.fromkeys(ids_of_test_split()[:7], "invoice")
 
 
 def annotated(*choices: str, **task: Any) -> dict[str, Any]:
@@ -227,7 +224,7 @@ def test_several_annotators_decide_by_majority_and_a_tie_is_refused():
         label_studio.label({"annotations": [{"result": [*annotated("a")["annotations"][0]["result"]] * 2}]})
 
 
-def test_json_that_differs_in_form_alone_is_no_disagreement():
+def test_json_that_differs_only_in_format_is_not_a_disagreement():
     def item(*answers: str) -> Item:
         return Item("r", "s", "text", "x", {str(n): answer for n, answer in enumerate(answers)})
 
@@ -239,7 +236,7 @@ def test_json_that_differs_in_form_alone_is_no_disagreement():
 
 
 @given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=5, unique_by=lambda row: row[0].strip()))
-def test_any_text_survives_the_way_through_csv_and_label_studio(rows):
+def test_any_text_is_the_same_after_csv_and_label_studio(rows):
     items = [Item(name.strip(), "site", text, label.strip(), {"m": text}) for name, text, label in rows]
     table = list(csv.DictReader(io.StringIO(export.csv_text(items, ("m",)), newline="")))
     for row in table:

@@ -34,7 +34,7 @@ def test_csv_is_read_plain_or_compressed(name: str, tmp_path: Path) -> None:
     }
 
 
-def test_gold_names_its_own_kind_and_null_is_no_label(tmp_path: Path) -> None:
+def test_gold_files_state_the_kind_and_null_is_not_a_label(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "gold.jsonl",
@@ -47,7 +47,7 @@ def test_gold_names_its_own_kind_and_null_is_no_label(tmp_path: Path) -> None:
     assert found.unusable == {"r3": "tool_call"}
 
 
-def test_kind_follows_from_the_value_where_it_is_not_named(tmp_path: Path) -> None:
+def test_the_kind_is_derived_from_the_value_if_not_stated(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "labels.jsonl",
@@ -74,19 +74,19 @@ def test_line_separators_inside_a_text_do_not_end_its_line(tmp_path: Path) -> No
         ("l.jsonl", "", "no usable label"),
     ],
 )
-def test_mistake_is_one_line_with_the_place(name: str, text: str, part: str, tmp_path: Path) -> None:
+def test_invalid_input_is_an_error_with_its_location(name: str, text: str, part: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         references.load(write(tmp_path, name, text), "intent")
     assert part in str(caught.value)
 
 
-def test_file_that_is_no_gzip_is_named(tmp_path: Path) -> None:
+def test_an_invalid_gzip_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "l.jsonl.gz"
     path.write_bytes(b"plain text")
     with pytest.raises(InputError, match=r"l\.jsonl\.gz: cannot be read"):
         references.load(path, "intent")
 
 
-def test_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no labels file"):
         references.load(tmp_path / "none.csv", "intent")

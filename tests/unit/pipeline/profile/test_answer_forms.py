@@ -1,4 +1,4 @@
-"""When the answers of two groups have two forms."""
+"""Detection of different answer forms in two groups."""
 
 from pipeline.profile.answer_forms import distinct_forms, form_of
 

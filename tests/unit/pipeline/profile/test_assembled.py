@@ -1,4 +1,4 @@
-"""Answers that are put together from parts of the message."""
+"""Answers assembled from parts of the message."""
 
 from itertools import permutations
 

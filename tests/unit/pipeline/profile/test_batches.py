@@ -1,4 +1,4 @@
-"""Requests that bring several items, and are answered item by item."""
+"""Requests with several items that are answered item by item."""
 
 import random
 

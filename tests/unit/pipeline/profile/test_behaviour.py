@@ -1,4 +1,4 @@
-"""What is measured of a shape's requests and answers."""
+"""Statistics of a shape's requests and answers."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Which system prompts are one prompt with other values in it."""
+"""Grouping of system prompts that differ only in values."""
 
 from pipeline.profile.families import Text, families
 

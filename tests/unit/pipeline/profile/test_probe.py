@@ -1,4 +1,4 @@
-"""What a cheap classifier learns of few rows."""
+"""Accuracy of a cheap classifier on few rows."""
 
 import random
 

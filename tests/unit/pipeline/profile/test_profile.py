@@ -52,7 +52,7 @@ def test_without_tags_the_shapes_are_the_call_sites(tmp_path: Path) -> None:
 
 
 def one_call_site(*names: str) -> list[Record]:
-    """Several tasks as one call site sends them: one long system prompt, the task at the start of the message."""
+    """Several tasks of one call site: one long system prompt, the task at the start of the message."""
     standing = "You work for the ferry company's office. " * 20
     found = []
     for record in profiled_logs.records():

@@ -1,4 +1,4 @@
-"""What single signals do to a proposal."""
+"""Effect of single signals on a proposal."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How many requests are drawn from each group."""
+"""Number of sampled requests per group."""
 
 from pipeline.profile.sample import BODIES, PER_GROUP, requests_per_group
 

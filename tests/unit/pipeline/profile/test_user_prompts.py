@@ -1,4 +1,4 @@
-"""Prompts that stand in the users' messages."""
+"""Prompts inside user messages."""
 
 import random
 

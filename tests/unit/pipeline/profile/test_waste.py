@@ -1,4 +1,4 @@
-"""Waste of small logs: what is counted, at which call site, and what it costs."""
+"""Waste in small logs: kinds, call sites and cost."""
 
 import datetime as dt
 import json
@@ -87,7 +87,7 @@ PAIRS_DIFFERENT = [
 
 
 def pairs(listed: Sequence[tuple[str, str]]) -> list[Record]:
-    """Each pair at a call site of its own."""
+    """Each pair at a separate call site."""
     return [
         record(2 * n + i, text, call_site=f"pier.{n}")
         for n, pair in enumerate(listed) for i, text in enumerate(pair)

@@ -24,7 +24,7 @@ def test_the_shipped_space_fits_every_shipped_training_configuration():
         check(shipped, config.load(path, TrainConfig))
 
 
-def test_a_trial_has_its_settings_and_everything_else_of_the_base():
+def test_a_trial_overrides_only_its_settings():
     made = apply(BASE, SETTINGS | {"rank": 8, "quantization": "nf4", "epochs": 3.0}, seed=9)
     assert (made.learning_rate, made.lora.rank, made.quantization, made.epochs) == (3e-4, 8, "nf4", 3.0)
     assert (made.seed, made.processes, made.effective_batch) == (9, 1, BASE.effective_batch)
@@ -38,7 +38,7 @@ def test_alpha_keeps_the_scaling_of_the_update_in_both_arms(rank: int, plain: in
     assert apply(BASE, SETTINGS | {"rank": rank, "rslora": True}).lora.alpha == 8
 
 
-def test_a_winner_s_configuration_is_read_back_as_it_was():
+def test_a_winners_configuration_is_the_same_after_saving():
     made = apply(BASE, SETTINGS | {"rslora": True})
     assert config.convert(msgspec.yaml.decode(config.dump(made)), TrainConfig, source="winner.yaml") == made
 
@@ -51,7 +51,7 @@ def test_a_rank_that_vllm_cannot_serve_is_refused_before_any_trial():
 @pytest.mark.parametrize(
     "changes, names", [({"sharding": "fsdp2"}, "sharding: fsdp2"), ({"machines": 2}, "machines: 2")]
 )
-def test_a_base_that_wants_several_devices_is_refused_before_any_trial(changes: dict[str, object], names: str):
+def test_a_base_for_several_devices_is_refused_before_any_trial(changes: dict[str, object], names: str):
     with pytest.raises(ConfigError, match=rf"{names}.* trials "):
         check(sweep(), msgspec.structs.replace(BASE, **changes))
 

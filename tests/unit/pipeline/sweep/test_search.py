@@ -1,4 +1,4 @@
-"""pipeline/sweep/search.py and study.py: the course of a sweep, over a bench that only pretends to train."""
+"""pipeline/sweep/search.py and study.py: a sweep with simulated training runs."""
 
 import threading
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def loss_of(settings: TrainConfig) -> float:
 
 
 class PretendedBench:
-    """Reports four validations per run, as a real one does."""
+    """Reports four validations per run, like a real training."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ def states(study: optuna.Study) -> list[str]:
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_a_sweep_runs_its_trials_and_stops_those_that_are_worse_than_the_median(tmp_path: Path, slots: int):
+def test_a_sweep_stops_trials_below_the_median(tmp_path: Path, slots: int):
     bench = PretendedBench()
     study, course_ = course(tmp_path, sweep(trials=12), bench, slots)
     course_.search()
@@ -106,7 +106,7 @@ def test_a_sweep_runs_its_trials_and_stops_those_that_are_worse_than_the_median(
 
 
 @pytest.mark.parametrize("spared", [0, 1, 3])
-def test_a_trial_is_stopped_only_after_the_validations_that_are_spared(tmp_path: Path, spared: int):
+def test_a_trial_is_stopped_only_after_the_grace_validations(tmp_path: Path, spared: int):
     study, course_ = course(tmp_path, sweep(trials=12, warmup_evaluations=spared), PretendedBench())
     course_.search()
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
@@ -124,7 +124,7 @@ def test_the_same_seed_proposes_the_same_trials(tmp_path: Path):
     assert len({config.dump(settings) for settings in proposed[0]}) > 1
 
 
-def test_an_interrupted_sweep_takes_up_its_unfinished_trial_first_and_counts_it_once(tmp_path: Path):
+def test_an_interrupted_sweep_continues_its_unfinished_trial_first(tmp_path: Path):
     first = PretendedBench(interrupted_at=3)
     study, course_ = course(tmp_path, sweep(trials=3), first)
     course_.search()
@@ -139,14 +139,14 @@ def test_an_interrupted_sweep_takes_up_its_unfinished_trial_first_and_counts_it_
     assert set(states(study)) <= {"COMPLETE", "PRUNED"}
 
 
-def test_a_sweep_that_is_complete_trains_nothing_more(tmp_path: Path):
+def test_a_complete_sweep_trains_nothing(tmp_path: Path):
     course(tmp_path, sweep(), PretendedBench())[1].search()
     again = PretendedBench()
     course(tmp_path, sweep(), again)[1].search()
     assert again.trained == []
 
 
-def test_no_trial_starts_after_the_hours_are_used(tmp_path: Path):
+def test_no_trial_starts_after_the_time_limit(tmp_path: Path):
     bench = PretendedBench()
     study, course_ = course(tmp_path, sweep(hours=1e-9), bench)
     course_.search()
@@ -169,7 +169,7 @@ def test_the_best_settings_are_trained_with_further_seeds(tmp_path: Path):
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_a_finalist_that_fails_on_a_seed_is_out_and_the_others_go_on(tmp_path: Path, slots: int):
+def test_a_finalist_that_fails_on_a_seed_is_removed(tmp_path: Path, slots: int):
     settings = sweep(trials=4, startup_trials=4, finalists=2)
     course(tmp_path, settings, PretendedBench())[1].search()
     study = search.open_study(tmp_path, settings, BASE.seed)
@@ -190,7 +190,7 @@ def test_a_finalist_that_fails_on_a_seed_is_out_and_the_others_go_on(tmp_path: P
     assert line.startswith(f"trial {best.number}: excluded, failed on seed 6 (learning_rate {rate}")
 
 
-def test_a_sweep_whose_finalists_all_fail_names_them(tmp_path: Path):
+def test_failed_finalists_are_named(tmp_path: Path):
     settings = sweep(trials=4, startup_trials=4, finalists=2)
     course(tmp_path, settings, PretendedBench())[1].search()
     bench = PretendedBench(failing_on=lambda settings: settings.seed == 7)
@@ -198,7 +198,7 @@ def test_a_sweep_whose_finalists_all_fail_names_them(tmp_path: Path):
         course(tmp_path, settings, bench)[1].finals()
 
 
-def test_a_failed_trial_is_kept_with_its_reason_and_the_sweep_goes_on(tmp_path: Path):
+def test_a_failed_trial_is_recorded_and_the_sweep_continues(tmp_path: Path):
     study, course_ = course(tmp_path, sweep(), PretendedBench(failing=lambda number: number == 1))
     course_.search()
     assert states(study).count("FAIL") == 1
@@ -206,7 +206,7 @@ def test_a_failed_trial_is_kept_with_its_reason_and_the_sweep_goes_on(tmp_path: 
     assert search.best(study, 1)
 
 
-def test_a_sweep_of_which_every_trial_fails_gives_up_and_says_why(tmp_path: Path):
+def test_a_sweep_stops_after_repeated_failures(tmp_path: Path):
     bench = PretendedBench(failing=lambda number: True)
     _, course_ = course(tmp_path, sweep(trials=8), bench)
     with pytest.raises(TrainingFailed, match=r"none succeeded.*loss is nan"):
@@ -215,7 +215,7 @@ def test_a_sweep_of_which_every_trial_fails_gives_up_and_says_why(tmp_path: Path
     assert bench.stopped
 
 
-def test_a_budget_without_a_finished_trial_is_a_mistake_in_one_line(tmp_path: Path):
+def test_a_budget_without_a_finished_trial_is_an_error(tmp_path: Path):
     _, course_ = course(tmp_path, sweep(trials=1), PretendedBench(interrupted_at=1))
     with pytest.raises(ConfigError, match="budget ended before a trial"):
         course_.search()

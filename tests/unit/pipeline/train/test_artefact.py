@@ -26,7 +26,7 @@ def test_the_name_is_task_and_eight_hex_digits(files):
 
 
 @pytest.mark.parametrize("name", [artefact.WEIGHTS, artefact.PEFT_CONFIG, artefact.CHAT_TEMPLATE])
-def test_any_change_of_what_is_served_gives_another_name(files, name):
+def test_any_change_of_the_served_files_gives_another_name(files, name):
     before = artefact.name_of("t", files, CONFIG, "d@1")
     (files / name).write_text("changed")
     assert artefact.name_of("t", files, CONFIG, "d@1") != before
@@ -38,11 +38,11 @@ def test_another_configuration_or_dataset_gives_another_name(files):
     assert artefact.name_of("t", files, CONFIG, "d@2") != name
 
 
-def test_where_the_base_model_lies_does_not_change_the_name(files):
+def test_the_path_of_the_base_model_does_not_affect_the_name(files):
     moved = msgspec.structs.replace(CONFIG, model=ModelConfig(name="a/b", path="/elsewhere"))
     assert artefact.name_of("t", files, moved, "d@1") == artefact.name_of("t", files, CONFIG, "d@1")
 
 
-def test_3_epochs_and_3_point_0_are_the_same_recipe():
+def test_3_and_3_point_0_epochs_are_the_same_recipe():
     whole, fraction = (msgspec.structs.replace(CONFIG, epochs=epochs) for epochs in (3, 3.0))
     assert msgspec.json.encode(artefact.recipe(whole)) == msgspec.json.encode(artefact.recipe(fraction))

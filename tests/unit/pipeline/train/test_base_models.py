@@ -42,7 +42,7 @@ def test_a_local_folder_is_used_and_its_weights_are_its_revision(tmp_path: Path)
         (("config.json", "model.safetensors"), "tokenizer_config.json"),
     ],
 )
-def test_a_folder_that_cannot_be_used_says_what_is_missing(tmp_path: Path, names, problem):
+def test_an_unusable_folder_is_an_error_that_names_the_missing_file(tmp_path: Path, names, problem):
     path = folder(tmp_path / "model", *names)
     with pytest.raises(ModelUnavailable, match=problem):
         base_models.resolve(ModelConfig(name="a/b", path=str(path)), Home(tmp_path))

@@ -27,12 +27,12 @@ def test_the_labels_are_the_completion_with_its_end_of_turn_and_nothing_after_it
     assert len(row.labels) == len(row.ids)
 
 
-def test_the_prompt_is_what_a_server_feeds_the_model(tokenizer):
+def test_the_prompt_equals_the_servers_rendering(tokenizer):
     row = chat.encode(tokenizer, PROMPT, ANSWER)
     assert row.ids[: row.prompt_length] == chat.encode_prompt(tokenizer, PROMPT)
 
 
-def test_an_answer_that_quotes_the_prompt_is_not_cut_short(tokenizer):
+def test_an_answer_that_quotes_the_prompt_is_not_truncated(tokenizer):
     row = chat.encode(tokenizer, PROMPT, [{"role": "assistant", "content": "where is my parcel? delivery"}])
     assert tokenizer.decode(row.ids[row.prompt_length :]) == "where is my parcel? delivery" + tokenizer.eos_token
 
@@ -64,11 +64,11 @@ def test_pinning_adds_nothing_else_to_the_prompt():
     assert pinned.apply_chat_template(PROMPT, tokenize=False) == text
 
 
-def test_a_template_without_a_clock_stays_as_it_is():
+def test_a_template_without_a_date_is_unchanged():
     assert chat.pin_template(models.CHATML) == models.CHATML
 
 
-def test_a_template_whose_clock_cannot_be_pinned_is_refused():
+def test_a_template_whose_date_cannot_be_pinned_is_refused():
     with pytest.raises(Unsupported, match="current time"):
         chat.pin_template("{{ strftime_now('%H:%M') }}")
 
@@ -79,7 +79,7 @@ IDS = [[5, 6, 7, 8, 2], [5, 6, 9, 2, 0]]
 LABELS = [[IGNORED, IGNORED, IGNORED, 8, 2], [IGNORED, IGNORED, 9, 2, IGNORED]]
 
 
-def test_a_rightly_labelled_batch_passes():
+def test_a_correctly_labelled_batch_passes():
     assert chat.check_batch(IDS, LABELS, [EXAMPLE, OTHER], end=2) is None
 
 
@@ -90,19 +90,19 @@ def test_a_packed_batch_is_checked_document_by_document():
     assert "end-of-turn" in chat.check_batch([cut["input_ids"]], [cut["labels"]], [cut], end=2)
 
 
-def test_a_batch_without_the_end_of_turn_token_in_its_labels_is_caught():
+def test_a_batch_without_end_of_turn_labels_is_detected():
     unended = {"input_ids": [5, 6, 7, 8], "labels": [IGNORED, IGNORED, 7, 8]}
     assert "never stop" in chat.check_batch([[5, 6, 7, 8]], [[IGNORED, IGNORED, 7, 8]], [unended], end=2)
 
 
-def test_loss_on_the_prompt_is_caught():
+def test_loss_on_the_prompt_is_detected():
     everything = {"input_ids": [5, 6, 2], "labels": [5, 6, 2]}
     assert (
         chat.check_batch([[5, 6, 2]], [[5, 6, 2]], [everything], end=2) == "labels are not the completion's own tokens"
     )
 
 
-def test_a_collator_that_drops_labels_is_caught():
+def test_a_collator_that_drops_labels_is_detected():
     # What a collator does that masks the padding token where it is also the end-of-turn token.
     masked = [[IGNORED, IGNORED, IGNORED, 8, IGNORED], LABELS[1]]
     assert "carry loss after collation" in chat.check_batch(IDS, masked, [EXAMPLE, OTHER], end=2)

@@ -59,7 +59,7 @@ def test_a_machine_is_measured_once(cache: Path):
     "content",
     ["", "{", "[]", '{"KEY": {"float32": 0, "bfloat16": 1}}', '{"KEY": {"float32": "fast"}}', '{"KEY": null}'],
 )
-def test_a_broken_cache_is_measured_anew(content: str, cache: Path):
+def test_a_broken_cache_is_measured_again(content: str, cache: Path):
     key = compute_dtype.machine_key(HIDDEN, INTERMEDIATE)
     cache.parent.mkdir(parents=True, exist_ok=True)
     cache.write_text(content.replace("KEY", key))
@@ -67,7 +67,7 @@ def test_a_broken_cache_is_measured_anew(content: str, cache: Path):
     assert key in json.loads(cache.read_text())
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_unwritable_cache_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert compute_dtype.rates(HIDDEN, INTERMEDIATE).float32 > 1e7
@@ -76,7 +76,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     "name, value", [("ONEDNN_MAX_CPU_ISA", "AVX2"), ("ATEN_CPU_CAPABILITY", "avx2"), ("OMP_NUM_THREADS", "7")]
 )
-def test_limits_and_threads_are_another_machine(name: str, value: str, monkeypatch: pytest.MonkeyPatch):
+def test_cpu_limits_and_threads_are_part_of_the_cache_key(name: str, value: str, monkeypatch: pytest.MonkeyPatch):
     before = compute_dtype.machine_key(HIDDEN, INTERMEDIATE)
     monkeypatch.setenv(name, value)
     assert compute_dtype.machine_key(HIDDEN, INTERMEDIATE) != before

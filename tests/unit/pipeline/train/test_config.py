@@ -47,19 +47,19 @@ def test_an_unknown_key_is_refused_with_the_file():
 
 
 @pytest.mark.parametrize("batch_size, processes, steps", [(16, 1, 1), (4, 1, 4), (4, 2, 2), (1, 4, 4)])
-def test_accumulation_makes_up_the_effective_batch(batch_size, processes, steps):
+def test_gradient_accumulation_gives_the_effective_batch_size(batch_size, processes, steps):
     loaded = config.convert(MODEL | {"batch_size": batch_size, "effective_batch": 16}, TrainConfig, source="")
     assert loaded.accumulation(processes) == steps
 
 
 @pytest.mark.parametrize("batch_size, processes", [(32, 1), (5, 1), (8, 3)])
-def test_an_effective_batch_that_cannot_be_made_is_refused(batch_size, processes):
+def test_an_impossible_effective_batch_size_is_refused(batch_size, processes):
     loaded = config.convert(MODEL | {"batch_size": batch_size, "effective_batch": 16}, TrainConfig, source="")
     with pytest.raises(ConfigError, match="effective_batch 16"):
         loaded.accumulation(processes)
 
 
-def test_a_configuration_survives_its_own_yaml():
+def test_a_configuration_is_the_same_after_yaml():
     loaded = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig)
     assert msgspec.convert(msgspec.yaml.decode(config.dump(loaded)), TrainConfig) == loaded
 
@@ -76,20 +76,20 @@ def test_without_flash_attention_a_gpu_packs_with_a_mask():
     assert (loaded.packing, loaded.attention, loaded.kernels, loaded.group_by_length) == (True, "sdpa", False, True)
 
 
-def test_a_gpu_configuration_has_batches_of_similar_length_instead_of_packing_on_a_cpu():
+def test_a_gpu_configuration_groups_by_length_instead_of_packing_on_a_cpu():
     asked = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
     loaded = asked.resolved(flash_attention=False, kernels=False, gpu=False)
     assert (loaded.packing, loaded.attention, loaded.kernels, loaded.group_by_length) == (False, "sdpa", False, True)
 
 
 @pytest.mark.parametrize("gpu, attention", [(True, "flex_attention"), (False, "sdpa")])
-def test_flex_attention_is_for_gpus_and_packing_that_was_asked_for_without_flash_attention_stays(gpu, attention):
+def test_flex_attention_requires_a_gpu_and_explicit_packing_is_kept(gpu, attention):
     asked = config.convert(MODEL | {"packing": True, "attention": "flex_attention"}, TrainConfig, source="test.yaml")
     loaded = asked.resolved(flash_attention=False, kernels=False, gpu=gpu)
     assert (loaded.packing, loaded.attention) == (True, attention)
 
 
-def test_what_was_asked_for_and_is_not_here_is_named():
+def test_unavailable_shortcuts_are_named():
     asked = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
     told = asked.missing(asked.resolved(flash_attention=False, kernels=False, gpu=False))
     assert told is not None
@@ -103,13 +103,13 @@ def test_what_was_asked_for_and_is_not_here_is_named():
 
 
 @pytest.mark.parametrize("name, changes", [("qwen2.5-7b", []), ("qwen2.5-7b", ["fast=false"]), ("smollm2-135m", [])])
-def test_nothing_is_missing_where_all_is_here_or_nothing_was_asked_for(name, changes):
+def test_no_shortcut_is_missing_if_all_are_available_or_none_requested(name, changes):
     asked = config.load(CONFIGS / f"{name}.yaml", TrainConfig, changes)
     here = asked.fast and asked.packing
     assert asked.missing(asked.resolved(flash_attention=here, kernels=here)) is None
 
 
-def test_fast_false_switches_every_shortcut_off():
+def test_fast_false_disables_every_shortcut():
     loaded = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig, ["fast=false"])
     plain = loaded.resolved(flash_attention=True, kernels=True)
     assert (plain.packing, plain.attention, plain.kernels, plain.group_by_length) == (False, "sdpa", False, False)

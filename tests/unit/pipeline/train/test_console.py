@@ -1,4 +1,4 @@
-"""pipeline/train/console.py: what a person sees of a training run without a terminal."""
+"""pipeline/train/console.py: output of a training run without a terminal."""
 
 import io
 
@@ -7,7 +7,7 @@ from pipeline.train.job import Event
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """A clock advanced by the test."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -33,7 +33,7 @@ def steps(count: int, seconds: float, start: float = 0.0) -> list[tuple[float, E
 TRAINING = (10.0, Event("phase", phase="training"))
 
 
-def test_the_first_step_is_shown_with_its_speed_and_the_time_left():
+def test_the_first_step_shows_speed_and_remaining_time():
     line = shown([TRAINING, *steps(30, 4.0, start=10.0)[:1]])[-1]
     # 16 examples in 4 s, and 29 steps of 4 s to go.
     assert "step 1 of 30" in line
@@ -41,7 +41,7 @@ def test_the_first_step_is_shown_with_its_speed_and_the_time_left():
     assert "1.9 min left" in line
 
 
-def test_a_log_gets_a_line_every_ten_seconds_and_no_more():
+def test_a_log_gets_at_most_one_line_every_ten_seconds():
     lines = [line for line in shown([TRAINING, *steps(100, 1.0, start=10.0)]) if "step" in line]
     assert len(lines) == 10
 
@@ -51,7 +51,7 @@ def test_a_continued_run_counts_its_own_steps():
     assert "4.0 examples/s, 32 s left" in shown(events)[-1]
 
 
-def test_phases_validations_and_the_chosen_number_of_examples_are_lines():
+def test_phases_validations_and_the_number_of_examples_are_logged():
     pace = Event("pace", total=30, metrics={"examples": 480.0, "examples_per_second": 1.42})
     lines = shown(
         [
@@ -66,7 +66,7 @@ def test_phases_validations_and_the_chosen_number_of_examples_are_lines():
     assert "validation loss 0.250" in lines[2]
 
 
-def test_the_loss_stands_beside_the_next_step():
+def test_the_loss_is_shown_with_the_next_step():
     log = Event("log", step=1, total=9, metrics={"loss": 1.5})
     lines = shown([TRAINING, (12.0, log), (13.0, Event("step", step=1, total=9))])
     assert "loss 1.500" in lines[-1]

@@ -22,7 +22,7 @@ def inputs(rows: int, length: int) -> list[torch.Tensor]:
 
 
 def attended(attention, rows: int, length: int, mask: torch.Tensor | None) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The result, and the gradients of queries, keys and values."""
+    """Output, and gradients of queries, keys and values."""
     given = inputs(rows, length)
     found, _ = attention(Layer(), *given, mask, scaling=SIZE**-0.5)
     (found * torch.arange(found.numel()).view_as(found)).sum().backward()
@@ -30,14 +30,14 @@ def attended(attention, rows: int, length: int, mask: torch.Tensor | None) -> tu
 
 
 def padded(rows: int, length: int) -> torch.Tensor:
-    """Causal, and the last two keys of the first row are padding."""
+    """Causal mask; the last two keys of the first row are padding."""
     mask = torch.ones(length, length, dtype=torch.bool).tril().repeat(rows, 1, 1, 1)
     mask[0, :, :, -2:] = False
     return mask
 
 
 @pytest.mark.parametrize("mask", [None, padded(3, 7)], ids=["causal", "padded"])
-def test_short_sequences_get_the_result_and_gradients_of_pytorchs_kernel(mask):
+def test_short_sequences_have_the_result_and_gradients_of_pytorchs_kernel(mask):
     found, gradients = attended(cpu_attention.forward, 3, 7, mask)
     expected, theirs = attended(sdpa_attention_forward, 3, 7, mask)
     torch.testing.assert_close(found, expected)
@@ -46,7 +46,7 @@ def test_short_sequences_get_the_result_and_gradients_of_pytorchs_kernel(mask):
 
 
 @pytest.mark.parametrize("rows, length, plain", [(1, 8, True), (4, 400, False)])
-def test_only_short_sequences_keep_their_scores(rows, length, plain):
+def test_attention_scores_are_stored_for_short_sequences_only(rows, length, plain):
     query, key, value = inputs(rows, length)
     found, _ = cpu_attention.forward(Layer(), query, key, value, None, scaling=SIZE**-0.5)
     seen, steps = set(), [found.grad_fn]
@@ -57,7 +57,7 @@ def test_only_short_sequences_keep_their_scores(rows, length, plain):
     assert ("SoftmaxBackward0" in seen) == plain
 
 
-def test_one_new_query_beside_many_keys_is_not_taken_for_a_square():
+def test_a_single_query_with_many_keys_is_handled():
     query, key, value = inputs(2, 5)
     found, _ = cpu_attention.forward(Layer(), query[:, :, -1:], key, value, None, scaling=SIZE**-0.5)
     whole, _ = cpu_attention.forward(Layer(), query, key, value, None, scaling=SIZE**-0.5)

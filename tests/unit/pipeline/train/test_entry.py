@@ -1,4 +1,4 @@
-"""pipeline/train/entry.py: what it asks of TRL, and how it fails. What it trains: tests/integration/test_train.py."""
+"""pipeline/train/entry.py: arguments for TRL, and errors. Real training: tests/integration/test_train.py."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def job_with(chosen: TrainConfig, folder: Path) -> Job:
     )
 
 
-def test_packing_asks_trl_for_whole_examples_in_sequences_of_one_update(tmp_path: Path) -> None:
+def test_packing_keeps_examples_whole_in_sequences_of_one_update(tmp_path: Path) -> None:
     chosen = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
     work = job_with(chosen, tmp_path)
     row = Encoded(ids=list(range(40)), prompt_length=36)
@@ -49,7 +49,7 @@ def test_packing_asks_trl_for_whole_examples_in_sequences_of_one_update(tmp_path
     assert not made.torch_compile
 
 
-def test_without_packing_nothing_is_cut_and_batches_have_similar_lengths(tmp_path: Path) -> None:
+def test_without_packing_nothing_is_truncated_and_batches_are_grouped_by_length(tmp_path: Path) -> None:
     chosen = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig, ["packing=false"])
     made = entry.sft_config(job_with(chosen, tmp_path), 100)
     assert (made.packing, made.max_length, made.train_sampling_strategy) == (False, None, "group_by_length")
@@ -71,7 +71,7 @@ def test_the_trainer_computes_in_the_job_s_dtype(
     assert made.mixed_precision == precision
 
 
-def test_compiling_is_one_key(tmp_path: Path) -> None:
+def test_torch_compile_is_one_setting(tmp_path: Path) -> None:
     chosen = config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig, ["compile=true"])
     assert entry.sft_config(job_with(chosen, tmp_path), 100).torch_compile
 
@@ -97,7 +97,7 @@ def test_out_of_memory_names_the_two_settings_to_change(error: Exception) -> Non
         raise error
 
 
-def test_an_allocation_that_is_really_too_large_is_told_as_such() -> None:
+def test_an_impossible_allocation_is_reported_as_such() -> None:
     with (
         pytest.raises(TrainingFailed, match="out of memory: lower batch_size"),
         entry.out_of_memory(config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig), "cpu"),
@@ -105,7 +105,7 @@ def test_an_allocation_that_is_really_too_large_is_told_as_such() -> None:
         torch.empty(2**55)
 
 
-def test_other_errors_pass_as_they_are() -> None:
+def test_other_errors_are_unchanged() -> None:
     with (
         pytest.raises(RuntimeError, match="shapes cannot be multiplied"),
         entry.out_of_memory(config.load(CONFIGS / "smollm2-135m.yaml", TrainConfig), "cpu"),
@@ -122,7 +122,7 @@ def test_other_errors_pass_as_they_are() -> None:
         ("true", "bfloat16", torch.bfloat16),
     ],
 )
-def test_the_adapter_of_a_4_bit_base_has_a_dtype_that_the_run_can_multiply(
+def test_the_adapter_of_a_4_bit_base_has_the_compute_dtype(
     shards: str, computes: str, kept: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", shards)

@@ -44,20 +44,20 @@ def test_memory_and_time_grow_with_tokens(fewer, more, checkpointing):
     assert estimate.pass_seconds(qwen, LORA, low, A100) <= estimate.pass_seconds(qwen, LORA, high, A100)
 
 
-def test_gradient_checkpointing_saves_memory_and_costs_a_half_more_computation():
+def test_gradient_checkpointing_saves_memory_for_50_percent_more_computation():
     llama, without = arch("llama-3.1-8b"), change(checkpointing=False)
     assert estimate.memory_bytes(llama, LORA, STEP) < estimate.memory_bytes(llama, LORA, without)
     assert estimate.flops(llama, LORA, STEP) / estimate.flops(llama, LORA, without) == pytest.approx(1.5, abs=0.03)
 
 
-def test_without_checkpointing_a_token_costs_four_flops_a_parameter():
+def test_without_checkpointing_a_token_costs_four_flops_per_parameter():
     llama = arch("llama-3.1-8b")
     step = change(checkpointing=False, length=0)
     weights = estimate.linear_parameters(llama) + llama.vocab * llama.hidden
     assert estimate.flops(llama, LORA, step) / step.tokens / weights == pytest.approx(4, abs=0.05)
 
 
-def test_logits_that_are_held_take_memory():
+def test_stored_logits_take_memory():
     llama = arch("llama-3.1-8b")
     assert estimate.memory_bytes(llama, LORA, change(logits=4096)) > estimate.memory_bytes(llama, LORA, STEP)
 
@@ -68,7 +68,7 @@ def test_qlora_takes_less_memory_and_more_time():
     assert estimate.pass_seconds(llama, LORA, nf4, A100) > estimate.pass_seconds(llama, LORA, STEP, A100)
 
 
-def test_a_few_tokens_take_as_long_as_starting_the_kernels():
+def test_small_batches_are_bounded_by_kernel_launches():
     llama = arch("llama-3.1-8b")
     one, two = (estimate.pass_seconds(llama, LORA, change(tokens=n), A100) for n in (8, 16))
     assert one == pytest.approx(two, rel=0.01)
@@ -80,7 +80,7 @@ def test_each_of_several_devices_is_slower_than_one_alone():
     assert estimate.pass_seconds(llama, LORA, STEP, A100, 4) > estimate.pass_seconds(llama, LORA, STEP, A100)
 
 
-def test_a_cpu_that_multiplies_twice_as_fast_halves_the_computation():
+def test_twice_the_flops_halve_the_computation_time():
     small = arch("smollm2-135m")
     slow, fast = (estimate.cpu_pass_seconds(small, LORA, STEP, estimate.Cpu(rate)) for rate in (1e11, 2e11))
     launch = estimate.CPU_LAUNCH_SECONDS * small.layers
@@ -92,11 +92,11 @@ def test_a_cpu_that_multiplies_twice_as_fast_halves_the_computation():
     [("A100 80GB", "ampere"), ("H100 SXM 80GB", "hopper"), ("RTX 4090 24GB", "gddr"), ("L4 24GB", "gddr"),
      ("L40S 48GB", "unknown"), ("A10G 24GB", "gddr"), ("B200 180GB", "unknown")],
 )  # fmt: skip
-def test_a_gpu_belongs_to_the_family_whose_figures_hold_for_it(name, family):
+def test_a_gpu_uses_the_measurements_of_its_family(name, family):
     assert estimate.Device(name, 1, 1, 1).family == family
 
 
-def test_a_framework_without_figures_on_a_gpu_is_refused_by_name():
+def test_a_framework_without_gpu_measurements_is_refused():
     with pytest.raises(ConfigError, match=r"A100 80GB: .* nemo"):
         estimate.pass_seconds(arch("llama-3.1-8b"), LORA, change(stack="nemo"), A100)
 

@@ -27,7 +27,7 @@ def test_a_reader_gets_each_event_once_in_order(tmp_path: Path):
     assert reader.new() == []
 
 
-def test_a_half_written_line_waits_for_its_end(tmp_path: Path):
+def test_an_incomplete_line_is_read_once_complete(tmp_path: Path):
     reader = EventReader(tmp_path)
     path = tmp_path / "progress.jsonl"
     path.write_bytes(b'{"kind":"step","step":1}\n{"kind":"st')
@@ -36,7 +36,7 @@ def test_a_half_written_line_waits_for_its_end(tmp_path: Path):
     assert reader.new() == [Event("step", step=2)]
 
 
-def test_rewinding_keeps_the_curve_up_to_the_checkpoint(tmp_path: Path):
+def test_rewinding_keeps_events_up_to_the_checkpoint(tmp_path: Path):
     writer = EventWriter(tmp_path)
     writer.write(Event("phase", phase="training"))
     for step in (1, 2, 3):
@@ -66,7 +66,7 @@ PARTS = ["trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state_0.pth"
     # The first process writes the optimiser's state before its scheduler's: no kill leaves it out alone.
     + [(name, Path.unlink) for name in PARTS if name != "optimizer.pt"],
 )
-def test_a_half_written_checkpoint_does_not_count_and_is_dropped(tmp_path: Path, name: str, damage):
+def test_an_incomplete_checkpoint_is_ignored_and_removed(tmp_path: Path, name: str, damage):
     checkpoint(tmp_path, 4, processes=2)
     damage(checkpoint(tmp_path, 12, processes=2) / name)
     assert job.last_checkpoint(tmp_path, 2) == (4, tmp_path / "checkpoint-4")
@@ -74,13 +74,13 @@ def test_a_half_written_checkpoint_does_not_count_and_is_dropped(tmp_path: Path,
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-4"]
 
 
-def test_a_checkpoint_without_the_random_state_of_each_process_does_not_count(tmp_path: Path):
+def test_a_checkpoint_without_all_random_states_is_ignored(tmp_path: Path):
     checkpoint(tmp_path, 4, processes=2)
     assert job.last_checkpoint(tmp_path, 2) is not None
     assert job.last_checkpoint(tmp_path, 3) is None
 
 
-def test_a_run_has_ended_at_its_last_step_or_where_early_stopping_said_so(tmp_path: Path):
+def test_a_run_is_finished_at_its_last_step_or_by_early_stopping(tmp_path: Path):
     ends = {4: False, 8: True, 100: True}
     for step, ended in ends.items():
         state = job.state_of(checkpoint(tmp_path, step, ended=step == 8))
@@ -110,7 +110,7 @@ def a_job(folder: Path, base: str = "/base") -> job.Job:
     return job.Job(config, base, "tiny", "sha256:0", "/data", str(folder), "cpu", 1, 16)
 
 
-def test_a_result_counts_for_the_very_same_job_only(tmp_path: Path):
+def test_a_result_is_valid_for_the_same_job_only(tmp_path: Path):
     work = a_job(tmp_path)
     assert job.finished(tmp_path, work) is None
     job.save(tmp_path / "job.json", work)
@@ -120,7 +120,7 @@ def test_a_result_counts_for_the_very_same_job_only(tmp_path: Path):
     assert job.finished(tmp_path, a_job(tmp_path, base="/other")) is None
 
 
-def test_forgetting_a_run_leaves_nothing_to_continue_from(tmp_path: Path):
+def test_a_discarded_run_cannot_be_continued(tmp_path: Path):
     checkpoint(tmp_path, 4)
     job.save(tmp_path / "job.json", a_job(tmp_path))
     job.save(tmp_path / "result.json", RESULT)

@@ -57,27 +57,27 @@ def test_accelerate_uses_the_job_s_dtype(dtype: str, precision: str, processes: 
     assert arguments.mixed_precision == precision
 
 
-def test_our_own_error_is_shown_as_it_is():
+def test_our_own_error_is_shown_unchanged():
     log = TRACE.format(error="traffic.errors.TrainingFailed: loss is nan at step 3: lower learning_rate 9")
     assert launch.failure(log, 1) == "loss is nan at step 3: lower learning_rate 9"
 
 
-def test_a_foreign_error_is_named_and_the_launcher_is_not():
+def test_a_library_error_is_shown_without_the_launchers():
     log = TRACE.format(error="safetensors_rust.SafetensorError: header too large")
     assert launch.failure(log, 1) == "training failed: safetensors_rust.SafetensorError: header too large"
 
 
-def test_the_first_process_to_fail_has_the_cause():
+def test_the_first_failed_process_has_the_cause():
     log = "[rank1]: RuntimeError: shapes differ\n[rank0]: torch.distributed.DistBackendError: peer is gone\n"
     assert launch.failure(log, 1) == "training failed: RuntimeError: shapes differ"
 
 
-def test_a_gpu_without_memory_left_says_what_to_change():
+def test_an_out_of_memory_error_names_the_settings_to_change():
     log = TRACE.format(error="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
     assert "lower batch_size or max_length" in launch.failure(log, 1)
 
 
-def test_a_killed_process_says_so():
+def test_a_killed_process_is_reported_as_killed():
     assert "was killed" in launch.failure("step 3", -9)
     assert "was killed" in launch.failure("died with <Signals.SIGKILL: 9>.", 1)
 
@@ -86,7 +86,7 @@ def test_a_log_without_an_error_gives_its_last_line():
     assert launch.failure("one\ntwo\n\n", 3) == "training failed with status 3: two"
 
 
-def test_a_trial_sees_its_own_gpu_of_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch):
+def test_a_trial_sees_only_its_gpu(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert launch.environment("cuda", 1)["CUDA_VISIBLE_DEVICES"] == "1"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
@@ -103,7 +103,7 @@ def test_a_run_sees_as_many_gpus_as_it_has_processes(monkeypatch: pytest.MonkeyP
     assert launch.environment("cuda", processes=processes)["CUDA_VISIBLE_DEVICES"] == seen
 
 
-def test_a_run_on_a_cpu_sees_no_gpu_and_asks_no_hub():
+def test_a_cpu_run_sees_no_gpu_and_is_offline():
     variables = launch.environment("cpu")
     assert variables["CUDA_VISIBLE_DEVICES"] == ""
     assert variables["HF_HUB_OFFLINE"] == "1"

@@ -18,7 +18,7 @@ def a_job(folder: Path, device: str = "cpu") -> job.Job:
     return job.Job(CONFIG, "/base", "tiny", "sha256:0", "/data", str(folder), device, 2, 16)
 
 
-def test_the_usual_variables_say_which_machine_this_is():
+def test_the_standard_variables_identify_the_machine():
     assert machines.here(2, VARIABLES) == machines.Node(1, "10.0.0.1", 29500)
 
 
@@ -34,7 +34,7 @@ def test_an_impossible_variable_is_named(changes: dict[str, str]):
         machines.here(2, VARIABLES | changes)
 
 
-def test_accelerate_is_told_of_the_machines():
+def test_accelerate_gets_the_machine_options():
     command = launch.command(
         Path("job.json"), CONFIG, device="cpu", processes=4, node=machines.Node(1, "10.0.0.1", 29500)
     )
@@ -48,20 +48,20 @@ def test_a_plan_s_command_names_the_variables():
     assert "--machine_rank $NODE_RANK --main_process_ip $MASTER_ADDR" in " ".join(command)
 
 
-def test_processes_are_those_of_all_machines():
+def test_the_number_of_processes_covers_all_machines():
     assert train.devices(CONFIG, planning=False) == ("cpu", 2)
     uneven = TrainConfig(model=CONFIG.model, machines=2, processes=3, device="cpu")
     with pytest.raises(ConfigError, match="processes: 3, all together"):
         train.devices(uneven, planning=False)
 
 
-def test_the_first_machine_s_compute_dtype_counts_for_all(tmp_path: Path):
+def test_the_compute_dtype_of_the_first_machine_applies_to_all(tmp_path: Path):
     first = msgspec.structs.replace(a_job(tmp_path), compute_dtype="float32")
     job.save(tmp_path / "job.json", first)
     assert machines.wait_for_job(a_job(tmp_path), seconds=0) == first
 
 
-def test_a_machine_waits_until_the_first_one_has_written_the_job(tmp_path: Path):
+def test_other_machines_wait_for_the_first_ones_job_file(tmp_path: Path):
     work, waited = a_job(tmp_path), []
 
     def sleep(seconds: float) -> None:
@@ -72,7 +72,7 @@ def test_a_machine_waits_until_the_first_one_has_written_the_job(tmp_path: Path)
     assert len(waited) == 1
 
 
-def test_a_machine_that_waits_in_vain_says_what_is_missing_or_differs(tmp_path: Path):
+def test_a_wait_timeout_reports_the_missing_or_different_job(tmp_path: Path):
     with pytest.raises(InputError, match="did not write it; is the home shared"):
         machines.wait_for_job(a_job(tmp_path), seconds=0)
     job.save(tmp_path / "job.json", a_job(tmp_path, device="cuda"))

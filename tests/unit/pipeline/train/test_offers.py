@@ -38,7 +38,7 @@ def offer(made: plan.Plan, gpu: str, method: str, gpus: int = 1) -> offers.Offer
     return next(row for row in made.offers if gpu in row.gpu and (row.method, row.gpus) == (method, gpus))
 
 
-def test_qlora_fits_a_24_gb_card_where_lora_with_the_same_batches_does_not():
+def test_qlora_fits_a_24_gb_gpu_that_lora_does_not_fit():
     rows = sizes.shape([(1900, 148)] * 100, 10, shipped("llama-3.1-8b"), measured=True)
     made = make(shipped("llama-3.1-8b"), rows)
     assert offer(made, "L4", "LoRA").gib > offer(made, "L4", "QLoRA").gib
@@ -54,7 +54,7 @@ def test_the_recommended_offer_is_the_cheapest_that_fits_with_room():
     assert best.usd == min(row.usd for row in roomy)
 
 
-def test_nothing_is_recommended_where_nothing_fits_and_the_settings_to_change_are_named():
+def test_without_a_fitting_offer_the_settings_to_change_are_named():
     rows = sizes.shape([(30_000, 2_000)] * 100, 10, change("llama-3.1-8b", max_length=32_768), measured=True)
     huge = change("llama-3.1-8b", max_length=32_768, batch_size=16, gradient_checkpointing=False)
     made = make(huge, rows)
@@ -79,7 +79,7 @@ def test_several_gpus_are_faster_and_cost_more():
     [{"gradient_checkpointing": False}, {"batch_size": 8}, {"quantization": "none"}],
     ids=["no checkpointing", "larger batches", "bfloat16 base"],
 )
-def test_what_takes_more_memory_is_planned_with_more(changes):
+def test_settings_that_need_more_memory_raise_the_estimate(changes):
     base = {"quantization": "nf4"}
     less = offers.needed_gib(change("qwen2.5-7b", **base), shipped("qwen2.5-7b").model.architecture, SHAPE, "cuda", 1)
     chosen = change("qwen2.5-7b", **(base | changes))
@@ -104,18 +104,18 @@ def test_packed_sequences_hold_the_rows_of_one_update_and_no_padding():
     )
 
 
-def test_a_run_that_fits_easily_is_not_warned_about():
+def test_a_run_that_fits_gets_no_warning():
     assert offers.warning(shipped("smollm2-135m"), 2.0, 16.0, "cpu") is None
     assert offers.warning(shipped("smollm2-135m"), 2.0, None, "cpu") is None
 
 
-def test_a_run_that_may_not_fit_is_warned_about_with_two_settings():
+def test_a_run_that_may_not_fit_gets_a_warning_with_two_settings():
     text = offers.warning(shipped("smollm2-135m"), 15.5, 16.0, "cpu")
     assert "batch_size (now 8)" in text
     assert "max_length (now 1024)" in text
 
 
-def test_a_run_that_surely_does_not_fit_is_refused_with_the_settings():
+def test_a_run_that_cannot_fit_is_refused_with_the_settings():
     with pytest.raises(
         ConfigError, match=r"30\.0 GiB of GPU memory.*16\.0 GiB are free: lower batch_size.*quantization=nf4"
     ):
@@ -133,7 +133,7 @@ def test_every_planned_gpu_has_a_dated_and_sourced_price():
         assert row.price_date.year >= 2026
 
 
-def test_a_base_divided_among_gpus_takes_less_of_each():
+def test_a_sharded_base_takes_less_memory_per_gpu():
     whole, divided = (make(change("llama-3.1-8b", sharding=kind), SHAPE) for kind in ("none", "fsdp2"))
     assert offer(divided, "A100", "LoRA", 4).gib < offer(whole, "A100", "LoRA", 4).gib
 
@@ -149,7 +149,7 @@ def test_the_shortlist_has_the_recommended_offer_the_cheapest_of_each_method_and
     assert min(row.usd for row in fitting) == short[0].usd
 
 
-def test_the_plan_prints_the_shortlist_unless_all_offers_are_asked_for() -> None:
+def test_the_plan_prints_the_shortlist_by_default() -> None:
     made = make(shipped("llama-3.1-8b"), SHAPE)
     every = msgspec.structs.replace(made, all_offers=True)
     assert len(every.lines()) == len(made.lines()) - 1 + len(made.offers) - len(offers.shortlist(made.offers))

@@ -28,7 +28,7 @@ def test_devices_share_the_rows_of_an_update():
     assert (found.length, found.accumulation, found.updates) == (4 * 40, 1, 200)
 
 
-def test_where_memory_holds_no_whole_update_several_sequences_make_one():
+def test_several_sequences_make_one_update_if_memory_is_short():
     # 16 rows of 2,000 tokens; 4 rows of max_length 2,048 are a pass.
     found = packed([2000] * 160)
     assert (found.length, found.accumulation) == (4 * 2000, 4)
@@ -37,7 +37,7 @@ def test_where_memory_holds_no_whole_update_several_sequences_make_one():
 
 
 @pytest.mark.parametrize("mean", [600, 760, 1300])
-def test_an_update_has_its_rows_whatever_memory_holds(mean):
+def test_the_effective_batch_does_not_depend_on_memory(mean):
     assert packed([mean] * 1000).rows_per_update == pytest.approx(16, rel=0.01)
 
 
@@ -53,7 +53,7 @@ def test_one_long_row_among_short_ones_still_fits():
     st.integers(1, 16),
     st.sampled_from([16, 32, 64]),
 )
-def test_every_row_fits_and_every_token_has_its_place(lengths, processes, batch, effective):
+def test_every_row_and_token_is_packed(lengths, processes, batch, effective):
     found = packed(lengths, processes=processes, batch_size=batch, effective_batch=effective)
     assert max(lengths) <= found.length <= max(batch * QWEN.max_length, *lengths)
     assert found.sequences * found.length >= sum(lengths)

@@ -58,6 +58,6 @@ def test_the_lines_name_parameters_memory_steps_and_command():
         assert part in text
 
 
-def test_a_configs_json_of_another_family_cannot_be_planned():
+def test_an_unsupported_architecture_cannot_be_planned():
     with pytest.raises(ConfigError, match="mixtral"):
         plan.architecture_of({"model_type": "mixtral"}, "some/moe")

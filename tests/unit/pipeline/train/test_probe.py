@@ -37,14 +37,14 @@ def calibrate(stamps: dict[int, float], whole: sizes.Shape = WHOLE) -> plan.Cali
     return probe.calibration(WORK, RESULT, stamps, CONFIG, CONFIG.model.architecture, whole, SAMPLED)
 
 
-def test_a_probe_trains_so_many_steps_and_changes_nothing_else():
+def test_a_probe_changes_only_the_number_of_steps():
     assert SHORT.max_examples == 10 * CONFIG.effective_batch
     assert SHORT.epochs == 1
     unchanged = ("batch_size", "effective_batch", "max_length", "lora", "gradient_checkpointing", "quantization")
     assert all(getattr(SHORT, name) == getattr(CONFIG, name) for name in unchanged)
 
 
-def test_a_small_dataset_is_gone_through_several_times():
+def test_a_small_dataset_is_repeated():
     short = probe.shortened(CONFIG, 10, 40)
     assert (short.max_examples, short.epochs) == (40, 4)
 
@@ -54,32 +54,32 @@ def test_too_few_steps_are_refused():
         probe.shortened(CONFIG, 3, 5000)
 
 
-def test_the_first_steps_are_not_timed_and_the_rest_gives_the_whole_runs_time():
+def test_the_first_steps_are_excluded_from_the_time_estimate():
     found = calibrate({1: 100.0, 2: 150.0} | {step: 200.0 + 2.0 * step for step in range(3, 11)})
     assert found.tokens_per_second == 16 * 50 / 2
     # 3 epochs of 1,000 rows of 50 tokens, and no validation.
     assert found.run_seconds == 3 * 50_000 / 400
 
 
-def test_validation_is_added_to_the_whole_runs_time():
+def test_validation_is_added_to_the_estimated_time():
     stamps = {step: 2.0 * step for step in range(1, 11)}
     validated = msgspec.structs.replace(WHOLE, validation_examples=500)
     assert calibrate(stamps, validated).run_seconds > calibrate(stamps).run_seconds
 
 
-def test_longer_rows_of_the_whole_run_add_planned_memory_to_the_measured_peak():
+def test_longer_rows_of_the_full_run_raise_the_measured_peak():
     stamps = {step: 2.0 * step for step in range(1, 11)}
     longer = sizes.shape([(400, 100)] * 1000, 0, CONFIG, measured=True)
     assert calibrate(stamps).run_gib == calibrate(stamps).peak_gib == 2.0
     assert calibrate(stamps, longer).run_gib > 2.5
 
 
-def test_a_probe_without_steps_to_time_says_so():
+def test_a_probe_without_timed_steps_is_an_error():
     with pytest.raises(TrainingFailed, match="too few to time"):
         calibrate({1: 1.0, 2: 2.0})
 
 
-def test_the_lines_put_measured_beside_planned():
+def test_the_lines_compare_measured_and_planned_values():
     text = "\n".join(calibrate({step: 2.0 * step for step in range(1, 11)}).lines())
     assert "400 tokens/s" in text
     assert "2.00 GiB" in text

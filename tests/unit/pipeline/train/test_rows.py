@@ -16,7 +16,7 @@ CONFIG = TrainConfig(model=ModelConfig(name="tiny"))
 
 
 @given(st.integers(0, 60), st.integers(1, 80), st.integers(0, 5))
-def test_a_sample_is_a_subset_in_the_old_order_of_the_asked_size(count, cap, seed):
+def test_a_sample_is_an_ordered_subset_of_the_requested_size(count, cap, seed):
     sampled = rows.sample(list(range(count)), cap, seed)
     assert sampled == sorted(set(sampled))
     assert len(sampled) == min(count, cap)
@@ -36,7 +36,7 @@ def test_spread_rows_are_distinct_and_start_with_the_first(count, cap):
     assert chosen[:1] == list(range(count))[:1]
 
 
-def test_rows_longer_than_max_length_are_left_out_and_counted_never_cut(tmp_path: Path):
+def test_rows_longer_than_max_length_are_removed_and_counted_not_truncated(tmp_path: Path):
     long = task_datasets.row(999)
     long["prompt"][1]["content"] = "word " * 300
     folder = task_datasets.make(tmp_path, train=12, extra=(long,))
@@ -47,7 +47,7 @@ def test_rows_longer_than_max_length_are_left_out_and_counted_never_cut(tmp_path
     assert (len(splits["validation"].rows), splits["validation"].too_long) == (8, 0)
 
 
-def test_rows_with_a_control_token_of_the_tokenizer_in_a_message_are_left_out_and_counted(tmp_path: Path):
+def test_rows_with_control_tokens_are_removed_and_counted(tmp_path: Path):
     tokenizer = tiny_models.tokenizer("qwen2")
     injected = task_datasets.row(999)
     injected["prompt"][1]["content"] = f"hello{tokenizer.eos_token}"
@@ -75,14 +75,14 @@ def test_the_caps_apply_to_both_splits(tmp_path: Path):
     assert {split: len(found) for split, found in read.items()} == {"train": 9, "validation": 4}
 
 
-def test_a_split_that_is_no_parquet_is_an_input_error(tmp_path: Path):
+def test_a_split_that_is_not_parquet_is_an_input_error(tmp_path: Path):
     folder = task_datasets.make(tmp_path)
     (folder / "validation.parquet").write_bytes(b"not parquet")
     with pytest.raises(InputError, match=r"validation\.parquet"):
         rows.read(folder, CONFIG)
 
 
-def test_rows_without_weight_are_not_trained_on_and_the_others_keep_theirs(tmp_path: Path):
+def test_rows_with_weight_0_are_not_trained_on(tmp_path: Path):
     extra = tuple(task_datasets.row(900 + n) | {"weight": weight} for n, weight in enumerate((0.0, 0.25, 0.0)))
     folder = task_datasets.make(tmp_path, train=12, extra=extra)
     split = rows.load(folder, CONFIG, tiny_models.tokenizer("qwen2"))["train"]
@@ -96,7 +96,7 @@ def test_rows_without_weight_are_counted(tmp_path: Path):
     assert rows.weightless(folder) == {"train": 2, "validation": 0}
 
 
-def test_packed_rows_are_thinned_once_for_all_epochs(tmp_path: Path):
+def test_packed_rows_are_sampled_once_for_all_epochs(tmp_path: Path):
     extra = tuple(task_datasets.row(900 + n) | {"weight": 0.25} for n in range(16))
     folder = task_datasets.make(tmp_path, train=12, extra=extra)
     split = rows.load(folder, CONFIG, tiny_models.tokenizer("qwen2"))["train"]

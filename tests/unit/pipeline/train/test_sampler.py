@@ -14,13 +14,13 @@ lengths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
 
 
 @given(lengths, st.one_of(st.none(), st.integers(1, 16)), st.integers(0, 3))
-def test_every_example_comes_once_per_epoch(sizes, batch, epoch):
+def test_every_example_occurs_once_per_epoch(sizes, batch, epoch):
     sampler = LengthGroupedSampler(sizes, batch, seed=1)
     sampler.set_epoch(epoch)
     assert sorted(sampler) == list(range(len(sizes)))
 
 
-def test_the_order_depends_on_seed_and_epoch_alone():
+def test_the_order_depends_on_seed_and_epoch_only():
     sizes = list(range(1, 101))
     first, again, other = (LengthGroupedSampler(sizes, 4, seed) for seed in (1, 1, 2))
     assert list(first) == list(first) == list(again)
@@ -29,7 +29,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert list(first) != list(again)
 
 
-def test_batches_hold_similar_lengths_and_the_longest_comes_first():
+def test_batches_have_similar_lengths_and_the_longest_is_first():
     sizes = [(i * 37) % 400 + 1 for i in range(400)]
     order = list(LengthGroupedSampler(sizes, 8, seed=0))
     batches = [[sizes[i] for i in order[at : at + 8]] for at in range(0, 400, 8)]
@@ -39,7 +39,7 @@ def test_batches_hold_similar_lengths_and_the_longest_comes_first():
 
 
 @given(st.lists(st.sampled_from([0.25, 0.3, 0.5, 1.0]), min_size=1, max_size=60), st.integers(0, 3))
-def test_a_weighted_epoch_is_as_long_as_the_weights_add_up_and_repeats_no_example(weights, epoch):
+def test_a_weighted_epoch_has_the_length_of_its_weights_without_repetition(weights, epoch):
     sampler = LengthGroupedSampler([1] * len(weights), 4, seed=1, weights=weights)
     sampler.set_epoch(epoch)
     drawn = list(sampler)
@@ -48,7 +48,7 @@ def test_a_weighted_epoch_is_as_long_as_the_weights_add_up_and_repeats_no_exampl
         assert len(set(drawn)) == len(drawn)
 
 
-def test_over_the_epochs_each_example_comes_as_often_as_its_weight_says():
+def test_over_all_epochs_examples_occur_in_proportion_to_their_weights():
     weights = [1.0] * 20 + [0.25] * 40
     sampler = LengthGroupedSampler([1] * 60, None, seed=0, weights=weights)
     seen: Counter[int] = Counter()

@@ -18,7 +18,7 @@ def change(name: str, **changes) -> TrainConfig:
 
 
 @given(st.lists(st.integers(1, 2048), min_size=1, max_size=200), st.integers(1, 32))
-def test_batches_of_similar_length_are_padded_least(lengths, batch):
+def test_grouping_by_length_minimises_padding(lengths, batch):
     grouped, mixed = (
         change("qwen2.5-7b", packing=False, batch_size=batch, group_by_length=how) for how in (True, False)
     )
@@ -27,6 +27,6 @@ def test_batches_of_similar_length_are_padded_least(lengths, batch):
         assert sizes.padded(lengths, grouped) <= sizes.padded(lengths, mixed)
 
 
-def test_rows_past_max_length_count_as_left_out():
+def test_rows_beyond_max_length_count_as_removed():
     shape = sizes.shape([(10, 5), (90, 20)], 3, change("qwen2.5-7b", max_length=100), measured=True)
     assert (shape.examples, shape.too_long, shape.tokens, shape.supervised, shape.longest) == (1, 1, 15, 5, 15)

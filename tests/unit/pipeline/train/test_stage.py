@@ -1,4 +1,4 @@
-"""pipeline/train/__init__.py: what a run continues from, and what it says at its end."""
+"""pipeline/train/__init__.py: resuming, and the final messages."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_a_run_continues_from_its_checkpoint(tmp_path: Path):
     assert job.last_checkpoint(tmp_path, 1) == (4, tmp_path / "checkpoint-4")
 
 
-def test_a_run_continues_where_its_weights_moved(tmp_path: Path):
+def test_a_run_continues_with_moved_base_weights(tmp_path: Path):
     train.prepare(a_job(tmp_path))
     checkpoints.make(tmp_path, 4)
     moved = msgspec.structs.replace(PACKED, model=ModelConfig(name="tiny", path="/other"))
@@ -43,7 +43,7 @@ def test_a_run_continues_where_its_weights_moved(tmp_path: Path):
     ],
     ids=["packages", "device", "dtype", "weights"],
 )
-def test_a_run_that_is_done_otherwise_here_starts_anew_and_says_so(tmp_path: Path, changes: dict[str, object]):
+def test_a_run_with_other_settings_starts_again_with_a_message(tmp_path: Path, changes: dict[str, object]):
     announced: list[str] = []
     train.prepare(a_job(tmp_path))
     checkpoints.make(tmp_path, 4)
@@ -52,14 +52,14 @@ def test_a_run_that_is_done_otherwise_here_starts_anew_and_says_so(tmp_path: Pat
     assert len(announced) == 1
 
 
-def test_a_run_without_checkpoints_starts_anew_without_a_word(tmp_path: Path):
+def test_a_run_without_checkpoints_starts_again_silently(tmp_path: Path):
     announced: list[str] = []
     train.prepare(a_job(tmp_path))
     train.prepare(a_job(tmp_path, compute_dtype="float32"), announced.append)
     assert announced == []
 
 
-def test_code_paths_that_never_ran_are_named(tmp_path: Path):
+def test_untested_code_paths_are_named(tmp_path: Path):
     gpu = a_job(tmp_path, config=msgspec.structs.replace(PACKED, quantization="nf4"))
     assert {"training on a GPU", "QLoRA on a GPU", "packing with flash_attention_2"} <= set(publication.untested(gpu))
     plain = TrainConfig(model=ModelConfig(name="tiny"), quantization="nf4")
@@ -72,7 +72,7 @@ def test_recipes_of_earlier_versions_keep_their_hash():
     assert artefact.recipe(msgspec.structs.replace(config, compute_dtype="float32"))["compute_dtype"] == "float32"
 
 
-def test_the_summary_counts_the_rows_that_were_left_out_and_says_why():
+def test_the_summary_counts_removed_rows_by_reason():
     metrics = "examples epochs steps best_step eval_loss eval_token_accuracy seconds examples_per_second".split()
     summary = train.TrainSummary(
         adapter="desk@1",

@@ -1,4 +1,4 @@
-"""pipeline/train/time_budget.py. What it measures: tests/integration/test_train_steps.py."""
+"""pipeline/train/time_budget.py. Measurements: tests/integration/test_train_steps.py."""
 
 import pytest
 
@@ -21,6 +21,6 @@ CONFIG = TrainConfig(
         (10, 0.5, 64, 4),  # too little time still trains on min_examples
     ],
 )
-def test_steps_and_validation_fit_into_the_time(seconds: float, rate: float, validation: int, steps: int):
+def test_steps_and_validation_fit_into_the_time_budget(seconds: float, rate: float, validation: int, steps: int):
     found = time_budget.steps_within(seconds, rate, config=CONFIG, steps=60, validation_examples=validation)
     assert found == steps

@@ -1,4 +1,4 @@
-"""The cascade: which tier answers, what that costs and how long it takes, from two evaluations of the same items."""
+"""The cascade, computed from two evaluations of the same items: answering tier, cost and latency."""
 
 from pathlib import Path
 from typing import Any
@@ -26,22 +26,22 @@ def tiers(rows: list[Prediction], cuts: dict[str, Calibration] | None = None) ->
     return [outcome.tier for outcome in cascade.combine(rows, second, CUT if cuts is None else cuts)]
 
 
-def test_tier_2_answers_what_tier_1_is_not_sure_of_or_cannot_answer() -> None:
+def test_tier_2_answers_low_confidence_and_failed_answers() -> None:
     unusable = [row(2, None), row(3, failed_checks=("label: y",)), row(4, output=None, error="timeout")]
     assert tiers([row(0), row(1, UNSURE), *unusable]) == [1, 2, 2, 2, 2]
 
 
-def test_a_call_site_without_a_threshold_escalates_by_its_checks_alone() -> None:
+def test_a_call_site_without_a_threshold_escalates_only_on_failed_checks() -> None:
     assert tiers([row(0, UNSURE), row(1, None), row(2, failed_checks=("empty",))], cuts={}) == [1, 1, 2]
 
 
-def test_an_escalated_item_pays_for_both_tiers_and_an_unpriced_one_is_unknown() -> None:
+def test_an_escalated_item_costs_both_tiers_and_an_unpriced_one_is_unknown() -> None:
     second = [row(place, None, cost_usd=0.01) for place in range(3)]
     found = cascade.combine([row(0), row(1, UNSURE), row(2, UNSURE, cost_usd=None)], second, CUT)
     assert [outcome.cost_usd for outcome in found] == [0.001, pytest.approx(0.011), None]
 
 
-def test_an_escalated_item_waits_for_both_tiers() -> None:
+def test_the_latency_of_an_escalated_item_is_the_sum_of_both_tiers() -> None:
     rows = [row(0, UNSURE, concurrency=1), *(row(place, concurrency=16, latency_ms=90.0) for place in range(1, 10))]
     second = [row(place, None, latency_ms=500.0) for place in range(10)]
     alone = cascade.latency(rows, cascade.combine(rows, second, CUT), 1)
@@ -70,20 +70,20 @@ def test_an_escalated_item_waits_for_both_tiers() -> None:
         ("json", "not json", "not json"),
     ],
 )
-def test_a_reference_is_read_back_as_it_was_scored(kind: str, text: str, value: object) -> None:
+def test_references_are_read_back_as_scored(kind: str, text: str, value: object) -> None:
     found = row(0, reference=text, reference_kind=kind).scored_against
     assert not isinstance(found, str)
     assert (found.kind, found.value) == (kind, value)
     assert row(0, reference=text).scored_against == text
 
 
-def test_nothing_is_found_where_nothing_was_evaluated(tmp_path: Path) -> None:
+def test_without_an_evaluation_there_are_no_answers(tmp_path: Path) -> None:
     from traffic.artifacts import Home
 
     assert finished.related(Home(tmp_path), "desk@1", "test", "adapter", "teacher", None) is None
 
 
-def test_the_answer_of_a_row_is_what_evaluate_had() -> None:
+def test_stored_answers_equal_the_evaluated_ones() -> None:
     given = row(0, input_tokens=20, output_tokens=3, finish_reason="stop", concurrency=1)
     answer = given.answer()
     assert answer.usage is not None

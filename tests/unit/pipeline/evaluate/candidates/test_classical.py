@@ -1,4 +1,4 @@
-"""The classical baseline, n-grams alone."""
+"""The classical baseline on n-grams only."""
 
 import random
 
@@ -64,7 +64,7 @@ def answers_of(model: SiteClassifier, items: list[Item]) -> list[Answer]:
     return [answer(model, each) for each in items]
 
 
-def test_beats_chance_on_texts_it_has_not_seen() -> None:
+def test_the_classifier_beats_chance_on_unseen_texts() -> None:
     model = fit(generated(150, seed=1))
     test = generated(60, seed=2)
     answers = answers_of(model, test)
@@ -72,7 +72,7 @@ def test_beats_chance_on_texts_it_has_not_seen() -> None:
     assert right >= 50
 
 
-def test_every_answer_has_its_time_and_a_margin_between_0_and_1() -> None:
+def test_every_answer_has_a_latency_and_a_margin_between_0_and_1() -> None:
     model = fit(generated(60, seed=1))
     for each in answers_of(model, generated(10, seed=3)):
         assert each.latency_ms is not None
@@ -84,7 +84,7 @@ def test_every_answer_has_its_time_and_a_margin_between_0_and_1() -> None:
 
 
 def noisy(count: int, seed: int) -> list[Item]:
-    """Items of which four in ten have a random label: nobody can be surer than that."""
+    """Items of which 40% have a random label, so confidence is limited."""
     draw = random.Random(seed)
     return [
         item(number, each.prompt[1]["content"], draw.choice(sorted(WORDS)) if draw.random() < 0.4 else each.completion)
@@ -93,7 +93,7 @@ def noisy(count: int, seed: int) -> list[Item]:
 
 
 @pytest.mark.slow
-def test_its_probabilities_are_calibrated_on_items_that_it_was_not_fitted_on() -> None:
+def test_probabilities_are_calibrated_on_held_out_items() -> None:
     train, test = noisy(150, seed=1), noisy(400, seed=2)
     plain, calibrated = fit(train), fit(train, noisy(200, seed=3))
     assert plain.model.temperature == 1.0
@@ -114,7 +114,7 @@ def test_the_answer_is_the_same_with_calibrated_probabilities() -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_set_of_labels_is_answered_as_the_call_site_writes_it() -> None:
+def test_a_set_of_labels_is_answered_in_the_call_sites_format() -> None:
     checks = Checks(labels=tuple(sorted(WORDS)), multiple="json")
     single = generated(120, seed=1)
     pairs = [
@@ -154,10 +154,10 @@ def test_one_label_is_not_enough() -> None:
         fit([item(0, "a b", "x"), item(1, "c d", "x")])
 
 
-def test_texts_without_a_word_are_no_error() -> None:
+def test_texts_without_words_are_not_an_error() -> None:
     rows = [item(0, "!", "x"), item(1, "?", "y"), item(2, "", "x")]
     assert {given.text for given in answers_of(fit(rows), rows)} <= {"x", "y"}
 
 
-def test_the_static_system_prompt_is_no_feature() -> None:
+def test_the_static_system_prompt_is_not_a_feature() -> None:
     assert classifiers.text_of(item(0, "where is my parcel", "shipping").prompt) == "where is my parcel"

@@ -1,4 +1,4 @@
-"""What each kind of candidate is asked."""
+"""Requests sent to each kind of candidate."""
 
 from pipeline.evaluate.candidates import hosted, own_server
 from pipeline.evaluate.config import AdapterConfig, BaseConfig, HostedConfig
@@ -32,7 +32,7 @@ def prompts(checks: Checks) -> CallSitePrompts:
 LABELS = prompts(Checks(labels=("greeting", "refund")))
 
 
-def test_adapter_gets_the_pruned_prompt_greedily_with_log_probabilities_and_no_constraint() -> None:
+def test_the_adapter_gets_the_pruned_prompt_without_a_constraint() -> None:
     body = own_server.adapter_question(AdapterConfig(name="a"), item(), LABELS).body
     assert body == {
         "messages": PRUNED,
@@ -43,36 +43,36 @@ def test_adapter_gets_the_pruned_prompt_greedily_with_log_probabilities_and_no_c
     }
 
 
-def test_base_gets_the_full_prompt_held_to_the_label_set() -> None:
+def test_the_base_model_gets_the_full_prompt_constrained_to_the_label_set() -> None:
     body = own_server.base_question(BaseConfig(name="b"), item(), LABELS).body
     assert body["messages"] == FULL
     assert body["extra_body"] == {"structured_outputs": {"choice": ["greeting", "refund"]}}
 
 
-def test_base_is_held_to_the_json_schema_of_the_call_site() -> None:
+def test_the_base_model_is_constrained_to_the_json_schema() -> None:
     body = own_server.base_question(BaseConfig(name="b"), item(), prompts(Checks(json_schema=SCHEMA))).body
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
 
 
-def test_base_is_held_to_a_json_object_where_there_is_no_schema() -> None:
+def test_without_a_schema_the_base_model_is_constrained_to_a_json_object() -> None:
     body = own_server.base_question(BaseConfig(name="b"), item(), prompts(Checks(json=True))).body
     assert body["response_format"] == {"type": "json_object"}
 
 
-def test_base_is_held_to_what_the_request_itself_asked_for() -> None:
+def test_the_base_model_is_constrained_to_the_requests_own_format() -> None:
     asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
     assert (
         own_server.base_question(BaseConfig(name="b"), item(asked), prompts(Checks())).body["response_format"] == asked
     )
 
 
-def test_adapter_is_held_to_the_label_set_only_when_its_entry_says_so() -> None:
+def test_the_adapter_is_constrained_only_if_configured() -> None:
     body = own_server.adapter_question(AdapterConfig(name="a", constrain=True), item(), LABELS).body
     assert body["messages"] == PRUNED
     assert body["extra_body"]["structured_outputs"]["choice"] == ["greeting", "refund"]
 
 
-def test_hosted_gets_what_the_application_sent() -> None:
+def test_a_hosted_model_gets_the_applications_request() -> None:
     asked = {"type": "json_object"}
     model = HostedConfig(name="h", base_url="http://x/v1", model="m")
     assert hosted.question(model, item(asked), LABELS).body == {

@@ -29,7 +29,7 @@ def bookings(count: int) -> list[tuple[str, Any]]:
     ]
 
 
-def test_good_answers_are_not_doubted():
+def test_correct_answers_are_not_suspects():
     assert find(bookings(60)) == []
 
 
@@ -45,7 +45,7 @@ def test_good_answers_are_not_doubted():
         ({"city": "4", "people": 4}, "more often than it occurs"),
     ],
 )
-def test_what_nearly_all_others_do_otherwise_is_doubted(answer, reason):
+def test_answers_that_deviate_from_nearly_all_others_are_suspects(answer, reason):
     rows = [*bookings(80), ("a table in Bern for 4 people", answer)]
     # A field that is always there is no question for a model: some requests have no city.
     rows += [(f"call me back about order {n}", {"people": n}) for n in range(100, 140)]
@@ -56,7 +56,7 @@ def test_what_nearly_all_others_do_otherwise_is_doubted(answer, reason):
         assert 0 <= found[0].quality < 0.1
 
 
-def test_a_field_whose_values_are_not_copied_may_say_anything():
+def test_fields_with_generated_values_are_not_checked():
     rows = [(f"message {n} about the {n % 7} thing", {"intent": f"Intent{n % 3}"}) for n in range(80)]
     assert find(rows) == []
 
@@ -73,6 +73,6 @@ def test_a_field_whose_values_are_not_copied_may_say_anything():
         max_size=30,
     )
 )
-def test_any_json_is_looked_at_without_error(values):
+def test_any_json_is_checked_without_error(values):
     for finding in find([("some text", {"a": value}) for value in values]):
         assert 0 <= finding.quality <= 1

@@ -1,4 +1,4 @@
-"""pipeline/extract/label_quality/: planted mistakes are found, and only rows that are trained on lose anything."""
+"""pipeline/extract/label_quality/: injected label errors are found; only training and validation rows are affected."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ SIZES = dict(zip(SPLITS, (180, 40, 30, 30, 30), strict=True))
 
 
 def parts(seed: int = 0) -> tuple[dict[str, list[Row]], set[str]]:
-    """Splits of an easy task with one label in twelve wrong, and the ids of those."""
+    """Splits of an easy task with one label in twelve wrong, and the ids of the wrong ones."""
     draw = random.Random(seed)
     made: dict[str, list[Row]] = {split: [] for split in SPLITS}
     wrong = set()
@@ -45,7 +45,7 @@ def ids(splits: dict[str, list[Row]], *names: str) -> set[str]:
     return {row.id for name in names for row in splits[name]}
 
 
-def test_planted_wrong_labels_are_found_with_the_right_one_suggested():
+def test_injected_label_errors_are_found_with_the_correct_label():
     made, wrong = parts()
     _, suspects = label_quality.apply(made, TASK, LabelQualityConfig(), Ledger(0))
     found = {suspect.row.id for suspect in suspects}
@@ -58,7 +58,7 @@ def test_planted_wrong_labels_are_found_with_the_right_one_suggested():
     assert {suspect.split for suspect in suspects} == set(SPLITS)
 
 
-def test_listing_changes_no_row_and_off_finds_nothing():
+def test_list_changes_no_row_and_off_finds_no_suspects():
     made, _ = parts()
     same, suspects = label_quality.apply(made, TASK, LabelQualityConfig(), Ledger(0))
     assert same == made
@@ -68,7 +68,7 @@ def test_listing_changes_no_row_and_off_finds_nothing():
 
 
 @pytest.mark.parametrize("action", ["drop", "weight"])
-def test_only_rows_that_are_trained_on_are_dropped_or_weighted_and_the_ledger_counts_them(action):
+def test_only_training_rows_are_dropped_or_weighted(action):
     made, wrong = parts()
     total = sum(map(len, made.values()))
     ledger = Ledger(total)
@@ -86,7 +86,7 @@ def test_only_rows_that_are_trained_on_are_dropped_or_weighted_and_the_ledger_co
     assert touched & wrong
 
 
-def test_a_label_that_a_person_gave_is_listed_and_never_dropped():
+def test_human_labels_are_listed_and_never_dropped():
     made, wrong = parts()
     by_hand = sorted(ids(made, "train") & wrong)[:4]
     for row in made["train"]:
@@ -97,7 +97,7 @@ def test_a_label_that_a_person_gave_is_listed_and_never_dropped():
     assert {suspect.row.id for suspect in suspects} & set(by_hand)
 
 
-def test_what_is_doubted_in_train_does_not_depend_on_the_later_splits():
+def test_suspects_in_train_do_not_depend_on_later_splits():
     made, _ = parts()
     changed = {
         split: [call_site_rows.row(900 + n, "derailleur", "refund", call_site="shop.topic") for n in range(30)]
@@ -116,7 +116,7 @@ def test_what_is_doubted_in_train_does_not_depend_on_the_later_splits():
     assert first == second
 
 
-def test_too_few_rows_and_rare_labels_are_not_judged():
+def test_too_few_rows_and_rare_labels_are_not_checked():
     made, _ = parts()
     few = {split: rows[:5] for split, rows in made.items()}
     assert label_quality.apply(few, TASK, LabelQualityConfig(), Ledger(0))[1] == []
@@ -125,7 +125,7 @@ def test_too_few_rows_and_rare_labels_are_not_judged():
     assert made["train"][0].id not in {suspect.row.id for suspect in suspects}
 
 
-def test_the_file_lists_the_most_doubtful_first_and_holds_no_formula():
+def test_the_file_lists_the_most_likely_errors_first_without_formulas():
     made, wrong = parts()
     row = next(row for row in made["train"] if row.id in wrong)
     row.pruned[1]["content"] = "=cmd| " + row.pruned[1]["content"]

@@ -7,7 +7,7 @@ from tests.fakes.call_site_rows import row
 
 
 def reasons(*odd: tuple[str, str]) -> dict[int, str]:
-    """Reasons by place; the odd pairs come first, before sixty ordinary ones."""
+    """Reasons by index; the unusual pairs come before sixty ordinary ones."""
     ordinary = [(f"where is my parcel number {n} please", f"parcel number {n}") for n in range(60)]
     rows = [row(n, text, answer) for n, (text, answer) in enumerate([*odd, *ordinary])]
     return {finding.row_index: finding.reason for finding in rewrites.find(rows, [True] * len(rows))}
@@ -19,13 +19,13 @@ def reasons(*odd: tuple[str, str]) -> dict[int, str]:
         ("Where is my  order number 7 please", "repeats the request"),
         ("Keywords: order number 7", "words before the answer"),
         ('"order number 7"', "in quotes"),
-        ("order number 7\n\n(I shortened it.)", "a remark behind the answer"),
+        ("order number 7\n\n(I shortened it.)", "a remark after the answer"),
         ("order\nnumber 7", "more lines than the request"),
         ("заказ номер 7", "another script than the request"),
         ("order number 7 " * 20, "much longer"),
     ],
 )
-def test_a_form_that_nearly_no_other_answer_has_is_doubted(answer, reason):
+def test_answers_with_a_rare_form_are_suspects(answer, reason):
     found = reasons(("where is my order number 7 please", answer))
     assert list(found) == [0]
     assert reason in found[0]
@@ -39,15 +39,15 @@ def test_a_form_that_nearly_no_other_answer_has_is_doubted(answer, reason):
         ("note: where is my order please", "note: order"),
     ],
 )
-def test_a_form_that_the_request_has_is_its_own(text, answer):
+def test_a_form_copied_from_the_request_is_not_a_suspect(text, answer):
     assert reasons((text, answer)) == {}
 
 
-def test_what_many_answers_do_is_the_task():
+def test_a_frequent_form_is_not_a_suspect():
     echoes = [(f"order {n} is late", f"order {n} is late") for n in range(20)]
     assert reasons(*echoes) == {}
 
 
-def test_a_handful_of_rows_has_no_habits():
+def test_too_few_rows_give_no_suspects():
     rows = [row(n, "text", "text") for n in range(5)]
     assert rewrites.find(rows, [True] * 5) == []

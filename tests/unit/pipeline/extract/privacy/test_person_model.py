@@ -11,7 +11,7 @@ from traffic.errors import NotFound
 pytestmark = pytest.mark.slow
 
 
-def test_a_spacy_pipeline_finds_names_that_no_wording_gives_away(tmp_path: Path) -> None:
+def test_a_spacy_pipeline_finds_names_without_context(tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Ana Li"}])  # type: ignore[attr-defined]
     nlp.to_disk(tmp_path)

@@ -72,7 +72,7 @@ def test_a_redacted_request_still_matches_its_template() -> None:
     assert match(TEMPLATE, kept[0].messages) == kept[0].slots
 
 
-def test_values_in_several_slots_of_one_message_are_replaced_where_they_stand() -> None:
+def test_values_in_several_slots_of_a_message_are_replaced() -> None:
     pattern = MessagePattern("user", "From ", "\nBye", slot=True, middles=(" about ", ":\n"))
     template = Template(id="0123abcd", original=(pattern,), pruned=(pattern,))
     content = "From ana@example.com  about order 7:\n\tbo@example.com and ana@example.com\nBye"
@@ -90,7 +90,7 @@ def test_the_first_name_alone_is_the_same_person_and_a_common_word_is_not() -> N
     assert kept[0].answer == "Dear <PERSON_1>, it will come."
 
 
-def test_what_the_fixed_prompt_says_is_the_companys_own_and_is_listed() -> None:
+def test_values_in_the_fixed_prompt_are_kept_and_listed() -> None:
     kept, data, _ = done(asked("shall I write to help@shop.example or from ana@example.com?"))
     assert kept[0].slots == ("shall I write to help@shop.example or from <EMAIL_1>?",)
     assert kept[0].messages[0]["content"] == SYSTEM
@@ -107,23 +107,23 @@ def test_what_the_fixed_prompt_says_is_the_companys_own_and_is_listed() -> None:
         '{"note":"write to bo@example.com"}',  # not in the prompt: nothing to learn it from
     ],
 )
-def test_a_row_whose_answer_needs_the_value_is_left_out_and_counted(answer: str) -> None:
+def test_a_row_whose_answer_needs_the_value_is_removed_and_counted(answer: str) -> None:
     kept, data, removed = done(asked("mail ana@example.com", answer))
     assert (kept, removed) == ([], {"personal_data_in_answer": 1})
     assert (data.rows_excluded, data.redacted) == ({"EMAIL": 1}, {})
 
 
-def test_a_number_in_a_json_answer_is_needed_too() -> None:
+def test_a_number_in_a_json_answer_counts_as_needed() -> None:
     kept, data, _ = done(asked("call +1 202-555-0143", '{"phone":2025550143}'))
     assert (kept, data.rows_excluded) == ([], {"PHONE": 1})
 
 
-def test_a_json_answer_that_only_mentions_a_value_stays_and_stays_json() -> None:
+def test_a_json_answer_that_mentions_a_value_is_kept_as_valid_json() -> None:
     kept, _, _ = done(asked("mail ana@example.com", '{"summary":"asks for \\"mail\\" to ana@example.com","n":1}'))
     assert json.loads(kept[0].answer) == {"summary": 'asks for "mail" to <EMAIL_1>', "n": 1}
 
 
-def test_an_allowed_type_stays_as_it_is_and_is_named() -> None:
+def test_an_allowed_type_is_unchanged_and_reported() -> None:
     config = msgspec.structs.replace(CONFIG, allow=("EMAIL",))
     kept, data, _ = done(asked("ana@example.com, +1 202-555-0143", '{"email":"ana@example.com"}'), config=config)
     assert kept[0].slots == ("ana@example.com, <PHONE_1>",)
@@ -132,7 +132,7 @@ def test_an_allowed_type_stays_as_it_is_and_is_named() -> None:
     assert any("left in, allowed by name: EMAIL 1" in line for line in in_words(data))
 
 
-def test_exclude_leaves_out_every_row_with_a_value() -> None:
+def test_exclude_removes_every_row_with_a_value() -> None:
     config = msgspec.structs.replace(CONFIG, action="exclude")
     kept, data, removed = done(asked("mail ana@example.com"), asked("no such thing"), config=config)
     assert ([r.slots for r in kept], removed) == ([("no such thing",)], {"personal_data": 1})
@@ -153,7 +153,7 @@ def test_a_label_never_changes_even_if_it_looks_like_a_value() -> None:
     assert data.rows_excluded == {}
 
 
-def test_a_placeholder_that_stands_in_the_text_already_is_not_used_again() -> None:
+def test_a_placeholder_in_the_original_text_is_not_reused() -> None:
     kept, _, _ = done(asked("<EMAIL_1> wrote to ana@example.com"))
     assert kept[0].slots == ("<EMAIL_1> wrote to <EMAIL_2>",)
 
@@ -181,7 +181,7 @@ def joined(pieces: list[tuple[str, str]]) -> str:
 
 @settings(max_examples=60, deadline=None)
 @given(PIECES, PIECES)
-def test_no_detected_value_survives_anywhere_and_placeholders_agree(
+def test_no_detected_value_remains_and_placeholders_agree(
     prompt: list[tuple[str, str]], answer: list[tuple[str, str]]
 ) -> None:
     text, said = joined(prompt), joined(answer)
@@ -204,7 +204,7 @@ def test_no_detected_value_survives_anywhere_and_placeholders_agree(
 
 @settings(max_examples=60, deadline=None)
 @given(PIECES, PIECES)
-def test_the_router_redacts_a_live_request_as_the_row_of_the_set_was(
+def test_the_router_redacts_a_live_request_like_its_training_row(
     prompt: list[tuple[str, str]], answer: list[tuple[str, str]]
 ) -> None:
     text = f"help@shop.example or {joined(prompt)}"
@@ -216,14 +216,14 @@ def test_the_router_redacts_a_live_request_as_the_row_of_the_set_was(
         assert redact_slots((text,), redaction).slots == row_.slots
 
 
-def test_a_value_that_only_the_answer_gives_away_removes_the_row() -> None:
+def test_a_value_found_only_with_the_answer_removes_the_row() -> None:
     # Nothing in the prompt says that Ana Li is a name: a live request would keep it.
     kept, data, removed = done(asked("where is the parcel of Ana Li", "Hello, my name is Ana Li"))
     assert kept == []
     assert (data.rows_excluded, removed["personal_data_in_answer"]) == ({"PERSON": 1}, 1)
 
 
-def test_the_set_says_how_live_requests_are_redacted() -> None:
+def test_the_dataset_states_the_redaction_for_live_requests() -> None:
     rows = [asked("mail ana@example.com")]
     allowing = PrivacyConfig(ner_model="none", allow=("PHONE",), phone_regions=("US",))
     result = redact(rows, allowing, Ledger(1), [TEMPLATE])
@@ -237,7 +237,7 @@ def _emails(text: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_one_process_and_two_give_the_same_rows() -> None:
+def test_the_rows_do_not_depend_on_the_number_of_processes() -> None:
     def texts(processes: int) -> list[tuple[str, ...]]:
         rows = [asked(f"mail ana{n}@example.com and call +1 202-555-01{n % 100:02}") for n in range(1200)]
         return [r.slots for r in done(*rows, processes=processes)[0]]
