@@ -1,4 +1,4 @@
-"""configs/deploy/: what it starts exists here, and its keys are the ones that its tool knows."""
+"""configs/deploy/: started commands exist, and keys are valid for the tool."""
 
 import re
 from pathlib import Path
@@ -34,12 +34,12 @@ def test_the_skypilot_task_has_only_keys_that_skypilot_knows():
         assert count.isdigit()
 
 
-def test_a_rented_machine_is_never_forgotten():
+def test_a_rented_machine_is_always_stopped():
     assert SKYPILOT["resources"]["autostop"]["idle_minutes"] <= 30
     assert SKYPILOT["resources"]["max_hourly_cost"] <= 10
 
 
-def test_the_skypilot_task_runs_what_is_here():
+def test_the_skypilot_task_runs_existing_commands():
     used = set(re.findall(r"\$\{?([A-Z_]+)", SKYPILOT["run"] + SKYPILOT["setup"]))
     # HOME and what the script exports itself need no declaration.
     assert used - {"HOME", "FASTTIER_HOME"} == set(SKYPILOT["envs"])

@@ -1,4 +1,4 @@
-"""Golden files of every version of every contract: what was once written must keep loading."""
+"""Golden files of every version of every contract must keep loading."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_a_home_of_version_1_has_its_current_artifacts(tmp_path: Path) -> None:
         assert artifacts.current(home, kind, **fields) is not None
 
 
-def test_an_artifact_of_version_1_that_is_made_again_becomes_current_and_loads(tmp_path: Path) -> None:
+def test_a_repeated_artifact_of_version_1_becomes_current_and_loads(tmp_path: Path) -> None:
     home = old_home(tmp_path)
     newer = home.calibrations / "desk.intent@0f0f0f0f" / "calibration.yaml"
     newer.parent.mkdir()

@@ -1,4 +1,4 @@
-"""Tests whose program is not installed are skipped by name, and fail where everything must run."""
+"""Tests whose program is not installed are skipped, or fail where all are required."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The pins say what pyproject.toml asks for, and setting up fails in one line that helps."""
+"""Pins match pyproject.toml, and a failed setup explains itself in one line."""
 
 import itertools
 import os
@@ -48,7 +48,7 @@ def direct_dependencies(kind: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize("kind, machine, python", list(itertools.product(KINDS, (LINUX, ARM, MAC), PYTHONS)))
-def test_pins_hold_every_direct_dependency_in_a_version_that_the_project_accepts(
+def test_pins_include_every_direct_dependency_in_an_accepted_version(
     kind: str, machine: dict[str, str], python: str
 ) -> None:
     pinned = pins(kind, machine, python)
@@ -68,7 +68,7 @@ def test_pins_can_build_the_editable_install_without_fetching(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["gpu-train", "gpu-serve", "analysis", "router"])
-def test_other_machines_run_the_versions_that_ci_tests(kind: str) -> None:
+def test_other_environments_use_the_versions_tested_in_ci(kind: str) -> None:
     tested = pins("cpu")
     different = {name for name, version in pins(kind).items() if name in tested and version != tested[name]}
     assert different <= {"torch", "triton", "apache-tvm-ffi"}
@@ -81,7 +81,7 @@ def test_a_gpu_box_has_the_package_that_fetches_flash_attention_in_a_version_tha
 
 
 @pytest.mark.parametrize("kind", ["analysis", "router"])
-def test_light_kinds_hold_no_training_or_serving_stack(kind: str) -> None:
+def test_light_environments_contain_no_training_or_serving_packages(kind: str) -> None:
     assert not {"torch", "transformers", "trl", "peft", "vllm", "mlflow"} & pins(kind).keys()
 
 
@@ -120,7 +120,7 @@ def test_setup_accepts_the_platforms_that_the_pins_are_for(
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what setting up reads."""
+    """A copy of the files that setup reads."""
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
@@ -166,7 +166,7 @@ def test_setup_says_how_to_get_a_missing_venv_module(checkout: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_setup_that_broke_half_way_is_not_taken_for_a_whole_one(checkout: Path) -> None:
+def test_an_interrupted_setup_is_not_considered_complete(checkout: Path) -> None:
     inner = program(checkout / "inner-python", "[[ $1 != requirements/install.py ]]")
     outer = fake_python(checkout, f"[[ $2 != venv ]] || {{ mkdir -p .venv/bin && cp {inner} .venv/bin/python; }}")
     done = setup(checkout, KIND="router", PYTHON=outer)
@@ -175,7 +175,7 @@ def test_setup_that_broke_half_way_is_not_taken_for_a_whole_one(checkout: Path) 
     assert not (checkout / ".venv" / "fasttier-stamp").exists()
 
 
-def test_setup_leaves_an_environment_whose_pins_did_not_change_alone(checkout: Path) -> None:
+def test_setup_does_not_change_an_up_to_date_environment(checkout: Path) -> None:
     (checkout / "requirements" / "router.txt").write_text("")
     command = 'cd "$0" && cat requirements/router.txt pyproject.toml | sha256sum | cut -d" " -f1'
     digest = subprocess.run(["bash", "-c", command, checkout], capture_output=True, text=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""Setting up: pip's settings reach uv, downloads are reported line by line, imported modules are compiled."""
+"""Setup: pip's settings reach uv, downloads are reported, imported modules are compiled."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ def listing(text: str) -> dict[str, str]:
     return pip_settings.read(textwrap.dedent(text))
 
 
-def test_a_variable_outranks_the_command_section_and_that_the_global_one() -> None:
+def test_variables_override_the_command_section_and_that_the_global_one() -> None:
     settings = listing("""\
         :env:.cert='/env.pem'
         global.cert='/global.pem'
@@ -39,7 +39,7 @@ def test_several_wheel_folders_and_indexes_become_one_argument_each() -> None:
     ]
 
 
-def test_a_machine_without_settings_of_pip_keeps_the_defaults_of_uv() -> None:
+def test_without_pip_settings_uv_keeps_its_defaults() -> None:
     assert pip_settings.arguments({}, {}) == []
     assert pip_settings.variables({}, {}) == {}
 
@@ -53,7 +53,7 @@ def test_mirror_certificate_and_timeout_become_variables() -> None:
     }
 
 
-def test_settings_of_uv_itself_are_left_alone() -> None:
+def test_settings_of_uv_are_not_overridden() -> None:
     settings = {"find-links": "/pip", "index-url": "https://pip.example/simple"}
     environ = {"UV_FIND_LINKS": "/uv", "UV_DEFAULT_INDEX": "https://uv.example/simple"}
     assert pip_settings.arguments(settings, environ) == []
@@ -89,7 +89,7 @@ def test_without_a_terminal_a_line_comes_every_few_seconds_while_one_package_tak
     assert not any("==" in line for line in lines)
 
 
-def test_what_is_compiled_is_every_module_and_what_it_imports_also_within_functions(tmp_path: Path) -> None:
+def test_all_modules_and_their_imports_are_compiled(tmp_path: Path) -> None:
     package = tmp_path / "stage"
     package.mkdir()
     (package / "__init__.py").write_text("import json\n")
@@ -103,7 +103,7 @@ def test_what_is_compiled_is_every_module_and_what_it_imports_also_within_functi
     ]
 
 
-def test_bytecode_is_kept_where_python_is_told_to_write_none_and_a_missing_package_is_left_out(tmp_path: Path) -> None:
+def test_bytecode_is_written_despite_dontwritebytecode(tmp_path: Path) -> None:
     (tmp_path / "library.py").write_text("")
     program = "import bytecode; bytecode.execute(['import not_installed', 'import library'])"
     folders = os.pathsep.join([str(tmp_path), str(Path(bytecode.__file__).parent)])

@@ -1,4 +1,4 @@
-"""Router, ingest and evaluation state the same usage of the same answer, whole or streamed."""
+"""Router, ingest and evaluation report the same usage for the same answer, complete or streamed."""
 
 import importlib
 import json
@@ -49,7 +49,7 @@ def events(*chunks: dict[str, Any]) -> str:
 
 
 def parts_of(counts: dict[str, Any], first: set[str], empty: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two events that state the counts together; each has `empty` for what the other states."""
+    """Two events that together state the counts; each has `empty` for the counts of the other."""
     sides = []
     for side in (first, counts.keys() - first):
         other = {name: empty for name, value in counts.items() if not isinstance(value, dict | list)}
@@ -59,7 +59,7 @@ def parts_of(counts: dict[str, Any], first: set[str], empty: Any) -> tuple[dict[
 
 @given(spelled)
 @settings(deadline=None)
-def test_an_openai_answer_in_one_piece(counts: Any) -> None:
+def test_usage_of_a_complete_openai_answer_agrees(counts: Any) -> None:
     body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [CHOICE], "usage": counts}
     usage = openai.read(msgspec.json.encode(body), REQUEST, TARGET).usage
     assert usage == usage_of(counts)
@@ -69,7 +69,7 @@ def test_an_openai_answer_in_one_piece(counts: Any) -> None:
 
 @given(spelled, st.sampled_from([0, None]), st.data())
 @settings(deadline=None)
-def test_an_openai_stream_whose_chunks_state_parts(counts: Any, empty: Any, data: st.DataObject) -> None:
+def test_usage_of_an_openai_stream_agrees(counts: Any, empty: Any, data: st.DataObject) -> None:
     stated = (counts, counts)
     if counts and isinstance(counts, dict):
         stated = parts_of(counts, data.draw(st.sets(st.sampled_from(sorted(counts)))), empty)
@@ -84,7 +84,7 @@ def test_an_openai_stream_whose_chunks_state_parts(counts: Any, empty: Any, data
 
 @given(samples.usages(writes=True), st.sampled_from([0, None]), st.data())
 @settings(deadline=None)
-def test_an_anthropic_answer_whole_and_streamed(usage: Usage, empty: Any, data: st.DataObject) -> None:
+def test_usage_of_complete_and_streamed_anthropic_answers_agrees(usage: Usage, empty: Any, data: st.DataObject) -> None:
     counts = samples.anthropic(usage)
     content = [{"type": "text", "text": "hi"}]
     body = {"id": "1", "type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn"}
@@ -107,7 +107,7 @@ def test_an_anthropic_answer_whole_and_streamed(usage: Usage, empty: Any, data: 
 
 
 @pytest.mark.parametrize("kind", ["gemini", "converse"])
-def test_streams_that_only_ingest_reads_erase_no_count_either(kind: str) -> None:
+def test_ingested_streams_do_not_erase_counts(kind: str) -> None:
     if kind == "gemini":
         part = {"candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}]}
         chunks = [

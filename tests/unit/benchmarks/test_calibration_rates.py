@@ -1,4 +1,4 @@
-"""The simulation of calibrated thresholds finds one that does not keep its promise."""
+"""The simulation of calibrated thresholds detects one that exceeds its stated error."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_a_threshold_chosen_by_the_observed_error_is_detected() -> None:
     def greedy(
         probabilities: Any, right: Any, *, target: float, confidence: float, order: Any, clusters: Any
     ) -> threshold.Choice:
-        """The loosest threshold whose error on the very same items is within the target."""
+        """The loosest threshold whose error on the same items is within the target."""
         found = [threshold.measure(probabilities, right, cut, confidence=confidence) for cut in order]
         best = max((each for each in found if each.error <= target), key=lambda each: each.kept, default=found[0])
         fields = {name: getattr(best, name) for name in best.__struct_fields__}
@@ -35,7 +35,7 @@ def test_a_threshold_chosen_by_the_observed_error_is_detected() -> None:
     assert not row["holds"]
 
 
-def test_traffic_knows_exactly_what_a_threshold_keeps() -> None:
+def test_the_synthetic_traffic_has_exact_error_rates() -> None:
     chances = np.array([0.9, 0.5, 1.0, 0.2])
     kept, error = calibration_rates._Traffic(chances, 0.0, 0.0).kept(np.sqrt(0.9))
     assert (kept, error) == (0.5, pytest.approx(0.05))

@@ -1,4 +1,4 @@
-"""Evaluated candidates against gold, which differs from what they were scored against."""
+"""Scores of evaluated candidates against gold labels instead of the logged answers."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ ITEMS = 40
 
 
 def answered(home: Home, folder: Path, wrong: range) -> None:
-    """Put answers into an evaluation: the dataset's label, and `none` on some items."""
+    """Stores answers in an evaluation: the dataset's label, or `none` for some items."""
     rows = pq.read_table(folder / "predictions.parquet")
     labels = [row["completion"][0]["content"] for row in datasets.read_split(home.dataset(None), "test").to_pylist()]
     outputs = ["none" if place in wrong else label for place, label in enumerate(labels)]

@@ -1,4 +1,4 @@
-"""benchmarks/gpu: the order of the steps, the table, the section of docs/training.md, wheels for a bare box."""
+"""benchmarks/gpu: order of the steps, table, section of docs/training.md, wheels for a machine without a network."""
 
 import re
 import zipfile

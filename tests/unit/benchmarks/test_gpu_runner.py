@@ -1,4 +1,4 @@
-"""benchmarks/gpu/runner.py: steps in processes of their own, bounded in time, with what they had when they were cut."""
+"""benchmarks/gpu/runner.py: each step runs in its own process with a time limit and keeps partial results."""
 
 import os
 import signal

@@ -9,7 +9,7 @@ from benchmarks.invented.write import COMPANIES, rows, write
 
 
 @pytest.mark.parametrize("name", COMPANIES)
-def test_a_company_has_all_tiers_and_nearly_only_texts_of_its_own(name: str) -> None:
+def test_a_company_has_all_tiers_and_mostly_unique_texts(name: str) -> None:
     made = list(rows(name, 300, 1))
     assert {gold["tier_true"] for _, gold in made} == {1, 2, 3}
     assert {row["id"] for row, _ in made} == {gold["id"] for _, gold in made}

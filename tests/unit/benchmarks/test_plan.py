@@ -1,4 +1,4 @@
-"""benchmarks/plan.py and benchmarks/published.yaml: the constants of the plan against published figures."""
+"""benchmarks/plan.py and benchmarks/published.yaml: constants of the plan compared with published figures."""
 
 import pytest
 
@@ -15,16 +15,16 @@ CHECKS = list(plan.checks(plan.load()))
 @pytest.mark.parametrize(
     "check", [c for c in CHECKS if c.half == "test"], ids=lambda c: f"{c.source} {c.what} {c.kind}"
 )
-def test_a_held_out_figure_is_planned_within_25_percent(check):
+def test_held_out_measurements_are_predicted_within_25_percent(check):
     known = (check.source, check.what, check.kind) in KNOWN_MISSES
     assert (abs(check.error) <= plan.BAR) is not known
 
 
-def test_half_of_the_figures_is_held_out():
+def test_half_of_the_measurements_are_held_out():
     assert sum(check.half == "test" for check in CHECKS) * 2 >= len(CHECKS)
 
 
-def test_fitting_again_finds_the_constants_that_are_used():
+def test_fitting_reproduces_the_constants_in_use():
     found, used = plan.fit(plan.load()), plan.estimate.FITTED
     for name in plan.FITTED_NAMES:
         assert getattr(found, name) == pytest.approx(getattr(used, name), rel=0.02)

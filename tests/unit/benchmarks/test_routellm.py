@@ -1,4 +1,4 @@
-"""Curves of cost against quality, on tables that were made up for it."""
+"""Cost-quality curves on synthetic tables."""
 
 import csv
 import gzip
@@ -34,7 +34,7 @@ def test_wrong_arithmetic_is_detected() -> None:
 
 
 def tables(folder: Path) -> None:
-    """A weak model that fails where its sums do not hold, and a strong one that is nearly always right."""
+    """A weak model that fails on wrong sums, and a strong one that is nearly always right."""
     with gzip.open(folder / GSM8K, "wt", newline="") as lines:
         rows = csv.writer(lines)
         rows.writerow(("prompt", WEAK, STRONG, f"{WEAK}_response", f"{STRONG}_response"))

@@ -1,4 +1,4 @@
-"""When the training benchmark says that a bar is met."""
+"""Pass criteria of the training benchmark."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from benchmarks.training_arm import Outcome
 
 
 def outcome(right: int, first: int = 0, n: int = 200) -> Outcome:
-    """So many held-out rows in a row are right, from the first one on."""
+    """The first rows are right, the others wrong."""
     return Outcome(
         name="arm", steps=1, examples=8, seconds=1.0, examples_per_second=8.0, supervised_tokens_per_second=32.0,
         prompt_tokens=9.0, supervised_tokens=4.0, peak_rss_gib=1.0, loss=1.0,

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, mistakes, exit status."""
+"""The command line: help, usage errors, exit status."""
 
 import subprocess
 import sys
@@ -27,13 +27,13 @@ def test_help_lists_the_commands_in_the_order_of_the_loop(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(name, "--help", capsys=capsys)
     assert status == 0
     assert f"fasttier {name}" in out
 
 
-def test_a_command_without_its_packages_names_the_set_up_that_brings_them(tmp_path: Path) -> None:
+def test_a_command_without_its_packages_names_the_required_setup(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom cli.app import main\n"
         "sys.modules['duckdb'] = None\n"  # importing it then raises ModuleNotFoundError, as where it is not installed
@@ -58,7 +58,7 @@ def test_help_loads_no_stage_and_no_heavy_library() -> None:
 
 
 @pytest.mark.slow
-def test_commands_that_only_count_load_no_library_of_training_and_tracking(tmp_path: Path) -> None:
+def test_light_commands_import_no_training_or_tracking_library(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", litellm_lines(40, retries=0))
     script = (
         "import sys\nfrom cli.app import main\n"
@@ -74,14 +74,14 @@ def test_commands_that_only_count_load_no_library_of_training_and_tracking(tmp_p
     assert done.returncode == 0, done.stderr
 
 
-def test_an_unknown_command_is_one_line_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_suggests_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run("trian", capsys=capsys)
     assert (status, out) == (2, "")
     assert "train" in err
     assert err.count("\n") == 1
 
 
-def test_a_missing_log_is_one_line_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_log_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "nowhere.jsonl"
     status, _, err = run("ingest", str(missing), "--home", str(tmp_path / "home"), capsys=capsys)
     assert status == 2
@@ -103,7 +103,7 @@ def test_training_without_a_dataset_says_how_to_make_one(tmp_path: Path, capsys:
     assert "fasttier extract" in err
 
 
-def test_a_malformed_override_says_how_to_write_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_malformed_override_shows_the_syntax(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run("extract", "--task", "t", "--set", "min_rows", "--home", str(tmp_path), capsys=capsys)
     assert status == 2
     assert "key.path=value" in err

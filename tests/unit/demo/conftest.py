@@ -1,4 +1,4 @@
-"""A generated log that several tests read."""
+"""A generated log shared by several tests."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from demo.traffic import Facts
 
 
 class Log(msgspec.Struct):
-    """A generated log, read back."""
+    """A parsed generated log."""
 
     facts: Facts
     path: Path

@@ -9,17 +9,17 @@ from demo.callsites import SITES, Site
 from demo.words import LANGUAGES
 
 
-def test_the_shares_add_up() -> None:
+def test_call_site_shares_sum_to_1() -> None:
     assert sum(site.share for site in SITES) == pytest.approx(1)
 
 
-def test_most_of_the_traffic_is_easy() -> None:
+def test_most_of_the_traffic_is_tier_1() -> None:
     assert sum(site.share for site in SITES if site.tier == 1) > 0.6
 
 
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_every_call_site_writes_a_question_with_a_good_answer(site: Site, language: str) -> None:
+def test_every_call_site_generates_a_message_with_a_good_answer(site: Site, language: str) -> None:
     asked = site.write(random.Random(0), language, dt.date(2026, 11, 3))
     assert asked.text
     assert (asked.answer is None) == (asked.tool_calls is not None)

@@ -1,4 +1,4 @@
-"""What happens in the demo's request log."""
+"""Events in the demo's request log."""
 
 import datetime as dt
 from collections import defaultdict
@@ -16,7 +16,7 @@ def tags(row: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_times_are_in_order_and_within_the_days(log: Any) -> None:
+def test_attempts_are_ordered_by_time_within_the_period(log: Any) -> None:
     times = [row["startTime"] for row in log.rows]
     assert times == sorted(times)
     first = dt.datetime.combine(traffic.FIRST_DAY, dt.time(), dt.UTC)
@@ -35,7 +35,7 @@ def test_the_shipped_rules_put_every_call_site_on_its_true_tier(log: Any) -> Non
         assert verdict.tier == gold.tier_true, (gold.feature, verdict)
 
 
-def test_a_retry_asks_the_same_for_the_same_session_after_a_failure(log: Any) -> None:
+def test_a_retry_repeats_a_failed_request_in_the_same_session(log: Any) -> None:
     rows = {row["id"]: row for row in log.rows}
     retries = [gold for gold in log.gold if gold.retry_of]
     assert retries
@@ -49,7 +49,7 @@ def test_a_retry_asks_the_same_for_the_same_session_after_a_failure(log: Any) ->
         assert first["endTime"] < again["startTime"] < first["endTime"] + 60
 
 
-def test_the_teacher_errs_at_about_the_stated_rate_and_the_gold_says_where(log: Any) -> None:
+def test_faults_have_the_stated_rate_and_are_marked_in_gold(log: Any) -> None:
     judged = [gold for gold in log.gold if gold.logged_correct is not None]
     wrong = sum(not gold.logged_correct for gold in judged)
     assert 0.035 < wrong / len(judged) < 0.065
@@ -61,7 +61,7 @@ def test_the_teacher_errs_at_about_the_stated_rate_and_the_gold_says_where(log: 
             assert (given == gold.answer) == (gold.injected_fault is None)
 
 
-def test_repeated_messages_follow_a_skewed_law_and_have_one_right_answer(log: Any) -> None:
+def test_repeated_messages_are_zipf_distributed_and_have_one_correct_answer(log: Any) -> None:
     answers = defaultdict(set)
     for gold in log.gold:
         answers[gold.question].add(gold.answer)
@@ -71,7 +71,7 @@ def test_repeated_messages_follow_a_skewed_law_and_have_one_right_answer(log: An
     assert 0.25 < repeated / len(asked) < 0.45
 
 
-def test_answers_out_of_the_cache_are_repeated_and_free(log: Any) -> None:
+def test_cached_answers_are_repeated_and_free(log: Any) -> None:
     by_id = {gold.id: gold for gold in log.gold}
     hits = [row for row in log.rows if row["cache_hit"]]
     assert len(hits) == log.facts.cache_hits > 0
@@ -84,7 +84,7 @@ def test_a_stream_without_usage_is_logged_with_zero_tokens_and_zero_cost(log: An
     assert all(row["stream"] and row["total_tokens"] == 0 and row["response_cost"] == 0 for row in without)
 
 
-def test_a_correction_is_the_right_answer(log: Any) -> None:
+def test_corrections_are_the_correct_answer(log: Any) -> None:
     by_id = {gold.id: gold for gold in log.gold}
     corrected = [(row, tags(row).get("feedback", {}).get("corrected")) for row in log.rows]
     given = [(row, text) for row, text in corrected if text is not None]

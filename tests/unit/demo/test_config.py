@@ -7,7 +7,7 @@ from demo.callsites import SITES
 from traffic.errors import ConfigError
 
 
-def test_the_shipped_file_names_call_sites_of_the_log() -> None:
+def test_the_shipped_configuration_names_call_sites_of_the_log() -> None:
     shipped = config.load()
     assert {task.call_site for task in shipped.tasks} <= {site.name for site in SITES}
     assert 1.0 in shipped.volume_scales
@@ -27,6 +27,6 @@ FAST = "latency_p50_ms: 1, latency_p95_ms: 2, input_mtok_usd: 1, output_mtok_usd
         (f"hosted.models=[{{name: simulated-a, {FAST}, latency_p50_ms: 9}}]", "must not be below"),
     ],
 )
-def test_a_mistake_is_one_clear_line(override: str, message: str) -> None:
+def test_invalid_configuration_is_a_config_error(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config.load(overrides=[override])

@@ -1,4 +1,4 @@
-"""Reading gold.jsonl."""
+"""Parsing of gold.jsonl."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from demo import gold
 from traffic.errors import InputError, NotFound
 
 
-def test_a_missing_or_broken_gold_file_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_or_broken_gold_file_is_an_error_with_its_location(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"gold\.jsonl"):
         gold.read(tmp_path / "gold.jsonl")
     (tmp_path / "gold.jsonl").write_text('{"id": 1}\n')

@@ -1,4 +1,4 @@
-"""Sentences out of patterns."""
+"""Sentences generated from patterns."""
 
 import random
 from collections import Counter
@@ -22,24 +22,24 @@ def test_a_slot_without_a_value_is_an_error() -> None:
         expand("send {item}", {}, random.Random(0))
 
 
-def test_what_is_filled_in_is_not_expanded_again() -> None:
+def test_slot_values_are_not_expanded() -> None:
     assert expand("{x}", {"x": "[a|b] {y}"}, random.Random(0)) == "[a|b] {y}"
 
 
 @given(st.lists(WORDS, min_size=1, max_size=5), WORDS, st.integers())
-def test_every_choice_is_made_and_every_slot_filled(choices: list[str], value: str, seed: int) -> None:
+def test_expansion_leaves_no_choices_or_slots(choices: list[str], value: str, seed: int) -> None:
     pattern = f"[{'|'.join(choices)}] {{slot}}"
     first, second = expand(pattern, {"slot": value}, random.Random(seed)).split(" ")
     assert first in choices
     assert second == value
 
 
-def test_a_choice_without_weight_never_comes_up() -> None:
+def test_a_choice_with_weight_0_is_never_drawn() -> None:
     rng = random.Random(0)
     assert {weighted(rng, {"a": 1, "b": 0}) for _ in range(50)} == {"a"}
 
 
-def test_the_first_item_comes_up_most_often() -> None:
+def test_the_first_item_is_drawn_most_often() -> None:
     rng = random.Random(0)
     counts = Counter(zipf(rng, "abcdefghij") for _ in range(2000))
     assert counts["a"] > 2 * counts["c"] > 2 * counts["j"]

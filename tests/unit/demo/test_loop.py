@@ -1,4 +1,4 @@
-"""The loop's own parts: what it replays through the router, and what it says at the end."""
+"""The demo loop: requests replayed through the router, and its final report."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_replayed_requests_are_the_logs_last_answered_ones_with_their_call_sites
     assert all(request["messages"] for request in requests)
 
 
-def test_the_last_table_says_simulated_and_unpriced() -> None:
+def test_the_final_table_marks_simulated_and_unpriced_candidates() -> None:
     simulated = Score("orders.extract", "simulated-small", True, 0.9, 0.8, 1.0, None, 0.1)
     summary = LoopSummary(
         scores=(SCORE, simulated),
@@ -50,7 +50,7 @@ def test_the_last_table_says_simulated_and_unpriced() -> None:
     assert text[6].endswith("helpdesk.topic@1 3")
 
 
-def test_splits_that_are_too_short_are_not_calibrated_on_and_the_loop_says_so(tmp_path: Path) -> None:
+def test_calibration_is_skipped_if_the_splits_are_too_short(tmp_path: Path) -> None:
     home = Home(tmp_path)
     shipped = config.load()
     running = loop._Loop(shipped, home)
@@ -60,7 +60,7 @@ def test_splits_that_are_too_short_are_not_calibrated_on_and_the_loop_says_so(tm
     assert not (home.root / "demo" / "candidates-calibrate-adapter.yaml").exists()
 
 
-def test_the_heavy_model_is_no_rival_unless_it_is_tier_2_too() -> None:
+def test_the_heavy_model_is_a_rival_only_if_it_is_also_tier_2() -> None:
     assert [model.name for model in config.load().rivals] == ["simulated-small", "simulated-standard"]
     assert len(config.load(overrides=["tier_2=simulated-heavy"]).rivals) == 3
 
@@ -93,7 +93,7 @@ TASK = "tasks=[{call_site: support.intent, train: true, evaluate_items: 200, cal
 
 
 def begun(home: Home, stages: int, *overrides: str) -> loop._Loop:
-    """A loop whose first stages have begun."""
+    """A loop whose first stages are complete."""
     running = loop._Loop(config.load(overrides=[TASK, *overrides]), home)
     for _ in range(stages):
         running._begin()
@@ -112,7 +112,7 @@ def test_training_gets_its_share_of_the_time_once(tmp_path: Path, monkeypatch: p
     assert begun(Home(tmp_path), 4, "time_budget=null")._training_time(path) == ()
 
 
-def test_test_items_follow_from_what_requests_cost(tmp_path: Path) -> None:
+def test_the_number_of_test_items_follows_from_the_time_per_request(tmp_path: Path) -> None:
     home = Home(tmp_path)
     dataset = task_datasets.make(home.datasets, train=40, others=20).name
     trained = {"adapter": "support.intent@1", "base_model": "tiny/base"}

@@ -1,4 +1,4 @@
-"""How an imperfect model errs."""
+"""Simulated errors of a model."""
 
 import datetime as dt
 import random
@@ -23,7 +23,7 @@ FAULTS_OF_FORM = {"off_list_label", "invalid_json", "truncated_output"}
 
 
 @given(st.integers(), st.sampled_from(TIER_1))
-def test_a_wrong_answer_is_well_formed_and_not_the_right_one(seed: int, site: Site) -> None:
+def test_a_wrong_answer_is_well_formed_but_incorrect(seed: int, site: Site) -> None:
     rng = random.Random(seed)
     asked = site.write(rng, "en", dt.date(2026, 11, 3))
     assert asked.answer is not None
@@ -33,7 +33,7 @@ def test_a_wrong_answer_is_well_formed_and_not_the_right_one(seed: int, site: Si
 
 
 @given(st.integers(), st.sampled_from(TIER_1))
-def test_a_fault_of_form_fails_the_checks(seed: int, site: Site) -> None:
+def test_format_faults_fail_the_checks(seed: int, site: Site) -> None:
     rng = random.Random(seed)
     asked = site.write(rng, "de", dt.date(2026, 11, 3))
     assert asked.answer is not None
@@ -43,7 +43,7 @@ def test_a_fault_of_form_fails_the_checks(seed: int, site: Site) -> None:
     assert bool(failed) >= (made.fault in FAULTS_OF_FORM)
 
 
-def test_all_kinds_of_faults_come_up() -> None:
+def test_all_kinds_of_faults_occur() -> None:
     rng = random.Random(0)
     seen: Counter[str | None] = Counter()
     for site in TIER_1 * 100:

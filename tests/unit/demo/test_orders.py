@@ -1,4 +1,4 @@
-"""Order mails and the values in them."""
+"""Order mails and the values they contain."""
 
 import datetime as dt
 import random
@@ -25,14 +25,14 @@ def test_every_value_is_a_span_of_the_mail(seed: int, language: str) -> None:
 
 
 @given(st.integers(), st.sampled_from(sorted(LANGUAGES)))
-def test_the_right_answer_keeps_the_schema_of_the_request(seed: int, language: str) -> None:
+def test_correct_answers_match_the_schema(seed: int, language: str) -> None:
     made = orders.order(random.Random(seed), language, DAY)
     answer = msgspec.json.encode(made.values).decode()
     assert failed_checks(answer, "stop", Checks(json=True, json_schema=SCHEMA)) == ()
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_mails_hardly_ever_repeat(language: str) -> None:
+def test_mails_rarely_repeat(language: str) -> None:
     rng = random.Random(1)
     assert len({orders.order(rng, language, DAY).text for _ in range(1000)}) >= 998
 
@@ -44,7 +44,7 @@ def test_optional_values_are_missing_in_some_mails(field: str) -> None:
     assert 20 < missing < 250
 
 
-def test_the_recipient_is_often_not_the_one_who_signs() -> None:
+def test_recipient_and_signer_often_differ() -> None:
     rng = random.Random(1)
     made = [orders.order(rng, "en", DAY) for _ in range(500)]
     signed = sum(order.text.endswith(order.values["name"] or "") for order in made)

@@ -1,4 +1,4 @@
-"""demo/own_model.py: what requests to a served model cost."""
+"""demo/own_model.py: time of requests to a served model."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def dataset(tmp_path: Path) -> Path:
     return task_datasets.make(tmp_path, train=40, others=8)
 
 
-def test_requests_are_about_training_rows_as_the_model_is_asked(dataset: Path) -> None:
+def test_measured_requests_use_prompts_of_training_rows(dataset: Path) -> None:
     pruned = own_model.bodies(dataset, CALL_SITE, "prompt")
     full = own_model.bodies(dataset, CALL_SITE, "original_prompt", max_tokens_factor=2)
     assert len(pruned) == len(full) == own_model.ALONE + own_model.BATCHED
@@ -25,7 +25,7 @@ def test_requests_are_about_training_rows_as_the_model_is_asked(dataset: Path) -
     assert full[0]["max_tokens"] == 2 * pruned[0]["max_tokens"]
 
 
-def test_requests_are_timed_alone_and_among_others(dataset: Path) -> None:
+def test_requests_are_timed_alone_and_concurrently(dataset: Path) -> None:
     bodies = own_model.bodies(dataset, CALL_SITE, "prompt")
     with FakeOpenAI(answer=lambda body: "refund") as server:
         cost = own_model.measure(server.base_url, "adapter", bodies)
@@ -39,7 +39,7 @@ def test_requests_are_timed_alone_and_among_others(dataset: Path) -> None:
     assert at_once > 1
 
 
-def test_a_short_split_is_asked_about_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_short_split_gives_fewer_requests(tmp_path: Path) -> None:
     short = task_datasets.make(tmp_path, train=own_model.ALONE + 1, others=8)
     with FakeOpenAI(answer=lambda body: "refund") as server:
         own_model.measure(server.base_url, "adapter", own_model.bodies(short, CALL_SITE, "prompt"))

@@ -1,4 +1,4 @@
-"""Lines of LiteLLM's log, as the product's own reader understands them."""
+"""Lines in LiteLLM's log format are read by ingest."""
 
 import datetime as dt
 from typing import Any
@@ -40,7 +40,7 @@ def read(row: dict[str, Any]) -> Record:
     return litellm.FORMAT.reader(mapping)(msgspec.json.encode(row)).record
 
 
-def test_an_answer_is_read_with_its_tags_tokens_and_cost() -> None:
+def test_a_generated_answer_is_ingested_with_tags_tokens_and_cost() -> None:
     row = payloads.answered(asking(), Answer('{"a":1}'), None, hit=False, counted=True)
     record = read(row)
     assert (record.call_site, record.cohort) == ("orders.extract", {"plan": "pro", "language": "de"})
@@ -53,26 +53,26 @@ def test_an_answer_is_read_with_its_tags_tokens_and_cost() -> None:
     assert record.response_format == ORDERS.response_format
 
 
-def test_an_answer_out_of_the_cache_costs_nothing() -> None:
+def test_a_cached_answer_costs_nothing() -> None:
     record = read(payloads.answered(asking(), Answer("{}"), None, hit=True, counted=True))
     assert (record.cache_hit, record.cost_usd) == (True, 0.0)
 
 
-def test_a_stream_without_usage_has_no_cost_rather_than_none_to_pay() -> None:
+def test_a_stream_without_usage_has_an_unknown_cost() -> None:
     record = read(payloads.answered(asking(STREAMED), Answer("Done."), None, hit=False, counted=False))
     assert (record.usage, record.cost_usd, record.params.stream) == (None, None, True)
     assert record.ttft_ms == pytest.approx(320)
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_a_failure_is_read_with_its_status(status: int) -> None:
+def test_a_failed_attempt_is_ingested_with_its_status(status: int) -> None:
     record = read(payloads.failed(asking(), status))
     assert record.status == status
     assert record.error
     assert record.output.text is None
 
 
-def test_function_calls_are_read_as_such() -> None:
+def test_function_calls_are_ingested() -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "invite", "arguments": "{}"}}
     record = read(payloads.answered(asking(SITES[-1]), Answer(""), [call], hit=False, counted=True))
     assert record.output.tool_calls == [call]

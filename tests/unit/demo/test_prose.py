@@ -1,4 +1,4 @@
-"""Call sites whose answers are prose."""
+"""Call sites with free-text answers."""
 
 import datetime as dt
 import random
@@ -14,7 +14,7 @@ SEEDS, IN_LANGUAGES = st.integers(), st.sampled_from(sorted(LANGUAGES))
 
 
 @given(SEEDS, IN_LANGUAGES)
-def test_a_hurried_sentence_differs_from_the_right_one_but_keeps_its_numbers(seed: int, language: str) -> None:
+def test_typos_change_a_sentence_but_not_its_numbers(seed: int, language: str) -> None:
     made = prose.polish(random.Random(seed), language)
     assert made.text != made.answer
     assert re.findall(r"\d+", made.text) == re.findall(r"\d+", made.answer)
@@ -32,7 +32,7 @@ def test_a_digest_names_its_day() -> None:
 
 
 @given(SEEDS)
-def test_an_errand_begins_with_a_function_that_the_agent_has(seed: int) -> None:
+def test_an_errand_begins_with_an_available_function(seed: int) -> None:
     text, call = prose.errand(random.Random(seed), dt.date(2026, 11, 3))
     functions = {tool["function"]["name"]: tool["function"]["parameters"] for tool in prose.TOOLS}
     assert set(call["arguments"]) == set(functions[call["name"]]["required"])

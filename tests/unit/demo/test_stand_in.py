@@ -1,4 +1,4 @@
-"""What a stand-in for a hosted model answers."""
+"""Answers of a simulated hosted model."""
 
 import datetime as dt
 import random
@@ -45,7 +45,7 @@ def body(question: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("task, stated", [("classification", 0.9), ("extraction", 0.8)])
-def test_answers_are_right_as_often_as_stated(known: dict[str, GroundTruth], task: str, stated: float) -> None:
+def test_answers_have_the_stated_accuracy(known: dict[str, GroundTruth], task: str, stated: float) -> None:
     stand_in = StandIn(SETTINGS, known)
     questions = [question for question, right in known.items() if right.task == task]
     right = 0
@@ -57,7 +57,7 @@ def test_answers_are_right_as_often_as_stated(known: dict[str, GroundTruth], tas
     assert interval.low < stated < interval.high
 
 
-def test_the_same_request_gets_the_same_answer_and_another_model_its_own(known: dict[str, GroundTruth]) -> None:
+def test_answers_are_deterministic_per_request_and_model(known: dict[str, GroundTruth]) -> None:
     stand_in = StandIn(SETTINGS, known)
     asked = [question for question, right in known.items() if right.task == "extraction"]
     first = [stand_in.reply(body(question)) for question in asked]
@@ -85,7 +85,7 @@ def test_the_system_prompt_counts_as_input_but_does_not_change_the_answer(known:
     assert plain.usage["total_tokens"] == plain.prompt_tokens + plain.completion_tokens
 
 
-def test_an_answer_longer_than_the_cap_is_cut_and_says_so(known: dict[str, GroundTruth]) -> None:
+def test_an_answer_beyond_the_cap_is_truncated_with_finish_reason_length(known: dict[str, GroundTruth]) -> None:
     question = next(question for question, right in known.items() if right.task == "extraction")
     reply = StandIn(SETTINGS, known).reply(body(question, max_tokens=5))
     assert (reply.finish_reason, reply.completion_tokens, reply.right) == ("length", 5, False)
@@ -107,13 +107,13 @@ def test_the_planner_gets_a_function_call(known: dict[str, GroundTruth]) -> None
         ({"n": 2}, 400),
     ],
 )
-def test_what_it_cannot_answer_is_refused(known: dict[str, GroundTruth], changes: dict[str, Any], status: int) -> None:
+def test_unsupported_requests_are_refused(known: dict[str, GroundTruth], changes: dict[str, Any], status: int) -> None:
     with pytest.raises(Refused) as refused:
         StandIn(SETTINGS, known).reply(body(next(iter(known))) | changes)
     assert refused.value.status == status
 
 
-def test_it_knows_every_message_of_a_generated_log(tmp_path: Path) -> None:
+def test_every_message_of_a_generated_log_is_answered(tmp_path: Path) -> None:
     facts = traffic.generate(tmp_path / "log.jsonl", requests=150, days=2, seed=1)
     found = stand_ins.read_ground_truth(Path(facts.gold))
     stand_in = StandIn(SETTINGS, found)

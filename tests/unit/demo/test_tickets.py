@@ -1,4 +1,4 @@
-"""Help-desk messages and their topics."""
+"""Help-desk messages and their topic labels."""
 
 import random
 from collections import Counter
@@ -18,7 +18,7 @@ def test_a_message_is_complete(seed: int, language: str) -> None:
     assert made.text[0].isupper() or not made.text[0].isalpha()
 
 
-def test_every_topic_comes_up_about_as_often() -> None:
+def test_topics_are_about_equally_frequent() -> None:
     rng = random.Random(0)
     counts = Counter(tickets.ticket(rng, "de").label for _ in range(1200))
     assert set(counts) == set(tickets.LABELS)

@@ -1,4 +1,4 @@
-"""demo/time_budget.py"""
+"""demo/time_budget.py."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_cpu_without_bfloat16_gets_more_time() -> None:
     assert time_budget.budget_seconds(BUDGET, "float32") == 540
 
 
-def test_what_is_left_is_the_fixed_part_and_the_items_of_the_stages_to_come() -> None:
+def test_the_remaining_time_is_fixed_part_and_items_of_later_stages() -> None:
     made = schedule()
     made.begin(0)
     assert made.remaining() == 10 + 40 + 50 + 20 + 100 + 80
@@ -29,7 +29,7 @@ def test_what_is_left_is_the_fixed_part_and_the_items_of_the_stages_to_come() ->
     assert made.remaining() == 40 + 50 + 20 + 100 + 80
 
 
-def test_a_slower_machine_takes_longer_for_what_is_fixed() -> None:
+def test_a_slower_machine_takes_longer_for_fixed_parts() -> None:
     made = schedule()
     made.begin(0)
     made.begin(20)  # twice as long as on the reference machine
@@ -38,14 +38,14 @@ def test_a_slower_machine_takes_longer_for_what_is_fixed() -> None:
     assert made.available(20) == 360 - 20 - 2 * (40 + 50 + 20)
 
 
-def test_stages_that_were_done_before_promise_nothing() -> None:
+def test_reused_stages_do_not_make_the_machine_look_fast() -> None:
     made = schedule()
     made.begin(0)
     made.begin(0.1)
     assert made.machine_factor == 1
 
 
-def test_a_stage_whose_size_is_chosen_says_nothing_about_the_machine() -> None:
+def test_stages_of_a_chosen_size_do_not_affect_the_machine_factor() -> None:
     made = schedule()
     for now in (0, 10, 500):
         made.begin(now)
@@ -60,7 +60,7 @@ def test_a_chosen_size_is_what_the_estimate_uses() -> None:
 
 
 @pytest.mark.parametrize("available, seconds", [(200, 100), (30, time_budget.MIN_TRAIN_SECONDS), (-50, 20)])
-def test_training_gets_its_share_and_never_nothing(available: float, seconds: float) -> None:
+def test_training_gets_its_share_and_never_zero(available: float, seconds: float) -> None:
     assert time_budget.training_seconds(available, BUDGET) == seconds
 
 
@@ -73,6 +73,6 @@ def test_training_gets_its_share_and_never_nothing(available: float, seconds: fl
         (-100, 60),
     ],
 )
-def test_items_are_what_fits_between_the_limits(available: float, items: int) -> None:
+def test_the_number_of_items_fits_the_time_within_its_limits(available: float, items: int) -> None:
     found = time_budget.items_to_evaluate(available, COSTS, alone=5, hosted=0.2, budget=BUDGET, max_items=200)
     assert found == items

@@ -13,7 +13,7 @@ def test_four_characters_are_a_token(text: str | None, count: int) -> None:
 
 
 @given(st.lists(st.text(max_size=50), max_size=4), st.text(min_size=1, max_size=50))
-def test_another_message_makes_the_prompt_longer(texts: list[str], more: str) -> None:
+def test_every_message_adds_prompt_tokens(texts: list[str], more: str) -> None:
     messages = [{"role": "user", "content": text} for text in texts]
     assert tokens.of_prompt([*messages, {"role": "user", "content": more}]) > tokens.of_prompt(messages) + 4
 

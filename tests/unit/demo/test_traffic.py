@@ -17,22 +17,22 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
         assert same == again != other
 
 
-def test_every_attempt_has_its_line_of_gold(log: Any) -> None:
+def test_every_attempt_has_a_line_in_gold(log: Any) -> None:
     assert [row["id"] for row in log.rows] == [gold.id for gold in log.gold]
     assert len(log.rows) == log.facts.rows
     assert len({gold.id for gold in log.gold}) == len(log.gold)
 
 
-def test_cut_lines_are_counted(log: Any) -> None:
+def test_truncated_lines_are_counted(log: Any) -> None:
     lines = len(log.path.read_bytes().splitlines())
     assert lines == log.facts.rows + log.facts.cut_lines
     assert log.facts.cut_lines > 0
 
 
-def test_the_summary_says_where_the_files_are(log: Any) -> None:
+def test_the_summary_has_the_paths_of_the_files(log: Any) -> None:
     assert str(log.path) in log.facts.lines()[-1]
 
 
-def test_no_requests_are_refused(tmp_path: Path) -> None:
+def test_zero_requests_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         traffic.generate(tmp_path / "log.jsonl", requests=0, days=1, seed=0)

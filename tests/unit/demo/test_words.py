@@ -12,7 +12,7 @@ from demo import words
 LANGUAGES = st.sampled_from(sorted(words.LANGUAGES))
 
 
-def test_the_shares_of_the_languages_add_up() -> None:
+def test_language_shares_sum_to_1() -> None:
     assert sum(words.LANGUAGES.values()) == pytest.approx(1)
 
 
@@ -22,7 +22,7 @@ def test_a_year_has_twelve_months_and_a_week_seven_days(language: str) -> None:
 
 
 @given(st.integers(), LANGUAGES, st.dates(dt.date(2026, 1, 1), dt.date(2027, 12, 31)))
-def test_a_weekday_belongs_to_its_date(seed: int, language: str, today: dt.date) -> None:
+def test_weekdays_match_their_dates(seed: int, language: str, today: dt.date) -> None:
     text = words.day(random.Random(seed), language, today)
     names = [name for name in words.WORDS.weekdays[language] if name in text]
     numbers = [int(part) for part in text.replace(".", " ").replace("/", " ").split() if part.isdigit()]

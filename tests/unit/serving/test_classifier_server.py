@@ -1,4 +1,4 @@
-"""The classifier server: OpenAI's API over n-gram models, its parity check, and how the router reads its answers."""
+"""The classifier server: OpenAI's API over n-gram models, parity check, parsing by the router."""
 
 import json
 from collections.abc import Iterator
@@ -112,7 +112,7 @@ def test_a_configured_key_is_required(folder: Path) -> None:
         assert [each["id"] for each in models["data"]] == [folder.name]
 
 
-def test_a_guard_marks_texts_unlike_the_training_data(folder: Path) -> None:
+def test_a_guard_marks_out_of_distribution_texts(folder: Path) -> None:
     site = Model(folder).site("support.topic")
     (answer,) = site.answers(["zzz"])
     assert answer.distance is None

@@ -1,4 +1,4 @@
-"""Which run, on which data, with which evidence, is serving."""
+"""Provenance of deployments: run, data and evidence."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path

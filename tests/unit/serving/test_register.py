@@ -98,7 +98,7 @@ def decision(tmp_path: Path, **changes: object) -> Path:
 
 
 def _yaml(value: object) -> str:
-    """Lists and mappings in the form that YAML shares with JSON."""
+    """Lists and mappings in the syntax that YAML shares with JSON."""
     return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
 
 
@@ -149,7 +149,7 @@ def test_a_decision_is_valid_until_its_expiry_day(home: Home, tmp_path: Path, ex
     assert deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW).registered is allowed
 
 
-def test_a_decision_about_another_task_does_not_count(home: Home, tmp_path: Path) -> None:
+def test_a_decision_for_another_task_is_refused(home: Home, tmp_path: Path) -> None:
     chosen = decision(tmp_path, task="spam")
     done = deploy(home, adapter(home), URL, [], chosen, None, report(), now=NOW)
     assert "is about 'spam', not about 'desk'" in done.reasons[0]
@@ -183,7 +183,7 @@ def test_a_parity_report_of_another_adapter_is_an_error(home: Home) -> None:
         deploy(home, adapter(home), URL, [], None, REASON, report("desk@99999999"), now=NOW)
 
 
-def test_a_call_site_that_it_was_not_trained_for_is_an_error(home: Home) -> None:
+def test_an_untrained_call_site_is_an_error(home: Home) -> None:
     with pytest.raises(InputError, match=r"not trained for mail\.spam, only for desk\.intent, desk\.urgency"):
         deploy(home, adapter(home), URL, ["mail.spam"], None, REASON, report(), now=NOW)
 
@@ -218,7 +218,7 @@ def test_an_invalid_url_is_refused_without_showing_a_password(url: str) -> None:
 
 @pytest.fixture
 def keyed(tmp_path: Path) -> Iterator[str]:
-    """Base URL of a server that wants the key k-123."""
+    """Base URL of a server that requires the key k-123."""
     port = supervise.free_port()
     argv = (sys.executable, "-S", str(Path(model_server.__file__)), str(port), "ok", "--models", "base")
     command = Command(argv, {"VLLM_API_KEY": "k-123"}, "127.0.0.1", port, ("base",))
@@ -310,7 +310,7 @@ def test_a_cohort_is_parsed_from_pairs() -> None:
 def calibrate(
     home: Home, threshold: float | None, name: str = "desk.intent@0c0c0c0c", *, age_s: int = 0, **fields: object
 ) -> str:
-    """The path that the table names it by."""
+    """Write a calibration; returns its path in the table."""
     given = {"call_site": "desk.intent", "adapter": "desk@11111111", "dataset": "desk@22222222"}
     given |= {"signal": "min_margin", "rule": "target", "created_at": NOW - timedelta(seconds=age_s)}
     found = Calibration(**(given | {"threshold": threshold} | fields))  # type: ignore[arg-type]
@@ -359,7 +359,7 @@ def test_a_cascade_with_a_missing_calibration_is_not_deployed(home: Home, tmp_pa
     assert not home.deployments.exists()
 
 
-def test_without_a_cascade_the_newest_calibration_that_has_a_threshold_counts_and_is_named(home: Home) -> None:
+def test_without_a_cascade_the_newest_calibration_with_a_threshold_is_deployed(home: Home) -> None:
     calibrate(home, 0.7, "desk.intent@07070707", age_s=120)
     newest = calibrate(home, 0.9, "desk.intent@05050505", age_s=60)
     calibrate(home, None, "desk.intent@01010101", infeasible="1% cannot be certified")
@@ -404,7 +404,7 @@ def test_no_threshold_deploys_without_one(home: Home) -> None:
 
 
 def gated(tmp_path: Path, verdict: str = "build", **only: list[str]) -> Path:
-    """A decision whose gate promoted only these cohort values."""
+    """A decision that promoted only these cohort values."""
     cohorts = [
         {"key": "plan", "value": "free", "verdict": "build", "adapter": "desk@11111111"},
         {"key": "plan", "value": "pro", "verdict": "wait", "adapter": None},
@@ -433,9 +433,7 @@ def test_a_cohort_that_was_not_promoted_needs_an_override(home: Home, tmp_path: 
     assert deploy(*arguments, None, report(), cohort={"plan": "free"}, now=NOW).registered
 
 
-def test_a_cohort_with_a_build_verdict_of_its_own_is_deployed_though_the_task_is_not(
-    home: Home, tmp_path: Path
-) -> None:
+def test_a_cohort_with_its_own_build_verdict_is_deployed_although_the_task_is_not(home: Home, tmp_path: Path) -> None:
     folder, chosen = adapter(home), gated(tmp_path, verdict="wait")
     done = deploy(home, folder, URL, [], chosen, None, report(), cohort={"plan": "free"}, now=NOW)
     assert done.registered

@@ -79,7 +79,7 @@ def test_the_pid_is_the_servers_own(log: Path, tmp_path: Path) -> None:
         assert server.pid == pids(tmp_path / "pids")[0]
 
 
-def test_stopping_takes_the_servers_children_along(log: Path, tmp_path: Path) -> None:
+def test_stopping_ends_the_servers_children(log: Path, tmp_path: Path) -> None:
     with supervise.start(fake("ok", "--pid-file", str(tmp_path / "pids")), log):
         pass
     wait_until_gone(*pids(tmp_path / "pids"))
@@ -103,13 +103,13 @@ def test_a_command_that_does_not_exist_is_an_error(log: Path) -> None:
         supervise.start(fake("ok", argv=("/nowhere/python",)), log)
 
 
-def test_a_server_that_never_gets_healthy_is_stopped_and_named(log: Path, tmp_path: Path) -> None:
+def test_a_server_that_never_becomes_healthy_is_stopped(log: Path, tmp_path: Path) -> None:
     with pytest.raises(EndpointError, match="not healthy after 1 s"):
         supervise.start(fake("never-healthy", "--pid-file", str(tmp_path / "pids")), log, timeout_s=1)
     wait_until_gone(*pids(tmp_path / "pids"))
 
 
-def test_progress_is_told_while_it_starts(log: Path) -> None:
+def test_progress_is_reported_during_the_start(log: Path) -> None:
     told: list[float] = []
     with pytest.raises(EndpointError):
         supervise.start(fake("never-healthy"), log, 0.5, lambda seconds, line: told.append(seconds))
@@ -122,7 +122,7 @@ def test_a_server_without_the_expected_model_is_refused(log: Path) -> None:
         supervise.start(fake("ok", models=("base", "task@2")), log)
 
 
-def test_a_port_that_another_server_holds_is_not_taken_for_ours(log: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_by_another_server_is_an_error(log: Path, tmp_path: Path) -> None:
     first = fake("ok")
     with supervise.start(first, log), pytest.raises(EndpointError, match="Address already in use"):
         supervise.start(first, tmp_path / "second.log").stop()
@@ -152,7 +152,7 @@ def test_a_running_server_is_listed_until_it_stops(log: Path, tmp_path: Path) ->
     assert supervise.running(home) == []
 
 
-def test_a_state_file_of_a_process_that_is_gone_is_removed(log: Path, tmp_path: Path) -> None:
+def test_a_state_file_of_an_ended_process_is_removed(log: Path, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     with supervise.start(fake("ok"), log, home=home) as server:
         path = supervise.servers_folder(home) / f"{server.pid}.json"
@@ -163,7 +163,7 @@ def test_a_state_file_of_a_process_that_is_gone_is_removed(log: Path, tmp_path: 
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed (Debian: procps)")
-def test_without_proc_a_process_is_recognised_by_the_time_that_ps_lists() -> None:
+def test_without_proc_a_process_is_identified_by_its_start_time_from_ps() -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
         started = supervise._created_by_ps(process.pid)
         assert started is not None
@@ -223,12 +223,12 @@ def test_no_orphans_when_our_own_process_is_killed(
         ),
     ],
 )
-def test_the_error_of_a_log_is_its_cause_without_prefixes(log: Path, text: str, expected: str) -> None:
+def test_the_cause_of_an_error_is_extracted_from_the_log(log: Path, text: str, expected: str) -> None:
     log.write_text(text)
     assert supervise.last_error(log) == expected
 
 
-def test_a_stubborn_server_is_killed_after_the_grace_period(tmp_path: Path) -> None:
+def test_a_server_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Path) -> None:
     port = supervise.free_port()
     argv = (sys.executable, "-S", FAKE, str(port), "stubborn", "--models", "m", "--pid-file", str(tmp_path / "pids"))
     command = Command(argv, {}, "127.0.0.1", port, ("m",))

@@ -99,7 +99,7 @@ def test_two_adapters_share_a_server_that_fits_the_larger_rank_and_all_modules()
     assert made.argv[targets + 1 : targets + 4] == ("down_proj", "q_proj", "v_proj")
 
 
-def test_modules_are_not_restricted_when_one_adapters_are_unknown() -> None:
+def test_modules_are_not_restricted_if_those_of_one_adapter_are_unknown() -> None:
     made = build(ServingConfig(), intent=adapter(), spam=adapter("/a/spam", target_modules=()))
     assert "--lora-target-modules" not in made.argv
 
@@ -183,7 +183,7 @@ def test_the_shipped_configurations_load(device: Device) -> None:
         ("float16", "float32", "float16"),
     ],
 )
-def test_the_machine_s_dtype_fills_in_for_auto(configured: str, measured: str | None, dtype: str) -> None:
+def test_auto_dtype_is_that_of_the_machine(configured: str, measured: str | None, dtype: str) -> None:
     made = build(ServingConfig(dtype=configured), intent=adapter(), dtype=measured)
     assert made.argv[made.argv.index("--dtype") + 1] == dtype
     assert made.dtype == dtype

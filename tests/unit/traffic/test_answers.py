@@ -1,4 +1,4 @@
-"""Canonical forms of answers: what counts as the same, and what does not."""
+"""Canonical forms of answers."""
 
 import pytest
 from hypothesis import given

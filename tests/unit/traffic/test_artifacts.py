@@ -1,4 +1,4 @@
-"""Artifacts of a home: names, which one is current, writing whole or not at all."""
+"""Artifacts of a home: names, the current one, atomic writes."""
 
 import datetime as dt
 import os
@@ -14,7 +14,7 @@ from traffic.errors import ConfigError, NotFound
 
 
 def make(home: Home, name: str, **fields: object) -> Path:
-    """A dataset folder with the head of a card."""
+    """A dataset folder with minimal metadata."""
     folder = home.datasets / name
     folder.mkdir(parents=True)
     card = {"name": name, "task": name.partition("@")[0], "schema_version": 2}

@@ -1,4 +1,4 @@
-"""calibration.yaml: which one is found, and how an answer is compared with it."""
+"""calibration.yaml: lookup, and comparison of answers with the threshold."""
 
 import datetime as dt
 from pathlib import Path

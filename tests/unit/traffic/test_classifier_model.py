@@ -1,4 +1,4 @@
-"""A classifier's files: what is wrong with them is said when they are loaded."""
+"""A classifier's files: faults are reported at load."""
 
 import shutil
 from collections.abc import Callable
@@ -134,7 +134,7 @@ def test_a_head_without_its_encoder_is_refused(tmp_path: Path, frozen: FakeEncod
 
 
 class BrokenEncoder:
-    """Weights that were trained to nothing."""
+    """An encoder that returns NaN."""
 
     def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
         return np.full((len(texts), 2), np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""YAML into structs, overrides, and what is said about mistakes."""
+"""YAML into structs, overrides, error messages."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Control tokens in texts: found in every family's spelling, and harmless once escaped."""
+"""Control tokens in texts: recognised for every model family, and escaped."""
 
 import pytest
 from hypothesis import given

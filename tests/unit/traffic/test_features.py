@@ -1,4 +1,4 @@
-"""Features and request types; requests in many companies' words."""
+"""Features and request types, with prompts of many companies."""
 
 import re
 import time

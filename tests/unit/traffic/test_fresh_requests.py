@@ -1,4 +1,4 @@
-"""The shipped rules on requests that were written before anyone looked at how the rules treat them."""
+"""The shipped rules on held-out requests."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Signs of hard work in a message, whatever its language."""
+"""Language-independent signs that a message needs reasoning."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""JSON of other servers: taken where any reading makes sense of it."""
+"""Tolerant parsing of JSON from other servers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Plans: how many heavy requests a day, and nothing else."""
+"""Plans: daily limits on heavy requests."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Keep, retry, escalate: the state machine alone."""
+"""The state machine of retries and escalation."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ REJECTED = Outcome("rejected", "label: 'x'")
 
 
 def follow(fallback_chain: tuple[int, ...], *outcomes: Outcome, elapsed_s: float = 0.0) -> Step:
-    """The last step after these outcomes; each but the last must lead to another attempt."""
+    """The last transition after these outcomes; all others must lead to another attempt."""
     state = start(fallback_chain, LIMITS)
     step: Step = Keep()
     for number, outcome in enumerate(outcomes, start=1):

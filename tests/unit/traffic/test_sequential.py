@@ -6,7 +6,7 @@ from traffic.sequential import Cusum, threshold
 
 
 def run(values: list[float], height: float) -> list[tuple[int, int]]:
-    """Alarms: when they came, and the beginning that they named."""
+    """Alarms with their time and the reported start of the change."""
     cusum, found = Cusum(height), []
     for n, value in enumerate(values):
         began = cusum.add(value)

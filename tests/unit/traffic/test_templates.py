@@ -1,4 +1,4 @@
-"""Templates with several slots: found in the requests, and matched one request at a time."""
+"""Templates with several slots: discovery and matching."""
 
 import random
 import time
@@ -27,7 +27,7 @@ def ask(system: str, user: str) -> Messages:
 
 
 def log(prompt: Prompt, count: int = 600, user: Prompt | None = None) -> list[Messages]:
-    """`count` requests in the order of time."""
+    """`count` requests in time order."""
     draw = random.Random(7)
     said = user or (lambda draw, n: draw.choice(SAID).format(n))
     return [ask(prompt(draw, n), said(draw, n)) for n in range(count)]

@@ -1,4 +1,4 @@
-"""Endpoints, tiers and where keys may stand."""
+"""Endpoints, tiers and keys in the configuration."""
 
 from pathlib import Path
 from typing import Any

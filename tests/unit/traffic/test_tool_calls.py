@@ -1,4 +1,4 @@
-"""Tool calls, however a server cuts, numbers and names them."""
+"""Assembly of tool calls for all servers' formats."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def add_all(parts: list[dict[str, Any]]) -> list[tuple[str, Any]]:
 def test_chunks_are_assigned_to_their_calls(
     calls: list[tuple[str, dict[str, str]]], cuts: list[int], keyed: str, repeats: bool, data: st.DataObject
 ) -> None:
-    """Whatever the server keys its pieces by, and whether it repeats the name; interleaved where the key allows it."""
+    """For every kind of key, with and without repeated names, interleaved if the key permits."""
     queues = []
     for number, (name, arguments) in enumerate(calls):
         texts = pieces(msgspec.json.encode(arguments).decode(), cuts)
@@ -72,7 +72,7 @@ def test_chunks_are_assigned_to_their_calls(
 
 @given(CALLS)
 def test_complete_calls_need_neither_index_nor_id(calls: list[tuple[str, dict[str, str]]]) -> None:
-    """As Ollama and Gemini send them, one call in each piece; an object instead of a text too."""
+    """As sent by Ollama and Gemini: one call per chunk, arguments as text or object."""
     for encode in (lambda a: msgspec.json.encode(a).decode(), lambda a: a):
         parts = [{"function": {"name": name, "arguments": encode(arguments)}} for name, arguments in calls]
         assert add_all(parts) == calls

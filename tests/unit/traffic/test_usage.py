@@ -43,7 +43,7 @@ def anthropic(u: Usage) -> dict[str, Any]:
 
 
 def litellm(u: Usage) -> dict[str, Any]:
-    """Cached tokens are part of the prompt, and stated a second time at the top."""
+    """Cached tokens are part of the prompt and repeated at the top level."""
     return {
         "prompt_tokens": u.input_total,
         "completion_tokens": u.output,
@@ -56,7 +56,7 @@ def litellm(u: Usage) -> dict[str, Any]:
 
 
 def xai(u: Usage) -> dict[str, Any]:
-    """Reasoning beside the completion: only the total shows it."""
+    """Reasoning is counted outside the completion; only the total includes it."""
     tree = openai_chat(u)
     return tree | {"completion_tokens": u.output - u.reasoning}
 
@@ -97,7 +97,7 @@ def openinference(u: Usage) -> dict[str, Any]:
 
 
 def langfuse(u: Usage) -> dict[str, Any]:
-    """Every kind of token once: they add up to the total."""
+    """Disjoint counts that add up to the total."""
     return {
         "input": u.input_uncached,
         "input_cache_read": u.cache_read,
@@ -282,7 +282,7 @@ def test_any_object_gives_no_error_and_no_negative_counts(stated: dict[str, Any]
 
 @given(usages(writes=True), st.data())
 def test_a_later_zero_or_null_does_not_erase_a_count(usage: Usage, data: st.DataObject) -> None:
-    """Anthropic's two events, with what a server may write into either for what it has not counted."""
+    """Anthropic's two events, with the values servers send for missing counts."""
     full = anthropic(usage)
     counter = UsageCounter()
     for name in data.draw(st.permutations(sorted(full))):

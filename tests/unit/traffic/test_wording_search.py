@@ -1,4 +1,4 @@
-"""Looking for many wordings at once."""
+"""Search for many wordings in one pass."""
 
 import re
 

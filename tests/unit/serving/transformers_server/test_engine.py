@@ -23,7 +23,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 
 def ask(engine: Engine, *texts: str, sampling: Sampling = GREEDY) -> list[list[Step]]:
-    """All at once."""
+    """Sends all requests at once."""
     arrived: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in texts]
     for text, each in zip(texts, arrived, strict=True):
         engine.submit(Request("tiny", engine.tokenizer(text)["input_ids"], sampling, each.put))
@@ -38,7 +38,7 @@ def ask(engine: Engine, *texts: str, sampling: Sampling = GREEDY) -> list[list[S
     return answers
 
 
-def test_answers_of_a_batch_are_those_of_each_request_alone(engine: Engine) -> None:
+def test_answers_in_a_batch_equal_those_of_single_requests(engine: Engine) -> None:
     texts = ["hello", "where is my parcel? the order number is 12345", "refund", "a b c d e", "invoice please", "x"]
     alone = [ask(engine, text)[0] for text in texts]
     for one, other in zip(alone, ask(engine, *texts), strict=True):
@@ -95,7 +95,7 @@ def test_choices_with_quotes_and_other_scripts_are_quoted_in_the_grammar() -> No
         (Sampling(max_tokens=1), {0, 1, 2, 3}),
     ],
 )
-def test_sampling_keeps_to_the_tokens_that_its_limits_leave(sampling: Sampling, allowed: set[int]) -> None:
+def test_sampling_draws_only_tokens_within_its_limits(sampling: Sampling, allowed: set[int]) -> None:
     logits = torch.tensor([math.log(p) for p in (0.05, 0.1, 0.25, 0.6)])
     generator = torch.Generator().manual_seed(1)
     assert {choose(logits.clone(), sampling, generator) for _ in range(200)} == allowed
@@ -114,7 +114,7 @@ def answer_of(*stops: str) -> Answer:
     return Answer(Characters(), request, end=256, stops=stops)
 
 
-def test_half_a_character_is_not_shown_until_it_is_whole() -> None:
+def test_an_incomplete_character_is_held_back() -> None:
     answer = answer_of()
     shown = []
     for token in "aä".encode():
@@ -123,7 +123,7 @@ def test_half_a_character_is_not_shown_until_it_is_whole() -> None:
     assert shown == ["a", "a", "aä"]
 
 
-def test_what_may_be_the_beginning_of_a_stop_text_is_held_back() -> None:
+def test_a_possible_beginning_of_a_stop_text_is_held_back() -> None:
     answer = answer_of("END")
     shown = []
     for token in b"xyEND":
@@ -133,7 +133,7 @@ def test_what_may_be_the_beginning_of_a_stop_text_is_held_back() -> None:
     assert answer.finish_reason == "stop"
 
 
-def test_an_answer_that_is_cut_says_so() -> None:
+def test_a_truncated_answer_has_finish_reason_length() -> None:
     for last, reason in ((256, "stop"), (ord("b"), "length")):
         answer = answer_of("zz")
         answer.add(Step(ord("a")))

@@ -22,7 +22,7 @@ def test_unknown_fields_are_ignored() -> None:
     assert chat(user="u1", safety_identifier="x").model == "m"
 
 
-def test_the_newer_name_of_max_tokens_is_the_same_cap() -> None:
+def test_max_completion_tokens_is_an_alias_of_max_tokens() -> None:
     assert chat(max_completion_tokens=7).sampling(100, logprobs=None).max_tokens == 7
 
 
@@ -44,11 +44,11 @@ def test_without_a_cap_the_answer_may_fill_the_context() -> None:
         ),
     ],
 )
-def test_each_spelling_of_a_constraint_is_understood(fields: dict[str, Any], kind: str, text: str) -> None:
+def test_every_form_of_a_constraint_is_supported(fields: dict[str, Any], kind: str, text: str) -> None:
     assert chat(**fields).constraint() == (kind, text)
 
 
-def test_no_constraint_is_made_of_plain_text() -> None:
+def test_a_plain_text_format_is_no_constraint() -> None:
     assert chat(response_format={"type": "text"}).constraint() is None
     assert chat(structured_outputs={}).constraint() is None
 
@@ -68,7 +68,7 @@ def test_no_constraint_is_made_of_plain_text() -> None:
         ({"response_format": {"type": "xml"}}, "response_format"),
     ],
 )
-def test_what_would_change_the_answer_is_refused_by_name(fields: dict[str, Any], named: str) -> None:
+def test_unsupported_parameters_that_change_the_answer_are_refused_by_name(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         chat(**fields).sampling(40, logprobs=None)
 

@@ -1,4 +1,4 @@
-"""Slots with placeholders, and answers with the values back in their place."""
+"""Redacted slots, and answers with restored values."""
 
 import json
 
