@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_benchmark_measures_both_promises_and_says_which_hold() -> None:
+def test_the_benchmark_measures_both_guarantees() -> None:
     command = [sys.executable, "-m", "benchmarks.evidence", "--scale", "0.02", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     told = json.loads(done.stdout)

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_benchmark_finds_every_request_in_the_log_and_says_which_bars_hold(tmp_path: Path) -> None:
+def test_the_benchmark_verifies_the_log_and_reports_which_bars_are_met(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks.router", "--quick", "--scale", "0.05", "--json", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)

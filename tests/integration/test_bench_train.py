@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.models
 
 
-def test_the_benchmark_trains_the_same_rows_beside_trl_and_scores_all_alike(tmp_path: Path) -> None:
+def test_the_benchmark_trains_and_scores_all_arms_on_the_same_rows(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     task_datasets.make(home.datasets, train=24, others=6)
     base = tiny_models.make(tmp_path / "model", "llama")

@@ -99,7 +99,7 @@ def calibrated(home: Home, server: FakeOpenAI, candidates: Path, evaluated: dict
     return found
 
 
-def test_a_threshold_is_certified_on_later_items_than_the_curve_and_tested_on_the_last(
+def test_curve_threshold_and_test_use_consecutive_splits(
     calibrated: dict[str, Any],
 ) -> None:
     [calibration] = calibrated["calibrations"]
@@ -112,7 +112,7 @@ def test_a_threshold_is_certified_on_later_items_than_the_curve_and_tested_on_th
     assert {path.name for path in folder.iterdir()} == {"calibration.yaml", "curve.svg", "reliability.svg"}
 
 
-def test_the_cascade_is_an_evaluation_of_its_own_that_pays_for_both_tiers(
+def test_the_cascade_has_its_own_evaluation_with_the_cost_of_both_tiers(
     evaluated: dict[str, Any], calibrated: dict[str, Any]
 ) -> None:
     assert list(evaluated["skipped"]) == ["cascade"]
@@ -129,7 +129,7 @@ def test_the_cascade_is_an_evaluation_of_its_own_that_pays_for_both_tiers(
     assert all(row["correct"] for row in rows)
 
 
-def test_the_same_commands_again_ask_nobody_and_find_the_same(
+def test_repeated_commands_send_no_requests_and_give_the_same_result(
     home: Home, server: FakeOpenAI, candidates: Path, calibrated: dict[str, Any]
 ) -> None:
     asked = len(server.chats)
@@ -143,7 +143,7 @@ def test_the_same_commands_again_ask_nobody_and_find_the_same(
     assert (status, same["folders"], len(server.chats)) == (0, calibrated["folders"], asked)
 
 
-def test_registering_puts_the_threshold_into_the_table(
+def test_register_writes_the_threshold_to_the_deployment_table(
     home: Home, server: FakeOpenAI, calibrated: dict[str, Any]
 ) -> None:
     report = ParityReport(ADAPTER, 1, 2, 0.1, 0.01, 0, 1.0, True, 0.4, True, ())
@@ -171,7 +171,7 @@ def test_mlflow_has_a_run_for_each_calibration(home: Home, calibrated: dict[str,
     assert {each.data.tags.get("split") for each in runs} == {"test", "calibration", "threshold", None}
 
 
-def test_an_unreachable_target_is_a_no_and_the_escalation_rate_can_choose_instead(
+def test_an_unreachable_target_is_refused_and_the_escalation_rate_can_be_used_instead(
     home: Home, candidates: Path, calibrated: dict[str, Any]
 ) -> None:
     status, refused = run(home, "calibrate", "--candidates", candidates)

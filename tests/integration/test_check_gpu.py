@@ -13,7 +13,7 @@ pytestmark = pytest.mark.models
 FOR_GPUS = {"packed, flex_attention", "no checkpointing"}
 
 
-def test_the_tiny_form_runs_every_step_that_needs_no_gpu(tmp_path: Path) -> None:
+def test_the_tiny_check_runs_every_step_without_a_gpu(tmp_path: Path) -> None:
     path = tmp_path / "check.json"
     command = [sys.executable, "-m", "benchmarks.gpu", "--tiny", "--cpu", "--json", str(path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -52,7 +52,7 @@ def test_the_tiny_form_runs_every_step_that_needs_no_gpu(tmp_path: Path) -> None
     assert set(told["conventions"]) >= {"tokens_per_second", "tflops, mfu", "peak_gib"}
 
 
-def test_without_a_gpu_the_full_form_says_so_in_one_line() -> None:
+def test_the_full_check_without_a_gpu_is_an_error() -> None:
     command = [sys.executable, "-m", "benchmarks.gpu", "--cpu"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2

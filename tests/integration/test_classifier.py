@@ -29,7 +29,7 @@ def ask(router: Any, text: str, call_site: str = CALL_SITE, **tags: str) -> str:
     return answer.choices[0].message.content or ""
 
 
-def test_a_classifier_takes_its_call_sites_and_gives_them_back(setting: Setting, tmp_path: Path) -> None:
+def test_a_classifier_is_registered_and_rolled_back(setting: Setting, tmp_path: Path) -> None:
     other = "mail.topic"
     folder = make_classifier(setting.home.root, (CALL_SITE, other))
     card = classifiers.load(folder)
@@ -71,7 +71,7 @@ def _parity_of_a_changed_record(folder: Path, scratch: Path, url: str) -> classi
     return classifier_parity.check(url, scratch)
 
 
-def test_a_canary_a_shadow_and_the_way_back(setting: Setting) -> None:
+def test_a_classifier_serves_as_canary_and_shadow(setting: Setting) -> None:
     first, second = (make_classifier(setting.home.root, sites) for sites in ((CALL_SITE,), (CALL_SITE, "mail.topic")))
     cards = {folder: classifiers.load(folder) for folder in (first, second)}
     with start_classifiers(cards, setting.home, "test") as server:

@@ -88,7 +88,7 @@ def served(home: Home, trained: dict[str, Any], environment: dict[str, str]) -> 
         process.communicate(timeout=60)
 
 
-def test_training_computes_in_float32_and_says_so(home: Home, trained: dict[str, Any]) -> None:
+def test_training_in_float32_is_reported(home: Home, trained: dict[str, Any]) -> None:
     card = adapters.load(home.adapters / trained["adapter"])
     assert card.compute_dtype == "float32"
     work = job.load_job(Path(trained["log"]).parent / "job.json")
@@ -96,13 +96,13 @@ def test_training_computes_in_float32_and_says_so(home: Home, trained: dict[str,
     assert trained["metrics"]["eval_loss"] > 0
 
 
-def test_the_first_step_and_the_chosen_size_are_lines_of_a_log(trained: dict[str, Any]) -> None:
+def test_the_first_step_and_the_chosen_size_are_logged(trained: dict[str, Any]) -> None:
     lines = trained["stderr"].splitlines()
     assert any("step 1 of" in line and "examples/s" in line and "left" in line for line in lines)
     assert any("a second" in line for line in lines)
 
 
-def test_only_the_upper_layer_has_weights(home: Home, trained: dict[str, Any]) -> None:
+def test_only_the_top_layer_has_adapter_weights(home: Home, trained: dict[str, Any]) -> None:
     from safetensors import safe_open
 
     with safe_open(home.adapters / trained["adapter"] / artefact.WEIGHTS, "pt") as weights:
@@ -117,7 +117,7 @@ def test_the_server_computes_in_float32_and_parity_holds_at_its_tighter_toleranc
     assert report["tolerance"] < parity.HALF_PRECISION.largest
 
 
-def test_a_run_of_another_dtype_starts_anew(home: Home, trained: dict[str, Any]) -> None:
+def test_a_run_with_another_dtype_starts_again(home: Home, trained: dict[str, Any]) -> None:
     from pipeline import train
     from tests.fakes import checkpoints
 

@@ -85,7 +85,7 @@ def test_every_page_in_a_browser_at_two_widths_light_and_dark(address: str, tmp_
 
 @pytest.mark.needs_program("chromium")
 @pytest.mark.parametrize("path", ["?feature=desk.topic", "requests", "playbook"])
-def test_the_tab_key_reaches_every_control_and_shows_where_it_is(address: str, path: str, tmp_path: Path) -> None:
+def test_the_tab_key_reaches_every_control_with_visible_focus(address: str, path: str, tmp_path: Path) -> None:
     async def walk() -> tuple[int, list[Any]]:
         async with browser(tmp_path) as page:
             await page.open(address + path, width=1280)
@@ -103,7 +103,7 @@ def test_the_tab_key_reaches_every_control_and_shows_where_it_is(address: str, p
 
 
 @pytest.mark.needs_program("chromium")
-def test_enter_follows_a_link_and_sends_the_form(address: str, tmp_path: Path) -> None:
+def test_enter_follows_links_and_submits_the_form(address: str, tmp_path: Path) -> None:
     async def walk() -> list[str]:
         async with browser(tmp_path) as page:
             seen = []

@@ -116,7 +116,7 @@ def test_a_build_decision_lets_register_deploy_the_adapter(home: Home) -> None:
     assert "expired on 2027-02-21" in late.reasons[0]
 
 
-def test_mlflow_and_status_answer_which_run_on_which_data_with_which_evidence_is_serving(home: Home) -> None:
+def test_mlflow_and_status_show_run_data_and_evidence_of_a_deployment(home: Home) -> None:
     measure(home, ADAPTER)
     summary = run(home)
     at = datetime(2026, 11, 24, tzinfo=UTC)
@@ -150,7 +150,7 @@ def test_a_candidate_whose_cohorts_have_too_little_evidence_is_not_built(home: H
     assert run(home, cohort_keys=()).verdict == "build"
 
 
-def test_items_on_which_only_a_person_can_decide_can_be_exported_for_labelling(home: Home, tmp_path: Path) -> None:
+def test_items_that_need_a_human_label_are_exported(home: Home, tmp_path: Path) -> None:
     logged: dict[str, Any] = {"reference": "logged", "labels": None}
     homes.evaluation(home, "teacher", "teacher", wrong=(), cost=homes.cpu_cost(), comparison=None, **logged)
     homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost(machine="cpu-2core"), **logged)
@@ -163,7 +163,7 @@ def test_items_on_which_only_a_person_can_decide_can_be_exported_for_labelling(h
     assert found.items == 3
 
 
-def test_a_cheap_bought_model_is_bought_and_register_refuses(home: Home) -> None:
+def test_a_buy_verdict_makes_register_refuse(home: Home) -> None:
     measure(home, ADAPTER, stand_in_usd_per_mtok=1.0)
     summary = run(home, gate=True)
     assert (summary.verdict, summary.winner, summary.simulated, summary.exit_status) == ("buy", "hosted", True, 1)
@@ -176,7 +176,7 @@ def test_a_cheap_bought_model_is_bought_and_register_refuses(home: Home) -> None
     assert "hosted" not in text.replace("hosted (simulated)", "")
 
 
-def test_the_cheapest_adequate_own_candidate_may_be_no_language_model(home: Home) -> None:
+def test_the_cheapest_adequate_own_candidate_may_be_a_classifier(home: Home) -> None:
     measure(home, CLASSICAL, ADAPTER)
     summary = run(home, gate=True)
     decision = decided(summary)
@@ -187,7 +187,7 @@ def test_the_cheapest_adequate_own_candidate_may_be_no_language_model(home: Home
     assert any("agreement with the logged answers" in reason for reason in summary.reasons)
 
 
-def test_mlflow_has_a_run_per_candidate_below_that_of_the_decision(home: Home) -> None:
+def test_mlflow_has_a_child_run_per_candidate(home: Home) -> None:
     measure(home, ADAPTER)
     summary = run(home)
     decision = decided(summary)
@@ -222,7 +222,7 @@ def test_deciding_again_changes_nothing(home: Home) -> None:
     assert run(home, margin=0.03).paths != first.paths
 
 
-def test_a_decision_half_written_leaves_no_decision(home: Home) -> None:
+def test_an_interrupted_write_leaves_no_decision(home: Home) -> None:
     measure(home)
     home.decisions.write_text("a file where the folder should be")
     with pytest.raises(FileExistsError):

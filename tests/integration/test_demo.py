@@ -43,12 +43,12 @@ def client(base_url: str) -> Iterator[openai.OpenAI]:
         yield found
 
 
-def test_ingest_counts_what_the_generator_wrote(facts: Facts, tmp_path: Path) -> None:
+def test_ingest_counts_equal_the_generators(facts: Facts, tmp_path: Path) -> None:
     summary = ingest.run([Path(facts.path)], home=Home(tmp_path), processes=1)
     assert (summary.accepted, summary.rejected) == (facts.rows, facts.cut_lines)
 
 
-def test_an_answer_has_its_usage_and_says_that_it_is_simulated(client: openai.OpenAI, gold: list[Gold]) -> None:
+def test_an_answer_has_usage_and_is_marked_as_simulated(client: openai.OpenAI, gold: list[Gold]) -> None:
     order = next(row for row in gold if row.feature == "orders.extract")
     answer = client.chat.completions.create(
         model="simulated-heavy", messages=[{"role": "user", "content": order.question}]
@@ -90,17 +90,17 @@ def test_a_function_call_arrives_in_plain_and_in_streamed_answers(client: openai
     assert [call.function.arguments for call in calls if call.function] == [wanted]
 
 
-def test_the_models_are_the_stated_ones(client: openai.OpenAI) -> None:
+def test_the_configured_models_are_listed(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == [model.name for model in load().hosted.models]
     assert all(model.owned_by == "simulated" for model in client.models.list())
 
 
-def test_a_message_that_is_not_in_the_log_is_refused_in_openais_form(client: openai.OpenAI) -> None:
+def test_an_unknown_message_is_refused_in_openais_format(client: openai.OpenAI) -> None:
     with pytest.raises(openai.UnprocessableEntityError, match="demo's log only"):
         client.chat.completions.create(model="simulated-small", messages=[{"role": "user", "content": "hi"}])
 
 
-def test_a_taken_port_is_one_clear_line(base_url: str) -> None:
+def test_a_port_in_use_is_an_error(base_url: str) -> None:
     port = int(base_url.removesuffix("/v1").rpartition(":")[2])
     taken = hosted.serve(StandIn(load().hosted, {}), port=port)
     with pytest.raises(EndpointError, match=f"cannot listen on port {port}"), taken:

@@ -57,7 +57,7 @@ ALL: Members = ("words", "embedding", "frozen_embedding")
 
 
 @pytest.mark.parametrize("sets, members", [(False, None), (True, None), (False, ALL), (True, ALL)])
-def test_an_encoder_is_fine_tuned_and_its_artifact_answers_the_same(
+def test_the_saved_encoder_gives_the_same_answers(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets: bool, members: Members | None
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -112,7 +112,7 @@ def test_an_encoder_is_fine_tuned_and_its_artifact_answers_the_same(
     assert all(answer.logprob <= 0 for answer in answers)
 
 
-def test_an_average_knows_labels_that_came_up_in_the_validation_rows(
+def test_an_average_covers_labels_of_the_validation_rows(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -64,7 +64,7 @@ def run(home: Home, dataset: Path, *candidates: object, concurrency: int = 4, **
     return evaluate.run(dataset, chosen, home=home, endpoints={}, **changes)  # type: ignore[arg-type]
 
 
-def test_right_answers_score_full_marks_with_their_tokens_latency_and_cost(home: Home, dataset: Path) -> None:
+def test_correct_answers_score_1_with_tokens_latency_and_cost(home: Home, dataset: Path) -> None:
     with FakeOpenAI(answer=right) as server:
         summary = run(home, dataset, TeacherConfig(name="teacher"), hosted(server), latency_sample=5)
         asked = [chat.body for chat in server.chats]
@@ -87,7 +87,7 @@ def test_right_answers_score_full_marks_with_their_tokens_latency_and_cost(home:
     assert len(asked) == N
 
 
-def test_concurrency_never_exceeds_the_limit_and_reaches_it(home: Home, dataset: Path) -> None:
+def test_concurrency_reaches_but_never_exceeds_the_limit(home: Home, dataset: Path) -> None:
     gate = threading.Event()
     with FakeOpenAI(answer=right, default=held(gate)) as server:
         thread = threading.Thread(target=run, args=(home, dataset, hosted(server, max_concurrency=3)))
@@ -99,7 +99,7 @@ def test_concurrency_never_exceeds_the_limit_and_reaches_it(home: Home, dataset:
         assert len(server.chats) == N
 
 
-def test_rate_limit_is_waited_out_and_then_succeeds(home: Home, dataset: Path) -> None:
+def test_a_rate_limited_request_is_retried_after_the_stated_time(home: Home, dataset: Path) -> None:
     with FakeOpenAI(answer=right) as server:
         server.script(status(429, retry_after=0.01), status(503), ok())
         [found] = run(home, dataset, hosted(server)).scores
@@ -108,7 +108,7 @@ def test_rate_limit_is_waited_out_and_then_succeeds(home: Home, dataset: Path) -
     assert any("retried" in note for note in found.notes)
 
 
-def test_second_run_asks_nothing_twice_and_finds_the_same_evaluation(home: Home, dataset: Path) -> None:
+def test_a_second_run_sends_no_requests_and_finds_the_same_evaluation(home: Home, dataset: Path) -> None:
     with FakeOpenAI(answer=right) as server:
         first = run(home, dataset, hosted(server), limit=10)
         assert len(server.chats) == 10
@@ -122,7 +122,7 @@ def test_second_run_asks_nothing_twice_and_finds_the_same_evaluation(home: Home,
     assert wider.scores[0].n == N
 
 
-def test_interrupted_run_continues_where_it_stopped(home: Home, dataset: Path) -> None:
+def test_an_interrupted_run_continues_where_it_stopped(home: Home, dataset: Path) -> None:
     with FakeOpenAI(answer=right) as server:
         server.script(*[ok()] * 7)
         server.default = status(500)
@@ -136,7 +136,7 @@ def test_interrupted_run_continues_where_it_stopped(home: Home, dataset: Path) -
     assert (found.failed, found.metrics["accuracy"].value) == (0, 1.0)
 
 
-def test_refused_key_is_one_line_with_the_variable_and_without_the_key(
+def test_a_refused_key_is_reported_by_its_variable_only(
     home: Home, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
@@ -150,7 +150,9 @@ def test_refused_key_is_one_line_with_the_variable_and_without_the_key(
     assert "sk-" not in message
 
 
-def test_key_goes_to_its_server_and_into_no_file(home: Home, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_sent_to_its_server_and_written_to_no_file(
+    home: Home, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     with FakeOpenAI(answer=right, api_key=KEY) as server:
         server.script(status(400, message=f"bad request from {KEY}"))
@@ -161,14 +163,14 @@ def test_key_goes_to_its_server_and_into_no_file(home: Home, dataset: Path, monk
             assert KEY.encode() not in path.read_bytes(), path
 
 
-def test_key_of_another_provider_is_not_sent(home: Home, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_of_another_provider_is_not_sent(home: Home, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with FakeOpenAI(answer=right) as server:
         run(home, dataset, hosted(server), limit=2)
         assert all(KEY not in chat.headers.get("authorization", "") for chat in server.chats)
 
 
-def test_hosted_candidate_without_its_key_is_skipped_with_the_reason(
+def test_a_hosted_candidate_without_its_key_is_skipped_with_the_reason(
     home: Home, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
@@ -190,7 +192,7 @@ def test_nothing_left_to_evaluate_is_an_error(home: Home, dataset: Path, monkeyp
     [(garbage(), False), (broken_body(), True), (cut(), True), (status(400), True)],
     ids=["garbage", "broken body", "cut", "bad request"],
 )
-def test_useless_answer_counts_as_wrong(home: Home, dataset: Path, fault: Reply, counts_as_failed: bool) -> None:
+def test_an_unusable_answer_counts_as_wrong(home: Home, dataset: Path, fault: Reply, counts_as_failed: bool) -> None:
     with FakeOpenAI(answer=right) as server:
         server.script(fault, fault, fault)
         [found] = run(home, dataset, hosted(server), max_retries=0).scores
@@ -200,7 +202,7 @@ def test_useless_answer_counts_as_wrong(home: Home, dataset: Path, fault: Reply,
     assert found.metrics["format_ok"].value == pytest.approx((N - 3) / N)
 
 
-def test_answer_that_does_not_come_in_time_counts_as_wrong(home: Home, dataset: Path) -> None:
+def test_a_timeout_counts_as_wrong(home: Home, dataset: Path) -> None:
     with FakeOpenAI(answer=right) as server:
         server.script(slow(30))
         [found] = run(home, dataset, hosted(server), max_retries=0, timeout_s=0.5).scores
@@ -208,7 +210,7 @@ def test_answer_that_does_not_come_in_time_counts_as_wrong(home: Home, dataset: 
     assert "some requests failed: no answer within 0.5 s" in found.notes
 
 
-def test_server_that_is_not_there_stops_the_run_with_one_line(home: Home, dataset: Path) -> None:
+def test_an_unreachable_server_stops_the_run(home: Home, dataset: Path) -> None:
     with FakeOpenAI() as server:
         gone = hosted(server)
     with pytest.raises(
@@ -217,7 +219,7 @@ def test_server_that_is_not_there_stops_the_run_with_one_line(home: Home, datase
         run(home, dataset, gone, max_retries=0)
 
 
-def test_model_that_the_server_does_not_have_stops_the_run_with_one_line(home: Home, dataset: Path) -> None:
+def test_an_unknown_model_stops_the_run(home: Home, dataset: Path) -> None:
     with FakeOpenAI(models=("another",)) as server, pytest.raises(EndpointError, match=r"does not serve .*'small'"):
         run(home, dataset, hosted(server))
 
@@ -229,7 +231,7 @@ def test_confidence_falls_with_the_probability_of_the_answer(home: Home, dataset
     assert row["min_margin"] == pytest.approx(0.6 - 0.2)
 
 
-def test_own_models_are_asked_under_their_names_and_cost_the_machine_at_the_measured_load(
+def test_own_models_use_their_served_names_and_cost_the_machine_at_the_measured_load(
     home: Home, dataset: Path, tmp_path: Path
 ) -> None:
     folder = home.adapters / "support.intent@0a1b2c3d"
@@ -261,13 +263,17 @@ def test_own_models_are_asked_under_their_names_and_cost_the_machine_at_the_meas
     assert summary.scores[1].comparison.against == "adapter"
 
 
-def test_own_model_without_a_server_says_which_option_names_one(home: Home, dataset: Path, tmp_path: Path) -> None:
+def test_an_own_model_without_a_server_is_an_error_that_names_the_option(
+    home: Home, dataset: Path, tmp_path: Path
+) -> None:
     chosen = CandidatesConfig(candidates=(BaseConfig(name="base", model=str(tmp_path)),))
     with pytest.raises(EndpointError, match="pass --endpoint base=URL"):
         evaluate.run(dataset, chosen, home=home, endpoints={})
 
 
-def test_adapter_of_another_dataset_is_named_as_a_possible_leak(home: Home, dataset: Path, tmp_path: Path) -> None:
+def test_an_adapter_of_another_dataset_is_reported_as_possible_leakage(
+    home: Home, dataset: Path, tmp_path: Path
+) -> None:
     folder = home.adapters / "support.intent@0a1b2c3d"
     folder.mkdir(parents=True)
     card = adapter_card(folder.name, "support.intent@ffffffff", tmp_path)
@@ -295,9 +301,7 @@ def adapter_card(name: str, dataset: str, weights: Path) -> Adapter:
     )
 
 
-def test_human_labels_give_the_teacher_a_real_score_in_an_evaluation_of_its_own(
-    home: Home, dataset: Path, tmp_path: Path
-) -> None:
+def test_human_labels_give_the_teacher_a_separate_evaluation(home: Home, dataset: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     ids = [row["record_id"] for row in pq.read_table(dataset / "test.parquet").to_pylist()]
     answers = [row["logged"]["text"] for row in pq.read_table(dataset / "test.parquet").to_pylist()]
@@ -314,7 +318,7 @@ def test_human_labels_give_the_teacher_a_real_score_in_an_evaluation_of_its_own(
     assert human.reference == "labels"
 
 
-def test_every_candidate_is_a_run_in_mlflow_with_the_same_metric_names(home: Home, dataset: Path) -> None:
+def test_every_candidate_has_an_mlflow_run_with_the_same_metric_names(home: Home, dataset: Path) -> None:
     import mlflow
 
     with FakeOpenAI(answer=lambda body: "refund") as server:
@@ -345,7 +349,7 @@ def test_every_candidate_is_a_run_in_mlflow_with_the_same_metric_names(home: Hom
     assert any("SIMULATED" in line for line in summary.lines())
 
 
-def test_items_become_traces_with_their_scores_where_that_is_wanted(home: Home, dataset: Path) -> None:
+def test_items_are_logged_as_traces_if_configured(home: Home, dataset: Path) -> None:
     import mlflow
 
     teacher = CandidatesConfig(candidates=(TeacherConfig(name="teacher"),), traces=3)
@@ -357,7 +361,7 @@ def test_items_become_traces_with_their_scores_where_that_is_wanted(home: Home, 
     assert {each["reference"] for each in scores_of} <= set(LABELS)
 
 
-def test_classical_model_learns_the_task_and_is_skipped_where_answers_are_no_labels(home: Home, dataset: Path) -> None:
+def test_a_classical_model_is_fitted_and_skipped_for_free_text(home: Home, dataset: Path) -> None:
     [found] = run(home, dataset, ClassicalConfig(name="classical")).scores
     assert found.metrics["accuracy"].value > 0.9
     card = dataset / "dataset.yaml"
@@ -372,7 +376,7 @@ def test_written_scores_load_again(home: Home, dataset: Path) -> None:
         assert scores.load(summary.folders[found.candidate]) == found
 
 
-def test_adapter_and_base_of_a_real_vllm_are_asked_and_scored(
+def test_adapter_and_base_on_a_real_vllm_are_scored(
     vllm_tiny: Server, tiny_base: Path, tiny_adapter: Path, home: Home, dataset: Path
 ) -> None:
     chosen = CandidatesConfig(

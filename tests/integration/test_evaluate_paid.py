@@ -87,9 +87,7 @@ def ask(model: HostedModel, given: list[Question]) -> dict[str, Answer]:
     return stored.answers
 
 
-def test_the_same_request_is_not_paid_for_again_by_another_candidate_or_run(
-    server: FakeOpenAI, cache: AnswerCache
-) -> None:
+def test_a_paid_request_is_reused_by_other_candidates_and_runs(server: FakeOpenAI, cache: AnswerCache) -> None:
     ask(hosted(server, cache), questions(4))
     with AnswerCache(cache.path) as opened_again:
         other = hosted(server, opened_again, name="another-name", max_concurrency=1)
@@ -109,7 +107,7 @@ def test_a_changed_parameter_is_another_request(server: FakeOpenAI, cache: Answe
     assert len(server.chats) == 3
 
 
-def test_two_items_with_the_same_request_are_asked_once(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_items_with_the_same_request_share_one_request(server: FakeOpenAI, cache: AnswerCache) -> None:
     twins = [msgspec.structs.replace(questions(1)[0], record_id=name) for name in ("a", "b")]
     answers = ask(hosted(server, cache), twins)
     assert len(server.chats) == 1
@@ -117,7 +115,7 @@ def test_two_items_with_the_same_request_are_asked_once(server: FakeOpenAI, cach
     assert answers["b"].record_id == "b"
 
 
-def test_failed_requests_are_asked_again_and_cost_nothing(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_failed_requests_are_repeated_and_free(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.script(status(400), status(500))
     budget = Budget()
     answers = ask(hosted(server, cache, budget=budget), questions(6))
@@ -143,7 +141,7 @@ def test_every_attempt_that_may_have_been_billed_counts_against_the_budget(
     assert budget.spent_usd == pytest.approx(2 * most)
 
 
-def test_a_retried_attempt_that_the_server_refused_is_free(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_a_refused_attempt_is_free(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.script(status(429, retry_after=0.01), status(503))
     [question] = questions(1)
     most = hosted(server, cache).meter.most_usd(question.body)
@@ -154,7 +152,7 @@ def test_a_retried_attempt_that_the_server_refused_is_free(server: FakeOpenAI, c
 
 
 @pytest.mark.parametrize("mode", ["live", "batch"])
-def test_it_stops_before_the_budget_is_exceeded_and_a_larger_one_continues(
+def test_a_run_stops_before_exceeding_the_budget_and_continues_with_a_larger_one(
     server: FakeOpenAI, cache: AnswerCache, mode: str
 ) -> None:
     share = 0.5 if mode == "batch" else 1.0
@@ -174,7 +172,7 @@ def test_it_stops_before_the_budget_is_exceeded_and_a_larger_one_continues(
     assert rest.spent_usd == 5 * PAID * share
 
 
-def test_batch_answers_come_at_half_the_price_and_without_a_latency(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_batch_answers_cost_half_and_have_no_latency(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.batches.looks = 3
     budget, said, left = Budget(), [], []
     asked = hosted(server, cache, mode="batch", budget=budget, messages=said, extra_body={"seed": 7})
@@ -192,7 +190,7 @@ def test_batch_answers_come_at_half_the_price_and_without_a_latency(server: Fake
     assert "batch_0 with 5 requests" in said[0]
 
 
-def test_batch_of_a_killed_run_is_picked_up_by_the_next(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_a_batch_of_a_killed_run_is_fetched_by_the_next(server: FakeOpenAI, cache: AnswerCache) -> None:
     class Killed(BaseException):
         pass
 
@@ -212,7 +210,7 @@ def test_batch_of_a_killed_run_is_picked_up_by_the_next(server: FakeOpenAI, cach
     assert cache.batches(caches.source_of(first.endpoint)) == []
 
 
-def test_batch_whose_id_never_arrived_is_found_again(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_a_batch_without_a_stored_id_is_found_by_its_token(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.batches.lose_next = True
     with pytest.raises(EndpointError, match="the same command continues"):
         ask(hosted(server, cache, mode="batch"), questions(3))
@@ -221,7 +219,7 @@ def test_batch_whose_id_never_arrived_is_found_again(server: FakeOpenAI, cache: 
     assert len(server.batches.created) == 1
 
 
-def test_batch_that_the_provider_refuses_is_one_line_and_is_sent_anew(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_a_refused_batch_is_an_error_and_is_sent_again(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.batches.refuse = "enqueued token limit reached"
     with pytest.raises(EndpointError, match="batch batch_0 failed: enqueued token limit reached"):
         ask(hosted(server, cache, mode="batch"), questions(3))
@@ -229,9 +227,7 @@ def test_batch_that_the_provider_refuses_is_one_line_and_is_sent_anew(server: Fa
     assert len(ask(hosted(server, cache, mode="batch"), questions(3))) == 3
 
 
-def test_requests_that_a_batch_left_out_are_failures_and_asked_again_by_the_next_run(
-    server: FakeOpenAI, cache: AnswerCache
-) -> None:
+def test_requests_missing_from_a_batch_are_repeated_by_the_next_run(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.batches.answered = 6
     server.script(status(400))
     answers = ask(hosted(server, cache, mode="batch"), questions(8))
@@ -243,7 +239,7 @@ def test_requests_that_a_batch_left_out_are_failures_and_asked_again_by_the_next
     assert len(server.batches.requests(server.batches.created[1])) == 3
 
 
-def test_refused_key_of_a_batch_is_one_line(server: FakeOpenAI, cache: AnswerCache) -> None:
+def test_a_refused_key_of_a_batch_is_an_error(server: FakeOpenAI, cache: AnswerCache) -> None:
     server.batches.files = {}
     with FakeOpenAI() as gone:
         asked = hosted(gone, cache, mode="batch")
@@ -259,7 +255,7 @@ def rewriting(home: Home, items: int) -> Path:
     return folder
 
 
-def test_estimate_comes_before_the_first_request_and_the_judge_is_told_beside_the_metrics(tmp_path: Path) -> None:
+def test_the_estimate_precedes_the_first_request_and_the_judge_is_reported(tmp_path: Path) -> None:
     home = Home(tmp_path)
     dataset = rewriting(home, 8)
     said: list[str] = []
@@ -304,7 +300,7 @@ def test_estimate_comes_before_the_first_request_and_the_judge_is_told_beside_th
     assert summary.exit_status == 0
 
 
-def test_candidate_that_the_budget_stops_is_told_and_the_others_are_evaluated(tmp_path: Path) -> None:
+def test_a_candidate_stopped_by_the_budget_is_reported_and_others_are_evaluated(tmp_path: Path) -> None:
     home = Home(tmp_path)
     dataset = make(home.datasets, others=8)
     with FakeOpenAI(default=ok("refund")) as server:

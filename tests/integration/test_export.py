@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 
-def test_a_merged_model_answers_as_its_adapter_and_is_taken_in_its_place(tiny_adapter: Path, tmp_path: Path):
+def test_a_merged_model_answers_like_its_adapter_and_can_replace_it(tiny_adapter: Path, tmp_path: Path):
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -61,7 +61,7 @@ def test_a_merged_model_answers_as_its_adapter_and_is_taken_in_its_place(tiny_ad
     assert template == (made.path / "chat_template.jinja").resolve()
 
 
-def test_what_cannot_be_merged_is_refused_in_one_line(tiny_adapter: Path, tmp_path: Path):
+def test_an_unmergeable_adapter_is_refused(tiny_adapter: Path, tmp_path: Path):
     card = adapters.load(tiny_adapter)
     merged = msgspec.structs.replace(card, merged=True, source="desk.intent@00000000")
     gone = msgspec.structs.replace(card, base_model=msgspec.structs.replace(card.base_model, path="/nowhere"))

@@ -99,7 +99,7 @@ def test_a_label_that_appears_only_in_the_test_period_is_reported(summary: Extra
     assert any(line.startswith("drift: 1 label(s)") for line in summary.lines())
 
 
-def test_a_correction_becomes_the_label_and_the_teachers_answer_stays_beside_it(summary: ExtractSummary) -> None:
+def test_a_correction_becomes_the_label_and_the_logged_answer_is_kept(summary: ExtractSummary) -> None:
     rows = dataset.read_split(Path(summary.path), "train").to_pylist()
     (corrected,) = [row for row in rows if row["label_source"] == "corrected"]
     assert corrected["record_id"] == "r00011"
@@ -107,7 +107,7 @@ def test_a_correction_becomes_the_label_and_the_teachers_answer_stays_beside_it(
     assert corrected["logged"]["text"] == "delivery"
 
 
-def test_splits_follow_each_other_in_time_and_share_no_prompt(summary: ExtractSummary) -> None:
+def test_splits_are_consecutive_in_time_and_share_no_prompt(summary: ExtractSummary) -> None:
     splits = [dataset.read_split(Path(summary.path), name).to_pylist() for name in dataset.SPLITS]
     for earlier, later in itertools.pairwise(splits):
         assert earlier[-1]["ts"] <= later[0]["ts"]
@@ -115,7 +115,7 @@ def test_splits_follow_each_other_in_time_and_share_no_prompt(summary: ExtractSu
     assert len(set(prompts)) == len(prompts) == summary.rows
 
 
-def test_a_pruned_prompt_is_what_the_template_makes_of_the_original(summary: ExtractSummary) -> None:
+def test_a_pruned_prompt_is_rendered_from_its_template(summary: ExtractSummary) -> None:
     templates = dataset.load(Path(summary.path)).call_sites["shop.topic"].templates
     for row in dataset.read_split(Path(summary.path), "test").to_pylist():
         found = match_any(templates, row["original_prompt"])
@@ -137,7 +137,7 @@ def test_the_datasets_library_reads_every_split(summary: ExtractSummary, tmp_pat
     assert first["cohort"] == {"plan": "paid"}
 
 
-def test_a_second_run_finds_the_dataset_there(home: Home, summary: ExtractSummary) -> None:
+def test_a_second_run_finds_the_existing_dataset(home: Home, summary: ExtractSummary) -> None:
     again = extract.run("shop.topic", home=home)
     assert again == msgspec.structs.replace(summary, written=False)
     assert f"already there: {summary.path}" in again.lines()
@@ -152,7 +152,7 @@ print(extract.run("shop.topic", home=Home(pathlib.Path(sys.argv[1]))).dataset)
 """
 
 
-def test_another_process_with_another_hash_seed_writes_the_same_bytes(summary: ExtractSummary, tmp_path: Path) -> None:
+def test_the_dataset_does_not_depend_on_the_hash_seed(summary: ExtractSummary, tmp_path: Path) -> None:
     outputs = {}
     for seed in ("1", "2"):
         home = Home(tmp_path / seed)
@@ -183,7 +183,7 @@ def test_an_entry_in_the_registry_sets_checks_and_request_type(home: Home) -> No
     assert {f.name: f.removed for f in found.filters}["off_label_set"] > 100
 
 
-def test_the_cap_on_training_rows_is_counted_and_leaves_the_other_splits_alone(
+def test_the_cap_on_training_rows_is_counted_and_does_not_affect_other_splits(
     home: Home, summary: ExtractSummary
 ) -> None:
     capped = extract.run("shop.topic", home=home, config=ExtractConfig(max_train_rows=20))
@@ -192,7 +192,7 @@ def test_the_cap_on_training_rows_is_counted_and_leaves_the_other_splits_alone(
     assert {f.name: f.removed for f in capped.filters}["train_cap"] == summary.splits["train"].rows - 20
 
 
-def test_a_call_site_that_the_log_puts_on_another_tier_is_refused_unless_overridden(tmp_path: Path) -> None:
+def test_a_call_site_of_another_tier_is_refused_unless_overridden(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(n, tier=2) for n in range(120)], source="test")
     with pytest.raises(InputError, match=r"shop\.topic is not Tier 1: of 120 answered requests tier 2: 120"):
@@ -200,9 +200,7 @@ def test_a_call_site_that_the_log_puts_on_another_tier_is_refused_unless_overrid
     assert extract.run("shop.topic", home=home, config=ExtractConfig(tier="any")).rows == 120
 
 
-def test_too_little_data_an_unknown_call_site_and_an_empty_store_are_one_clear_error(
-    home: Home, tmp_path: Path
-) -> None:
+def test_too_little_data_an_unknown_call_site_and_an_empty_store_are_errors(home: Home, tmp_path: Path) -> None:
     with pytest.raises(NotEnoughData, match="1,000 are needed"):
         extract.run("shop.topic", home=home, config=ExtractConfig(min_rows=1000))
     with pytest.raises(NotFound, match=r"did you mean 'shop\.topic'"):
@@ -211,14 +209,14 @@ def test_too_little_data_an_unknown_call_site_and_an_empty_store_are_one_clear_e
         extract.run("shop.topic", home=Home(tmp_path))
 
 
-def test_a_call_site_without_one_usable_answer_says_what_took_most(tmp_path: Path) -> None:
+def test_a_call_site_without_usable_answers_reports_the_largest_filter(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(n, status=500, output=Output()) for n in range(30)], source="test")
     with pytest.raises(InputError, match=r"30 errors"):
         extract.run("shop.topic", home=home)
 
 
-def test_a_log_without_cohorts_gives_a_dataset_all_the_same(tmp_path: Path) -> None:
+def test_a_log_without_cohorts_gives_a_dataset(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(n, cohort={}) for n in range(120)], source="test")
     written = extract.run("shop.topic", home=home)

@@ -62,7 +62,7 @@ def removed(card: TaskDataset) -> dict[str, int]:
     return {each.name: each.removed for each in card.filters if each.removed}
 
 
-def test_spellings_become_labels_and_what_is_no_answer_is_left_out_by_name(tmp_path: Path) -> None:
+def test_spelling_variants_become_labels_and_invalid_answers_are_counted(tmp_path: Path) -> None:
     def change(n: int, line: dict[str, Any]) -> None:
         label = TOPICS[n % 3]
         forms = [label, label.title() + ".", f'"{label}"', f"<think>\nhm\n</think>\n\n{label}", f"```\n{label}\n```"]
@@ -84,7 +84,7 @@ def test_spellings_become_labels_and_what_is_no_answer_is_left_out_by_name(tmp_p
     assert any("<|im_end|>" in turn["content"] for row in rows for turn in row["original_prompt"])
 
 
-def test_a_forced_function_call_is_the_answer_and_a_free_one_is_not(tmp_path: Path) -> None:
+def test_only_a_forced_function_call_is_an_answer(tmp_path: Path) -> None:
     def change(n: int, line: dict[str, Any]) -> None:
         tool = {"type": "function", "function": {"name": "Topic", "parameters": SCHEMA}}
         line["request"]["tools"] = [tool]
@@ -113,7 +113,7 @@ def test_sets_of_labels_have_one_order(form: str, tmp_path: Path) -> None:
     assert set(card.labels) == set(TOPICS)
 
 
-def test_a_label_that_a_filter_took_is_named_and_too_few_rows_say_why(tmp_path: Path) -> None:
+def test_a_label_removed_by_a_filter_is_reported(tmp_path: Path) -> None:
     def change(n: int, line: dict[str, Any]) -> None:
         if TOPICS[n % 3] == "other":
             line["response"]["choices"][0]["finish_reason"] = "length"
@@ -125,14 +125,14 @@ def test_a_label_that_a_filter_took_is_named_and_too_few_rows_say_why(tmp_path: 
 
 
 @pytest.mark.parametrize("call_site", ["support/intent", "../../outside", "s" * 300])
-def test_any_call_site_has_a_dataset_inside_the_home(call_site: str, tmp_path: Path) -> None:
+def test_call_sites_with_any_name_have_a_dataset_inside_the_home(call_site: str, tmp_path: Path) -> None:
     card, _ = extracted(tmp_path, lambda n, line: None, call_site=call_site)
     home = Home(tmp_path / "home")
     assert home.dataset(call_site).name == card.name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "log.jsonl"]
 
 
-def test_a_log_without_contents_is_refused_with_what_to_change(tmp_path: Path) -> None:
+def test_a_log_without_contents_is_refused_with_a_remedy(tmp_path: Path) -> None:
     def change(n: int, line: dict[str, Any]) -> None:
         line["request"]["messages"] = [{"role": "user", "content": "[REDACTED]"}]
         answer(line, content="[REDACTED]")

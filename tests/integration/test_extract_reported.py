@@ -205,7 +205,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_rows_labels_and_schema_are_those_that_the_log_allows(case: Case, tmp_path: Path) -> None:
+def test_rows_labels_and_schema_match_the_reported_log(case: Case, tmp_path: Path) -> None:
     config = ExtractConfig(
         tier="any", min_rows=20, request_type="classification" if case.schema is None else "extraction"
     )
@@ -226,7 +226,7 @@ def splits_of(card: TaskDataset, tmp_path: Path) -> dict[str, set[str]]:
 CONFIG = ExtractConfig(tier="any", min_rows=20, request_type="classification")
 
 
-def test_turns_of_a_conversation_without_a_name_stay_together(tmp_path: Path) -> None:
+def test_turns_of_an_untagged_conversation_stay_together(tmp_path: Path) -> None:
     def change(n: int, line: Line) -> None:
         talk, turn = n // 3, n % 3
         turns = [{"role": "system", "content": line["request"]["messages"][0]["content"]}]
@@ -245,14 +245,14 @@ def test_turns_of_a_conversation_without_a_name_stay_together(tmp_path: Path) ->
     assert {len(splits) for splits in where.values()} == {1}
 
 
-def test_rows_of_one_moment_are_split_all_the_same(tmp_path: Path) -> None:
+def test_rows_with_equal_times_are_split(tmp_path: Path) -> None:
     card, rows = extracted(tmp_path, lambda n, line: line.update(timestamp="2026-09-01T00:00:00Z"), CONFIG, count=COUNT)
     assert len(rows) == COUNT
     assert all(splits_of(card, tmp_path).values())
 
 
 @pytest.mark.parametrize("logged, listed", [("user{}@mail.example", " User{}@Mail.example "), ("10{}", "10{}.0")])
-def test_a_list_of_opt_outs_counts_in_any_spelling(logged: str, listed: str, tmp_path: Path) -> None:
+def test_opt_out_ids_match_in_any_spelling(logged: str, listed: str, tmp_path: Path) -> None:
     opted = tmp_path / "optout.csv"
     opted.write_text("user_id\n" + "".join(listed.format(n) + "\n" for n in range(0, COUNT, 4)))
 

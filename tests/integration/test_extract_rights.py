@@ -63,21 +63,21 @@ def test_each_version_of_a_prompt_with_a_name_and_a_date_is_one_template(summary
         assert row["prompt"][0]["content"].startswith("topic\nYou help ")
 
 
-def test_the_change_of_the_prompt_is_reported_with_its_day(summary: ExtractSummary) -> None:
+def test_a_prompt_change_is_reported_with_its_day(summary: ExtractSummary) -> None:
     (change,) = dataset.load(Path(summary.path)).prompts.changes
     assert change.at == (START + timedelta(minutes=CHANGED)).isoformat()
     assert (change.lines_added, change.first_change) == (1, "+Never apologise.")
     assert any(line.startswith("prompt changed 1 time(s)") for line in summary.lines())
 
 
-def test_who_opted_out_and_whose_terms_forbid_it_is_left_out_and_counted(summary: ExtractSummary) -> None:
+def test_opt_outs_and_restricted_answers_are_removed_and_counted(summary: ExtractSummary) -> None:
     card = dataset.load(Path(summary.path))
     assert (card.rights.opted_out, card.rights.restricted) == (15, {"anthropic": 20})
     assert set(card.rights.answers) == {"openai"}
     assert {row["logged"]["model"] for row in dataset.read_split(Path(summary.path), "test").to_pylist()} == {"gpt-4o"}
 
 
-def test_the_page_and_its_charts_lie_beside_the_rows(summary: ExtractSummary) -> None:
+def test_the_card_and_its_charts_are_in_the_dataset_folder(summary: ExtractSummary) -> None:
     folder = Path(summary.path)
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert "terms_anthropic" in page
@@ -86,7 +86,7 @@ def test_the_page_and_its_charts_lie_beside_the_rows(summary: ExtractSummary) ->
     )
 
 
-def test_without_the_confirmation_the_error_says_which_option_to_give(home: Home) -> None:
+def test_unconfirmed_terms_are_an_error_that_names_the_option(home: Home) -> None:
     with pytest.raises(InputError, match=r"--set 'rights\.confirmed=\[openai,anthropic\]'") as found:
         extract.run("shop.topic", home=home, config=ExtractConfig(tier="any"))
     assert "openai" in str(found.value)

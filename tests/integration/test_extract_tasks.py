@@ -61,7 +61,7 @@ def rows_of(summary: extract.ExtractSummary) -> dict[str, list[dict[str, Any]]]:
     return {name: dataset.read_split(Path(summary.path), name).to_pylist() for name in dataset.SPLITS}
 
 
-def test_tier_1_takes_every_call_site_that_fits_and_says_why_the_others_do_not(
+def test_tier_1_selects_all_suitable_call_sites_with_reasons_for_the_others(
     everything: extract.ExtractSummary,
 ) -> None:
     card = dataset.load(Path(everything.path))
@@ -78,7 +78,7 @@ def test_tier_1_takes_every_call_site_that_fits_and_says_why_the_others_do_not(
     assert systems == {"topic", "rewrite"}
 
 
-def test_every_row_says_its_call_site_and_all_rows_are_kept_or_counted(everything: extract.ExtractSummary) -> None:
+def test_every_row_has_its_call_site_and_removed_rows_are_counted(everything: extract.ExtractSummary) -> None:
     card = dataset.load(Path(everything.path))
     rows = [row for part in rows_of(everything).values() for row in part]
     assert card.rows == len(rows) == card.rows_considered - sum(f.removed for f in card.filters)
@@ -87,14 +87,14 @@ def test_every_row_says_its_call_site_and_all_rows_are_kept_or_counted(everythin
     assert {site: sum(n.values()) for site, n in card.strata["call_site"].items()} == counts
 
 
-def test_the_larger_call_site_is_thinned_in_train_alone(home: Home, everything: extract.ExtractSummary) -> None:
+def test_the_larger_call_site_is_sampled_in_train_only(home: Home, everything: extract.ExtractSummary) -> None:
     whole = extract.run(home=home, config=ExtractConfig(balance=Balance(temperature=1)))
     thinned, all_of_them = rows_of(everything), rows_of(whole)
     assert len(thinned["train"]) < len(all_of_them["train"])
     assert [row["record_id"] for row in thinned["test"]] == [row["record_id"] for row in all_of_them["test"]]
 
 
-def test_no_group_no_text_and_no_session_is_in_two_splits(everything: extract.ExtractSummary) -> None:
+def test_groups_texts_and_sessions_do_not_cross_splits(everything: extract.ExtractSummary) -> None:
     card = dataset.load(Path(everything.path))
     parts = rows_of(everything)
     groups = [{row["group"] for row in part} for part in parts.values()]
@@ -105,11 +105,11 @@ def test_no_group_no_text_and_no_session_is_in_two_splits(everything: extract.Ex
     assert times == sorted(times)
 
 
-def test_copies_in_another_spelling_are_dropped_and_counted(everything: extract.ExtractSummary) -> None:
+def test_near_duplicates_are_dropped_and_counted(everything: extract.ExtractSummary) -> None:
     assert {f.name: f.removed for f in everything.filters}["near_duplicates"] == 4
 
 
-def test_several_call_sites_by_name_need_a_name_and_each_enough_rows(home: Home) -> None:
+def test_several_call_sites_need_a_task_name_and_enough_rows_each(home: Home) -> None:
     with pytest.raises(ConfigError, match="--name"):
         extract.run(["shop.topic", "shop.rewrite"], home=home)
     with pytest.raises(NotEnoughData, match=r"shop\.rare: 40 rows"):
@@ -125,7 +125,7 @@ def run(home: Home, *options: str, seed: str = "0") -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
 
 
-def test_one_and_two_processes_with_other_hash_seeds_write_the_same_bytes(tmp_path: Path) -> None:
+def test_the_dataset_does_not_depend_on_processes_or_hash_seed(tmp_path: Path) -> None:
     written = []
     for processes, seed in (("1", "1"), ("2", "2")):
         home = Home(tmp_path / processes)
@@ -138,7 +138,7 @@ def test_one_and_two_processes_with_other_hash_seeds_write_the_same_bytes(tmp_pa
     assert written[0] == written[1]
 
 
-def test_the_command_wants_call_sites_or_tier_1_and_not_both(home: Home) -> None:
+def test_the_command_takes_either_call_sites_or_tier_1(home: Home) -> None:
     for options in ((), ("--task", "shop.topic", "--tier", "1")):
         done = run(home, *options)
         assert done.returncode == 2

@@ -35,7 +35,7 @@ def test_several_candidates_and_repeated_items_keep_alpha() -> None:
     assert rows["good"]["rate"] > 0.5
 
 
-def test_a_gate_that_looks_at_the_point_estimate_is_found_out() -> None:
+def test_a_gate_based_on_the_point_estimate_is_detected() -> None:
     def lenient(new: Any, old: Any, clusters: Any) -> PairedTest:
         return compare(new, old, clusters, margin=0.02, alpha=0.4)
 
@@ -44,7 +44,7 @@ def test_a_gate_that_looks_at_the_point_estimate_is_found_out() -> None:
     assert found["holm"]["rows"][0]["without_holm"] > 0.5
 
 
-def test_a_gate_that_takes_clustered_items_for_independent_is_found_out() -> None:
+def test_a_gate_that_ignores_clusters_is_detected() -> None:
     def naive(new: Any, old: Any, clusters: Any) -> PairedTest:
         return product_gate(new, old, np.arange(len(new)))
 
@@ -52,14 +52,14 @@ def test_a_gate_that_takes_clustered_items_for_independent_is_found_out() -> Non
     assert not all(verdicts(found, "false promotion"))
 
 
-def test_a_gate_that_promotes_nobody_is_found_out_by_its_power() -> None:
+def test_a_gate_that_promotes_no_candidate_is_detected_by_its_power() -> None:
     def strict(new: Any, old: Any, clusters: Any) -> PairedTest:
         return compare(np.zeros(1), np.zeros(1), ["one"], margin=0.02, alpha=0.05)
 
     assert verdicts(gate_rates.measure(20, strict, QUICK[:1], holm_runs=2), "power") == [False]
 
 
-def test_a_rate_misses_its_bar_only_where_chance_would_hardly_do_it() -> None:
+def test_a_rate_misses_its_bar_only_if_chance_is_unlikely() -> None:
     assert at_most(7, 100, 0.05)
     assert not at_most(15, 100, 0.05)
     assert at_least(75, 100, 0.8)

@@ -25,7 +25,7 @@ def fasttier(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 
-def test_the_command_reads_a_log_and_says_so_twice_differently(home: Home, tmp_path: Path) -> None:
+def test_reading_a_log_twice_is_reported_differently(home: Home, tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl.gz", [*litellm_lines(100, 1, retries=0), b"{"])
     first = fasttier("ingest", log, "--home", home.root)
     assert first.returncode == 0, first.stderr
@@ -36,7 +36,7 @@ def test_the_command_reads_a_log_and_says_so_twice_differently(home: Home, tmp_p
     assert (summary["read"], summary["skipped_files"]) == (0, 1)
 
 
-def test_no_large_library_is_imported_that_an_ingest_does_not_need(home: Home, tmp_path: Path) -> None:
+def test_ingest_imports_no_unnecessary_large_library(home: Home, tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", litellm_lines(100, 1))
     script = (
         "import pathlib, sys; from pipeline import ingest; from traffic.artifacts import Home; "
@@ -47,7 +47,7 @@ def test_no_large_library_is_imported_that_an_ingest_does_not_need(home: Home, t
     assert not {"pandas", "pyarrow.compute", "rich", "torch", "mlflow"} & set(done.stdout.split())
 
 
-def test_a_mistake_is_one_line_and_exit_status_two(home: Home, tmp_path: Path) -> None:
+def test_a_user_error_is_one_line_and_exit_status_2(home: Home, tmp_path: Path) -> None:
     log = write_log(tmp_path / "app.log", [b'{"level": "info"}'])
     for arguments in ([log], [tmp_path / "gone"], [log, "--format", "csv"]):
         failed = fasttier("ingest", *arguments, "--home", home.root)

@@ -70,7 +70,7 @@ def an_object_store_that_nobody_knows(folder: Path) -> list[str | Path]:
     ],
     ids=lambda make: make.__name__,
 )
-def test_a_mistake_is_one_line_and_exit_status_two(arguments: Arguments, tmp_path: Path) -> None:
+def test_a_user_error_is_one_line_and_exit_status_2(arguments: Arguments, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()
     done = fasttier("ingest", *arguments(folder), home=tmp_path / "home")
@@ -78,14 +78,14 @@ def test_a_mistake_is_one_line_and_exit_status_two(arguments: Arguments, tmp_pat
     assert b"Traceback" not in done.stderr
 
 
-def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     done = fasttier("ingest", written(tmp_path / "logs"), home=tmp_path / "home")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr.decode()
     assert str(tmp_path / "home").encode() in done.stderr
 
 
-def test_pipes_and_broken_links_in_a_folder_stop_nothing(tmp_path: Path) -> None:
+def test_pipes_and_broken_links_in_a_folder_are_skipped(tmp_path: Path) -> None:
     log = written(tmp_path / "logs")
     os.mkfifo(log.parent / "pipe.jsonl")
     (log.parent / "current.jsonl").symlink_to(log.parent / "rotated-away.jsonl")
@@ -93,7 +93,7 @@ def test_pipes_and_broken_links_in_a_folder_stop_nothing(tmp_path: Path) -> None
     assert json.loads(done.stdout.splitlines()[-1])["accepted"] == len(LINES)
 
 
-def test_a_folder_that_holds_the_home_gives_only_its_logs(tmp_path: Path) -> None:
+def test_a_folder_that_contains_the_home_gives_only_its_logs(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", [*LINES, b'{"id": 1'])
     first = json.loads(fasttier("ingest", tmp_path, "--json", home=tmp_path / "data").stdout.splitlines()[-1])
     assert (first["accepted"], first["rejected"]) == (len(LINES), 1)

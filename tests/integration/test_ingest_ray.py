@@ -33,9 +33,7 @@ def files(home: Home) -> dict[str, bytes]:
     return {str(path.relative_to(home.root)): path.read_bytes() for path in found}
 
 
-def test_a_node_that_dies_changes_neither_rows_nor_keys_nor_their_order(
-    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_node_does_not_change_the_store(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     second = cluster.add_node(num_cpus=2)
     cluster.wait_for_nodes()
     monkeypatch.setattr("pipeline.ingest.content.BLOCK_BYTES", 64 << 10)

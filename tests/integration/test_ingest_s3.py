@@ -51,6 +51,6 @@ def test_a_prefix_a_glob_and_a_single_object_are_read(bucket: str, tmp_path: Pat
     assert sources == {f"{bucket}/app/pairs"}
 
 
-def test_what_is_not_there_is_named(bucket: str, tmp_path: Path) -> None:
+def test_a_missing_object_is_reported_by_name(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="nothing"):
         ingest.run([f"{bucket}/nothing/"], home=Home(tmp_path))

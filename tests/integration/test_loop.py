@@ -98,14 +98,14 @@ def test_the_dataset_prunes_the_prompt_and_knows_its_labels(home: Path, trained:
     assert card["prompt_chars_pruned"] < card["prompt_chars_original"] / 5
 
 
-def test_training_leaves_an_adapter_that_knows_its_prompts_and_can_be_checked(trained: dict[str, Any]) -> None:
+def test_training_writes_an_adapter_with_templates_and_parity_items(trained: dict[str, Any]) -> None:
     folder = Path(trained["path"])
     files = {path.name for path in folder.iterdir()}
     assert {"adapter.yaml", "parity.jsonl", "adapter_config.json", "adapter_model.safetensors"} <= files
     assert trained["metrics"]["examples"] == 128
 
 
-def test_every_candidate_that_can_run_here_is_scored_with_an_interval(evaluated: dict[str, Any]) -> None:
+def test_every_available_candidate_is_scored_with_an_interval(evaluated: dict[str, Any]) -> None:
     assert {"teacher", "classical", "adapter", "base"} <= set(evaluated)
     for scores in evaluated.values():
         accuracy = scores["metrics"]["accuracy"]
@@ -123,7 +123,7 @@ def test_the_adapter_learned_the_task_in_a_minute(evaluated: dict[str, Any]) -> 
     assert evaluated["adapter"]["metrics"]["accuracy"]["interval"]["low"] > chance
 
 
-def test_mlflow_holds_the_training_and_one_run_per_candidate(home: Path, evaluated: dict[str, Any]) -> None:
+def test_mlflow_has_the_training_run_and_one_run_per_candidate(home: Path, evaluated: dict[str, Any]) -> None:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")

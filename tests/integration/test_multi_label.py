@@ -75,7 +75,7 @@ def log_lines(seed: int) -> list[str]:
     return lines
 
 
-def test_a_task_of_label_sets_is_found_trained_scored_and_decided(tmp_path: Path) -> None:
+def test_a_multi_label_task_runs_through_the_loop(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (tmp_path / "log.jsonl").write_text("\n".join(log_lines(5)) + "\n")
     fasttier("ingest", tmp_path / "log.jsonl", home=home)

@@ -80,7 +80,7 @@ def test_training_leaves_no_process(
     assert not list(home.adapters.glob("*"))
 
 
-def test_the_same_training_command_continues_after_all_that(home: Home, training: Path, tmp_path: Path) -> None:
+def test_the_training_command_continues_after_being_killed(home: Home, training: Path, tmp_path: Path) -> None:
     out = tmp_path / "summary.json"
     arguments = ("train", "--config", training, "--home", home.root, "--out", out)
     with MarkedCommand(*arguments, log=tmp_path / "log", env={"OMP_NUM_THREADS": "1"}) as command:
@@ -120,7 +120,7 @@ def test_a_probe_ends_with_its_training(
 
 
 @pytest.mark.parametrize("number, status", [(TERM, 128 + TERM), (KILL, -KILL)])
-def test_whoever_waits_for_a_batch_can_be_killed_and_the_same_command_fetches_that_batch(
+def test_a_killed_batch_evaluation_fetches_its_batch_when_repeated(
     number: signal.Signals, status: int, tmp_path: Path
 ) -> None:
     home = Home(tmp_path / "home")

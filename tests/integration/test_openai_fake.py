@@ -39,7 +39,9 @@ def test_stream_joins_to_the_plain_answer_and_ends_with_reason_and_usage(client:
     assert (events[-1].usage.prompt_tokens, events[-1].usage.completion_tokens) == (2, 3)
 
 
-def test_cut_stream_has_no_finish_reason_and_breaks_the_connection(server: FakeOpenAI, client: openai.OpenAI) -> None:
+def test_an_interrupted_stream_has_no_finish_reason_and_breaks_the_connection(
+    server: FakeOpenAI, client: openai.OpenAI
+) -> None:
     server.script(cut(after=2))
     stream = ask(client, stream=True)
     seen = [next(stream).choices[0] for _ in range(3)]  # type: ignore[call-overload]
@@ -54,14 +56,14 @@ def test_cap_on_tokens_ends_the_answer_with_length(client: openai.OpenAI) -> Non
     assert (choice.message.content, choice.finish_reason) == ("one two", "length")
 
 
-def test_log_probabilities_are_of_the_stated_confidence(server: FakeOpenAI, client: openai.OpenAI) -> None:
+def test_log_probabilities_match_the_stated_confidence(server: FakeOpenAI, client: openai.OpenAI) -> None:
     server.script(ok("yes", confidence=0.5))
     [step] = ask(client, logprobs=True, top_logprobs=2).choices[0].logprobs.content  # type: ignore[attr-defined]
     assert step.token == "yes"
     assert [round(2.718281828**top.logprob, 3) for top in step.top_logprobs] == [0.5, 0.25]
 
 
-def test_script_is_used_up_in_order_and_then_the_default_answers(server: FakeOpenAI, client: openai.OpenAI) -> None:
+def test_scripted_replies_are_used_in_order_before_the_default(server: FakeOpenAI, client: openai.OpenAI) -> None:
     server.script(status(429, retry_after=7), ok("scripted"))
     with pytest.raises(openai.RateLimitError) as caught:
         ask(client)
@@ -70,16 +72,14 @@ def test_script_is_used_up_in_order_and_then_the_default_answers(server: FakeOpe
     assert texts == ["scripted", "one two three"]
 
 
-def test_client_that_hangs_up_is_noticed_while_the_answer_is_in_the_making(
-    server: FakeOpenAI, client: openai.OpenAI
-) -> None:
+def test_a_client_disconnect_is_noticed_during_the_answer(server: FakeOpenAI, client: openai.OpenAI) -> None:
     server.script(held(threading.Event()))
     with pytest.raises(openai.APITimeoutError):
         ask(client, timeout=0.1)
     server.wait_for(lambda fake: fake.chats[0].client_left and fake.in_flight == 0)
 
 
-def test_unknown_model_and_wrong_key_are_refused_as_the_real_ones_do(server: FakeOpenAI, client: openai.OpenAI) -> None:
+def test_unknown_models_and_wrong_keys_are_refused_like_openai(server: FakeOpenAI, client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="large", messages=HELLO)  # type: ignore[arg-type]
     server.api_key = "another"
@@ -88,7 +88,7 @@ def test_unknown_model_and_wrong_key_are_refused_as_the_real_ones_do(server: Fak
     assert [card.id for card in client.models.list().data] == ["small"]
 
 
-def test_stopped_server_refuses_connections(client: openai.OpenAI, server: FakeOpenAI) -> None:
+def test_a_stopped_server_refuses_connections(client: openai.OpenAI, server: FakeOpenAI) -> None:
     assert ask(client)
     with FakeOpenAI() as short_lived:
         url = short_lived.base_url

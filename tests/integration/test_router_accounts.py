@@ -32,9 +32,7 @@ def health(router: RunningRouter) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("reply", ACCOUNT, ids=["401", "402", "403", "404", "400", "429"])
-def test_a_refusal_of_our_account_costs_no_client_its_answer_and_rests_the_endpoint(
-    setting: Setting, reply: fake.Reply
-) -> None:
+def test_an_account_error_is_hidden_from_clients_and_pauses_the_endpoint(setting: Setting, reply: fake.Reply) -> None:
     setting.hosted.default = reply
     router = setting.start()
     answers = [ask(router, messages=WRITE) for _ in range(4)]
@@ -50,7 +48,7 @@ def test_a_refusal_of_our_account_costs_no_client_its_answer_and_rests_the_endpo
     assert "abcdefgh" not in logged
 
 
-def test_a_probe_of_the_router_wakes_an_endpoint_whose_account_works_again(setting: Setting) -> None:
+def test_a_probe_reactivates_an_endpoint_whose_account_works_again(setting: Setting) -> None:
     setting.hosted.script(fake.status(401))
     router = setting.start()
     ask(router, messages=WRITE)
@@ -65,7 +63,7 @@ def test_a_probe_of_the_router_wakes_an_endpoint_whose_account_works_again(setti
     assert [record.purpose for record in router.log] == ["serve", "retry", "audit", "serve"]
 
 
-def test_a_parameter_that_one_endpoint_does_not_take_goes_to_the_next(setting: Setting) -> None:
+def test_a_request_with_an_unsupported_parameter_goes_to_the_next_endpoint(setting: Setting) -> None:
     message = "Unsupported parameter: 'top_k' is not supported with this model."
     setting.hosted.script(fake.status(400, message=message))
     router = setting.start()
@@ -73,7 +71,7 @@ def test_a_parameter_that_one_endpoint_does_not_take_goes_to_the_next(setting: S
     assert health(router)["endpoints"]["standard"] == "closed"
 
 
-def test_where_nobody_else_can_answer_a_resting_endpoint_is_tried_and_wakes(setting: Setting) -> None:
+def test_a_paused_endpoint_is_tried_if_no_other_is_available(setting: Setting) -> None:
     setting.hosted.script(fake.status(401))
     router = setting.start(tiers={1: [], 2: ["standard"], 3: ["standard"]})
     with pytest.raises(openai.InternalServerError):
@@ -98,7 +96,7 @@ def test_where_nobody_else_can_answer_a_resting_endpoint_is_tried_and_wakes(sett
         ),
     ],
 )
-def test_an_endpoint_that_names_what_it_wants_instead_gets_it(
+def test_an_endpoint_that_names_a_replacement_parameter_gets_it(
     setting: Setting, message: str, body: dict[str, Any], sent: str
 ) -> None:
     setting.hosted.script(fake.status(400, message=message))
@@ -120,7 +118,7 @@ def test_an_endpoint_that_names_what_it_wants_instead_gets_it(
         (b'{"object": "error", "message": "flat", "code": 400}', "flat"),
     ],
 )
-def test_what_a_4xx_about_the_request_says_reaches_the_client(setting: Setting, raw: bytes, text: str) -> None:
+def test_the_text_of_a_4xx_reaches_the_client(setting: Setting, raw: bytes, text: str) -> None:
     setting.hosted.default = fake.Reply(status=400, raw=raw)
     router = setting.start()
     with pytest.raises(openai.BadRequestError) as caught:
@@ -129,7 +127,7 @@ def test_what_a_4xx_about_the_request_says_reaches_the_client(setting: Setting, 
     assert dict(caught.value.body)["message"] == text  # type: ignore[call-overload]
 
 
-def test_what_a_5xx_says_is_in_the_log(setting: Setting) -> None:
+def test_the_text_of_a_5xx_is_logged(setting: Setting) -> None:
     raw = b'{"error": {"message": "CUDA out of memory on worker 3"}}'
     setting.hosted.script(fake.Reply(status=500, raw=raw))
     router = setting.start()
@@ -140,7 +138,7 @@ def test_what_a_5xx_says_is_in_the_log(setting: Setting) -> None:
 # ------------------------------------------------------------------------------------------------- time
 
 
-def test_a_stream_that_keeps_bringing_tokens_may_take_longer_than_the_deadline(setting: Setting) -> None:
+def test_an_active_stream_may_exceed_the_deadline(setting: Setting) -> None:
     setting.hosted.default = fake.ok("one two three four five six", token_delay_s=0.15)
     router = setting.start(serving={"deadline_s": 0.5})
     with client(router) as asking:
@@ -150,7 +148,7 @@ def test_a_stream_that_keeps_bringing_tokens_may_take_longer_than_the_deadline(s
     )
 
 
-def test_a_stream_that_falls_silent_is_given_up_after_its_idle_limit(setting: Setting) -> None:
+def test_a_silent_stream_ends_after_the_idle_timeout(setting: Setting) -> None:
     setting.hosted.default = fake.ok("one two three", token_delay_s=1.0)
     listed = [endpoint("standard", setting.hosted.base_url, idle_timeout_s=0.2)]
     router = setting.start(endpoints=listed, tiers={1: [], 2: ["standard"], 3: ["standard"]})
@@ -162,7 +160,7 @@ def test_a_stream_that_falls_silent_is_given_up_after_its_idle_limit(setting: Se
     assert "timeout" in text
 
 
-def test_a_slow_reader_is_not_the_endpoint_s_fault(setting: Setting) -> None:
+def test_a_slow_client_does_not_count_as_an_endpoint_failure(setting: Setting) -> None:
     # More than the sockets between us hold, so that the router has to wait for its client.
     setting.hosted.default = fake.ok(("w" * 4000 + " ") * 2_500)
     listed = [endpoint("standard", setting.hosted.base_url, idle_timeout_s=0.3)]
@@ -184,7 +182,7 @@ def test_a_slow_reader_is_not_the_endpoint_s_fault(setting: Setting) -> None:
     assert router.log[0].error is None
 
 
-def test_an_overloaded_endpoint_says_when_to_come_back(setting: Setting) -> None:
+def test_retry_after_of_an_overloaded_endpoint_is_returned(setting: Setting) -> None:
     setting.hosted.default = setting.spare.default = fake.Reply(
         status=529, headers={"retry-after": "7"}, raw=b'{"error": {"message": "Overloaded"}}'
     )
@@ -208,7 +206,7 @@ def unsure(setting: Setting, **entry: Any) -> RunningRouter:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_where_tier_2_fails_the_unsure_answer_is_served_and_marked(setting: Setting, stream: bool) -> None:
+def test_a_low_confidence_answer_is_served_and_marked_if_tier_2_fails(setting: Setting, stream: bool) -> None:
     router = unsure(setting)
     answer = httpx.post(f"{router.base_url}/chat/completions", json=body_of("refund", stream=stream), timeout=20)
     assert answer.status_code == 200
@@ -219,13 +217,13 @@ def test_where_tier_2_fails_the_unsure_answer_is_served_and_marked(setting: Sett
 
 
 @pytest.mark.parametrize("entry", [{"degrade": "error"}, {"visibility": "background"}])
-def test_a_call_site_may_want_an_error_instead(setting: Setting, entry: dict[str, Any]) -> None:
+def test_a_call_site_may_require_an_error_instead(setting: Setting, entry: dict[str, Any]) -> None:
     router = unsure(setting, **entry)
     answer = httpx.post(f"{router.base_url}/chat/completions", json=body_of("refund"), timeout=20)
     assert answer.status_code == 502
 
 
-def test_a_hosted_model_at_tier_1_is_judged_as_an_adapter_is(setting: Setting) -> None:
+def test_a_hosted_model_at_tier_1_is_checked_like_an_adapter(setting: Setting) -> None:
     deploy(setting.home)
     setting.spare.default = fake.ok("no idea")
     setting.hosted.default = fake.ok("refund")

@@ -33,7 +33,7 @@ def test_tier_1_gets_the_pruned_prompt_and_the_client_a_plain_answer(setting: Se
     }
 
 
-def test_every_field_of_the_record_is_in_the_log_before_the_client_has_its_answer(setting: Setting) -> None:
+def test_the_complete_record_is_logged_before_the_answer_is_sent(setting: Setting) -> None:
     router = setting.start()
     response = ask(router)
     record = only(router.log)
@@ -58,7 +58,7 @@ def test_every_field_of_the_record_is_in_the_log_before_the_client_has_its_answe
     assert record.latency_ms is not None
 
 
-def test_other_requests_go_to_their_tier_untouched_and_priced_with_our_key(setting: Setting) -> None:
+def test_requests_to_other_tiers_are_unchanged_and_priced(setting: Setting) -> None:
     router = setting.start()
     tools = [{"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}]
     response = ask(
@@ -77,7 +77,7 @@ def test_other_requests_go_to_their_tier_untouched_and_priced_with_our_key(setti
     assert record.params.other["seed"] == 7
 
 
-def test_the_registry_caps_the_output_and_names_the_call_site_of_the_header(setting: Setting) -> None:
+def test_the_registry_caps_the_output_of_the_headers_call_site(setting: Setting) -> None:
     registry = Registry(call_sites=(CallSite(name="mail.draft", max_tokens=40, visibility="human"),))
     router = setting.start(registry=registry)
     messages = [{"role": "user", "content": "Write to the client."}]
@@ -96,7 +96,7 @@ def test_the_registry_caps_the_output_and_names_the_call_site_of_the_header(sett
         ({"n": 2}, "several_choices"),
     ],
 )
-def test_what_the_adapter_was_not_trained_for_goes_to_tier_2_and_the_log_says_why(
+def test_requests_without_a_template_go_to_tier_2_with_a_logged_reason(
     setting: Setting, changes: dict[str, Any], reason: str
 ) -> None:
     router = setting.start()

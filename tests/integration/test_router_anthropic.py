@@ -159,7 +159,7 @@ def test_a_messages_client_is_answered_by_both(setting: Setting, kind: str) -> N
     assert record.params.max_tokens == 64
 
 
-def test_keys_of_clients_stay_here_and_endpoints_get_their_own(setting: Setting) -> None:
+def test_client_keys_are_not_forwarded_and_endpoints_get_their_own(setting: Setting) -> None:
     router = setting.router("anthropic")
     chat(router)
     messages(router)
@@ -175,7 +175,7 @@ def test_the_base_url_may_end_in_v1(setting: Setting, ending: str) -> None:
     assert chat(router).choices[0].message.content == "it is a refund"
 
 
-def test_cached_tokens_are_inside_the_prompt_for_one_and_beside_it_for_the_other(setting: Setting) -> None:
+def test_cached_tokens_are_counted_by_each_protocols_convention(setting: Setting) -> None:
     router = setting.router("anthropic")
     setting.claude.script(anthropic_server.ok("a", cached=100), anthropic_server.ok("a", cached=100))
     of_chat, of_messages = chat(router).usage, messages(router).usage
@@ -215,7 +215,7 @@ def test_a_messages_client_gets_a_stream_from_both(setting: Setting, kind: str) 
     assert only(router.log).output.text == "it is a refund"
 
 
-def test_a_stream_of_one_dialect_is_passed_with_what_only_it_can_say(setting: Setting) -> None:
+def test_a_stream_of_the_same_dialect_keeps_its_own_fields(setting: Setting) -> None:
     router = setting.router("anthropic")
     setting.claude.script(anthropic_server.ok("so it is", thinking="let me see"))
     cached = [{"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}]
@@ -305,7 +305,7 @@ def test_a_messages_client_uses_tools_of_both(setting: Setting, kind: str, strea
 
 
 @pytest.mark.parametrize("kind", UPSTREAMS)
-def test_a_schema_reaches_both_from_both(setting: Setting, kind: str) -> None:
+def test_schemas_are_translated_in_both_directions(setting: Setting, kind: str) -> None:
     router = setting.router(kind)
     setting.claude.answer = setting.gpt.answer = lambda body: '{"label": "refund"}'
     named = {"name": "answer", "schema": SCHEMA, "strict": True}
@@ -330,7 +330,7 @@ def test_a_request_that_has_no_translation_goes_to_the_next_endpoint(setting: Se
     assert setting.gpt.chats[0].body["logit_bias"] == {"7": 1}
 
 
-def test_what_no_endpoint_can_take_is_refused_by_name(setting: Setting) -> None:
+def test_an_unsupported_parameter_is_refused_by_name(setting: Setting) -> None:
     router = setting.router("anthropic")
     with pytest.raises(openai.BadRequestError, match="endpoint claude does not take logit_bias"):
         chat(router, logit_bias={"7": 1})
@@ -342,7 +342,7 @@ def test_what_no_endpoint_can_take_is_refused_by_name(setting: Setting) -> None:
     assert setting.claude.asked == setting.gpt.asked == []
 
 
-def test_an_endpoint_that_leaves_parameters_out_takes_the_request(setting: Setting) -> None:
+def test_leave_out_lets_an_endpoint_answer_the_request(setting: Setting) -> None:
     router = setting.start([setting.endpoint("anthropic", leave_out=["temperature", "seed"])])
     chat(router, temperature=0.2, seed=7)
     assert {"temperature", "seed"}.isdisjoint(setting.claude.asked[0].body)
@@ -358,7 +358,7 @@ def test_an_endpoint_that_leaves_parameters_out_takes_the_request(setting: Setti
     ],
 )
 @pytest.mark.parametrize("kind", UPSTREAMS)
-def test_errors_are_said_in_the_clients_form(
+def test_errors_use_the_clients_format(
     setting: Setting, kind: str, code: int, of_chat: type[Exception], of_messages: type[Exception]
 ) -> None:
     # One for each: what the first learns about the endpoint does not concern the second.
@@ -377,7 +377,7 @@ def test_errors_are_said_in_the_clients_form(
         assert body["error"] == {"type": "invalid_request_error", "message": "no such thing"}
 
 
-def test_an_overloaded_endpoint_is_passed_for_the_next(setting: Setting) -> None:
+def test_an_overloaded_endpoint_is_skipped(setting: Setting) -> None:
     router = setting.router("anthropic", "openai")
     setting.claude.script(anthropic_server.overloaded(), anthropic_server.overloaded())
     assert chat(router).choices[0].message.content == "it is a refund"
@@ -393,7 +393,7 @@ def test_an_overloaded_endpoint_is_passed_for_the_next(setting: Setting) -> None
         (anthropic_server.ok(stop=False), "cut: the stream ended without message_stop"),
     ],
 )
-def test_a_stream_that_is_not_whole_is_an_error_for_both_clients(
+def test_an_incomplete_stream_is_an_error_for_both_clients(
     setting: Setting, reply: anthropic_server.Reply, why: str
 ) -> None:
     router = setting.router("anthropic", serving={"max_retries": 0})
@@ -463,7 +463,7 @@ def test_models_are_listed_for_both_clients(setting: Setting) -> None:
         assert [model.id for model in asking_too.models.list()] == ["fasttier", "claude-haiku-4-5"]
 
 
-def test_tokens_are_counted_in_anthropics_form(setting: Setting) -> None:
+def test_count_tokens_answers_in_anthropics_format(setting: Setting) -> None:
     router = setting.router("openai")
     with anthropics(router) as asking:
         short, long = (
@@ -482,7 +482,7 @@ def test_tokens_are_counted_in_anthropics_form(setting: Setting) -> None:
         ({"messages": 3, "model": "m", "max_tokens": 1}, "not a messages request"),
     ],
 )
-def test_a_message_that_cannot_be_read_is_refused(setting: Setting, body: dict[str, Any], why: str) -> None:
+def test_an_unreadable_message_is_refused(setting: Setting, body: dict[str, Any], why: str) -> None:
     router = setting.router("anthropic")
     refused = httpx.post(f"{router.base_url}/messages", json=body)
     assert refused.status_code == 400

@@ -32,7 +32,7 @@ def wait_until(condition: Callable[[], bool], router: RunningRouter) -> None:
     raise TimeoutError("the router did not take notice")
 
 
-def test_a_new_deployment_takes_over_and_a_rolled_back_one_stops(setting: Setting) -> None:
+def test_deployments_and_rollbacks_take_effect(setting: Setting) -> None:
     router = setting.start()
     assert ask(router).headers["x-fasttier-tier"] == "1"
     setting.own.models = ()
@@ -45,7 +45,7 @@ def test_a_new_deployment_takes_over_and_a_rolled_back_one_stops(setting: Settin
     assert ask(router).headers["x-fasttier-escalated"] == "no_deployment"
 
 
-def test_the_router_sees_a_change_by_itself(setting: Setting) -> None:
+def test_the_router_reloads_a_changed_table(setting: Setting) -> None:
     router = setting.start()
     assert [e["adapter"] for e in health(router)["deployments"]["entries"]] == [ADAPTER]
     deploy(setting.home)
@@ -66,7 +66,7 @@ def test_the_router_sees_a_change_by_itself(setting: Setting) -> None:
         (lambda path: path.write_text(path.read_text().replace("aaaaaaaa", "cccccccc")), "adapter.yaml"),
     ],
 )
-def test_a_broken_or_missing_table_keeps_the_last_good_one_and_says_so(
+def test_a_broken_or_missing_table_keeps_the_last_good_one(
     setting: Setting, spoil: Callable[[Path], Any], says: str
 ) -> None:
     router = setting.start()
@@ -81,7 +81,7 @@ def test_a_broken_or_missing_table_keeps_the_last_good_one_and_says_so(
     wait_until(lambda: router.router.watcher.error is None, router)
 
 
-def test_models_and_unknown_paths_answer_in_openais_form(setting: Setting) -> None:
+def test_models_and_unknown_paths_use_openais_format(setting: Setting) -> None:
     router = setting.start()
     with client(router) as asking:
         assert [model.id for model in asking.models.list()] == ["fasttier", ADAPTER, "gpt-4o-mini"]
@@ -99,7 +99,7 @@ def test_models_and_unknown_paths_answer_in_openais_form(setting: Setting) -> No
         (b'{"messages": [{"role": "user", "content": "' + b"x" * 20_000 + b'"}]}', "application/json", 413),
     ],
 )
-def test_what_cannot_be_read_is_refused(setting: Setting, body: bytes, kind: str, status: int) -> None:
+def test_unreadable_requests_are_refused(setting: Setting, body: bytes, kind: str, status: int) -> None:
     router = setting.start(serving={"max_body_mib": 0.01})
     response = httpx.post(f"{router.base_url}/chat/completions", content=body, headers={"content-type": kind})
     assert response.status_code == status

@@ -62,7 +62,7 @@ def test_bytes_that_are_no_text_in_a_header_do_not_break_the_log(setting: Settin
     assert only(router.log).call_site == "caf\ufffd \ufffd"
 
 
-def test_no_file_is_named_by_a_client(setting: Setting) -> None:
+def test_clients_cannot_choose_file_names(setting: Setting) -> None:
     router = setting.start()
     before = {path for path in setting.home.root.rglob("*") if path.is_dir()}
     for name in ("../../../tmp/x", "/etc/passwd", "..", "a/b\x00c"):
@@ -71,7 +71,7 @@ def test_no_file_is_named_by_a_client(setting: Setting) -> None:
     assert all(path.name.startswith("requests-") for path in setting.home.log.iterdir())
 
 
-def test_a_call_site_of_any_length_is_refused(setting: Setting) -> None:
+def test_a_call_site_that_is_too_long_is_refused(setting: Setting) -> None:
     router = setting.start()
     answer = post(router, json.dumps(WRITE).encode(), b"x-fasttier-call-site: " + b"a" * 50_000)
     assert status(answer) == 400
@@ -97,14 +97,14 @@ BROKEN = {
 }
 
 
-def test_half_a_character_is_replaced_as_clients_cut_texts_anywhere(setting: Setting) -> None:
+def test_a_lone_surrogate_is_replaced(setting: Setting) -> None:
     router = setting.start()
     text = rb"refund \\ud800 \ud83d\ude00 \ud83d"
     assert status(post(router, b'{"messages": [{"role": "user", "content": "' + text + b'"}]}')) == 200
     assert setting.hosted.chats[0].body["messages"][0]["content"] == "refund \\ud800 \U0001f600 \ufffd"
 
 
-def test_what_json_or_the_protocol_does_not_allow_is_a_400(setting: Setting) -> None:
+def test_invalid_json_or_parameters_are_a_400(setting: Setting) -> None:
     router = setting.start()
     assert {name: status(post(router, body)) for name, body in BROKEN.items()} == dict.fromkeys(BROKEN, 400)
     assert not setting.hosted.asked
@@ -112,7 +112,7 @@ def test_what_json_or_the_protocol_does_not_allow_is_a_400(setting: Setting) -> 
 
 
 @pytest.mark.parametrize("field", ["logit_bias", "metadata", "response_format", "content"])
-def test_a_body_nested_too_deeply_is_the_clients_mistake_and_no_crash(setting: Setting, field: str) -> None:
+def test_a_deeply_nested_body_is_a_400(setting: Setting, field: str) -> None:
     router = setting.start()
 
     def sent(depth: int) -> int:
@@ -127,14 +127,14 @@ def test_a_body_nested_too_deeply_is_the_clients_mistake_and_no_crash(setting: S
     assert (found[0], found[-1], set(found)) == (200, 400, {200, 400})
 
 
-def test_of_a_key_that_stands_there_twice_rules_log_and_model_see_the_same(setting: Setting) -> None:
+def test_duplicate_keys_are_resolved_equally_for_rules_log_and_model(setting: Setting) -> None:
     router = setting.start()
     body = b'{"messages": [{"role": "user", "content": "first"}], ' + json.dumps(WRITE).encode()[1:]
     assert status(post(router, body)) == 200
     assert setting.hosted.chats[0].body["messages"] == json.loads(bytes(only(router.log).messages)) == WRITE["messages"]
 
 
-def test_ten_thousand_tags_are_read_and_not_sent_on(setting: Setting) -> None:
+def test_ten_thousand_tags_are_accepted_and_not_forwarded(setting: Setting) -> None:
     router = setting.start()
     assert said(ask(router, metadata=body_of("")["metadata"] | {f"k{n}": "v" for n in range(10_000)})) == "refund"
     assert "metadata" not in setting.own.chats[0].body
@@ -154,7 +154,7 @@ LENGTHS = (
 )
 
 
-def test_a_request_whose_length_can_be_read_in_two_ways_is_refused_and_the_connection_closed(setting: Setting) -> None:
+def test_a_request_with_an_ambiguous_length_is_refused_and_the_connection_closed(setting: Setting) -> None:
     router = setting.start()
     smuggled = b"0\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n"
     answers = {lines: send(router, HEAD + lines + b"\r\n\r\n" + smuggled) for lines in LENGTHS}
@@ -166,7 +166,7 @@ def test_a_request_whose_length_can_be_read_in_two_ways_is_refused_and_the_conne
 # ----------------------------------------------------------------------------- web pages, and strangers
 
 
-def test_a_web_page_that_rebinds_its_name_to_this_machine_gets_nothing(setting: Setting) -> None:
+def test_dns_rebinding_is_refused(setting: Setting) -> None:
     router = setting.start()
     for host in (b"evil.example", b"evil.example:8080", b"localhost.evil.example", b"127.0.0.1.nip.io"):
         head = PATH + b"host: " + host + b"\r\ncontent-type: application/json\r\n"
@@ -178,21 +178,21 @@ def test_a_web_page_that_rebinds_its_name_to_this_machine_gets_nothing(setting: 
     assert not setting.hosted.asked
 
 
-def test_this_machine_has_several_names(setting: Setting) -> None:
+def test_every_loopback_name_is_accepted(setting: Setting) -> None:
     router = setting.start()
     for host in (b"localhost", b"LOCALHOST:8080", b"127.0.0.1:1", b"[::1]:8080", b"router.localhost"):
         head = PATH + b"host: " + host + b"\r\ncontent-type: application/json\r\n"
         assert status(post(router, json.dumps(WRITE).encode(), head=head)) == 200
 
 
-def test_with_client_keys_any_name_is_served(setting: Setting) -> None:
+def test_with_client_keys_any_host_name_is_accepted(setting: Setting) -> None:
     keys = {"HOSTED_KEY": "hosted-secret", "CLIENT_KEYS": "client-secret"}
     router = setting.start(serving={"client_keys_env": "CLIENT_KEYS"}, environ=keys)
     head = PATH + b"host: llm.example\r\ncontent-type: application/json\r\nauthorization: Bearer client-secret\r\n"
     assert status(post(router, json.dumps(WRITE).encode(), head=head)) == 200
 
 
-def test_another_origin_is_given_no_leave_to_send_json_or_to_read_answers(setting: Setting) -> None:
+def test_other_origins_are_refused_by_cors(setting: Setting) -> None:
     router = setting.start()
     asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     preflight = httpx.options(
@@ -207,7 +207,7 @@ def test_another_origin_is_given_no_leave_to_send_json_or_to_read_answers(settin
         assert simple.status_code == 415
 
 
-def test_without_one_of_the_keys_only_health_says_anything_and_not_much(setting: Setting) -> None:
+def test_without_a_key_only_the_bare_status_is_available(setting: Setting) -> None:
     keys = {"HOSTED_KEY": "hosted-secret", "CLIENT_KEYS": "client-secret"}
     router = setting.start(serving={"client_keys_env": "CLIENT_KEYS"}, environ=keys)
     for key in ("", "Bearer", "Bearer client-secre", "Bearer client-secret2", "Basic client-secret"):
@@ -220,7 +220,7 @@ def test_without_one_of_the_keys_only_health_says_anything_and_not_much(setting:
     assert not setting.hosted.asked
 
 
-def test_a_number_that_nothing_can_hold_inside_of_a_message_is_a_400(setting: Setting) -> None:
+def test_a_number_out_of_range_is_a_400(setting: Setting) -> None:
     router = setting.start()
     messages = [{"role": "user", "content": body["content"]} for body in body_of("refund")["messages"]]
     too_large = b'"y": ' + b"9" * 5000 + b', "role"'
@@ -237,9 +237,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_that_cannot_be_read_escalates_like_any_other_garbage(
-    setting: Setting, body: bytes, stream: bool
-) -> None:
+def test_an_unreadable_answer_escalates(setting: Setting, body: bytes, stream: bool) -> None:
     router = setting.start()
     setting.own.script(Reply(raw=body))
     sent = json.dumps(body_of("refund please", stream=stream)).encode()

@@ -76,7 +76,7 @@ def test_requests_are_signed_with_the_environments_credentials(
         assert len(servers[0].bodies) == 2
 
 
-def test_without_credentials_another_endpoint_answers_and_health_says_why(
+def test_without_credentials_another_endpoint_answers_and_health_states_the_reason(
     credentials: pytest.MonkeyPatch, servers: tuple[RawUpstream, RawUpstream], tmp_path: Any
 ) -> None:
     credentials.delenv("AWS_ACCESS_KEY_ID")
@@ -85,7 +85,7 @@ def test_without_credentials_another_endpoint_answers_and_health_says_why(
         assert any("aws" in line and "credentials" in line for line in router.router.health()["warnings"])
 
 
-def test_an_error_inside_of_the_stream_is_the_clients_too(
+def test_an_error_inside_a_stream_reaches_the_client(
     credentials: pytest.MonkeyPatch, servers: tuple[RawUpstream, RawUpstream], tmp_path: Any
 ) -> None:
     delta = bedrock.frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "half"}})
@@ -103,7 +103,7 @@ def test_an_error_inside_of_the_stream_is_the_clients_too(
         assert record.usage.estimated
 
 
-def test_a_broken_frame_before_the_first_token_goes_to_the_next_endpoint(
+def test_a_broken_frame_before_the_first_token_is_retried_at_the_next_endpoint(
     credentials: pytest.MonkeyPatch, servers: tuple[RawUpstream, RawUpstream], tmp_path: Any
 ) -> None:
     broken = bytearray(bedrock.frame("messageStart", {"role": "assistant"}))
@@ -115,7 +115,7 @@ def test_a_broken_frame_before_the_first_token_goes_to_the_next_endpoint(
         assert "spare" in httpx.post(f"{router.base_url}/chat/completions", json=body, timeout=20).text
 
 
-def test_what_bedrock_cannot_take_goes_elsewhere_unasked(
+def test_requests_unsupported_by_bedrock_go_to_another_endpoint(
     credentials: pytest.MonkeyPatch, servers: tuple[RawUpstream, RawUpstream], tmp_path: Any
 ) -> None:
     with running(servers, Home(tmp_path)) as router:

@@ -65,7 +65,7 @@ def test_tier_2_answers_when_tier_1_cannot(
     assert second.escalated.startswith(why)
 
 
-def test_the_calibration_of_a_deployment_decides_on_its_own_signal(setting: Setting) -> None:
+def test_the_calibration_of_a_deployment_uses_its_own_signal(setting: Setting) -> None:
     path = setting.home.root / "calibration.yaml"
     path.write_text("signal: mean_logprob\nthreshold: -0.1\nn: 500\ntarget_risk: 0.05\n")
     deploy(setting.home, deployment(ADAPTER, setting.own.base_url, calibration=str(path)))
@@ -75,7 +75,7 @@ def test_the_calibration_of_a_deployment_decides_on_its_own_signal(setting: Sett
     assert router.log[1].error == "rejected: confidence mean_logprob -0.2231 < -0.1"
 
 
-def test_a_calibrated_answer_is_kept_by_its_probability_which_is_logged(setting: Setting) -> None:
+def test_a_calibrated_answer_is_kept_by_its_logged_probability(setting: Setting) -> None:
     path = setting.home.root / "calibrations" / "desk" / "calibration.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(
@@ -92,7 +92,7 @@ def test_a_calibrated_answer_is_kept_by_its_probability_which_is_logged(setting:
     assert unsure.error == "rejected: confidence p(right) 0.775 < 0.8"
 
 
-def test_hosted_failures_are_retried_elsewhere_and_then_once_more(setting: Setting) -> None:
+def test_hosted_failures_are_retried_at_other_endpoints(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.status(503))
     setting.spare.script(fake.status(500))
@@ -105,7 +105,7 @@ def test_hosted_failures_are_retried_elsewhere_and_then_once_more(setting: Setti
     ]
 
 
-def test_attempts_are_bounded_across_all_layers_the_clients_sdk_included(setting: Setting) -> None:
+def test_attempts_are_bounded_including_retries_of_the_clients_sdk(setting: Setting) -> None:
     router = setting.start()
     for server in (setting.own, setting.hosted, setting.spare):
         server.default = fake.status(503)
@@ -115,7 +115,7 @@ def test_attempts_are_bounded_across_all_layers_the_clients_sdk_included(setting
     assert all(record.error for record in router.log)
 
 
-def test_a_throttled_model_is_asked_again_when_it_said_or_the_client_is_told(setting: Setting) -> None:
+def test_retry_after_is_waited_for_or_returned(setting: Setting) -> None:
     router = setting.start(tiers={1: [], 2: ["standard"], 3: ["spare"]}, serving={"deadline_s": 5})
     setting.hosted.script(fake.status(429, retry_after=0.05), fake.ok("refund"), fake.status(429, retry_after=60))
     messages = [{"role": "user", "content": "Write."}]
@@ -140,7 +140,7 @@ def test_no_request_outlives_its_deadline(setting: Setting) -> None:
     assert only(router.log).status == 0
 
 
-def test_a_4xx_of_a_hosted_model_is_the_clients_and_is_not_retried(setting: Setting) -> None:
+def test_a_4xx_of_a_hosted_model_is_returned_and_not_retried(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.status(400, message="bad seed"))
     with pytest.raises(openai.BadRequestError, match="bad seed"):
@@ -148,7 +148,7 @@ def test_a_4xx_of_a_hosted_model_is_the_clients_and_is_not_retried(setting: Sett
     assert only(router.log).error == "status 400: bad seed"
 
 
-def test_a_rejected_key_is_not_blamed_on_the_client(setting: Setting) -> None:
+def test_a_rejected_upstream_key_is_not_a_client_error(setting: Setting) -> None:
     router = setting.start(environ={"HOSTED_KEY": "wrong"})
     with pytest.raises(openai.InternalServerError) as caught:
         ask(router, messages=[{"role": "user", "content": "Write."}])
@@ -169,7 +169,7 @@ def test_a_missing_key_is_a_warning_and_a_503_that_names_the_variable(setting: S
         ask(router)
 
 
-def test_when_the_small_model_dies_in_the_middle_every_request_is_still_answered(setting: Setting) -> None:
+def test_every_request_is_answered_while_the_small_model_dies(setting: Setting) -> None:
     texts = [f"{LABELS[n % 3]} number {n}" for n in range(60)]
     with contextlib.ExitStack() as alive:
         dying = alive.enter_context(FakeOpenAI(answer=label_of))
@@ -194,7 +194,7 @@ def test_when_the_small_model_dies_in_the_middle_every_request_is_still_answered
     assert {final[record.request_id].purpose for record in lost} == {"escalation"}
 
 
-def test_a_client_that_hangs_up_cancels_the_request_upstream(setting: Setting) -> None:
+def test_a_client_disconnect_cancels_the_upstream_request(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.held(threading.Event()))
     body = json.dumps({"messages": [{"role": "user", "content": "Write."}]}).encode()

@@ -86,7 +86,7 @@ def test_tool_calls_arrive_whole(found: dict[str, Any], case: str) -> None:
     assert found[case]["reason"] == "tool_calls"
 
 
-def test_answers_in_a_schema_are_parsed_by_the_sdk(found: dict[str, Any]) -> None:
+def test_structured_answers_are_parsed_by_the_sdk(found: dict[str, Any]) -> None:
     assert found["schema"] == {"city": "Graz", "days": 3}
 
 
@@ -98,7 +98,7 @@ def test_models_are_listed(found: dict[str, Any]) -> None:
     assert found["models"] == ["fasttier", "gpt-4o-mini"]
 
 
-def test_a_stream_that_breaks_throws_after_what_was_seen(found: dict[str, Any]) -> None:
+def test_an_interrupted_stream_throws_after_its_content(found: dict[str, Any]) -> None:
     assert found["brokenStream"] == {"seen": "one two", "error": True}
 
 
@@ -118,6 +118,6 @@ def test_errors_are_the_sdks_own(found: dict[str, Any], case: str, name: str, st
     assert says in found["errors"][case][2]
 
 
-def test_a_client_that_runs_out_of_patience_gets_its_own_timeout_and_the_router_logs_it(found: dict[str, Any]) -> None:
+def test_a_client_timeout_is_logged_by_the_router(found: dict[str, Any]) -> None:
     assert found["aborted"] in ("APIConnectionTimeoutError", "InternalServerError")
     assert found["log"][-1].error is not None

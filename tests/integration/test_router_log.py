@@ -92,7 +92,7 @@ def test_no_answered_request_is_missing_from_the_log_after_kill_9(
     assert set(answered) <= {record.request_id for record in log_of(setting.home)}
 
 
-def test_records_of_an_hour_that_is_over_are_still_read(setting: Setting) -> None:
+def test_records_of_a_past_hour_are_ingested(setting: Setting) -> None:
     router = setting.start()
     ask(router)
     (before,) = router.log
@@ -104,7 +104,7 @@ def test_records_of_an_hour_that_is_over_are_still_read(setting: Setting) -> Non
     assert router.log == [before]
 
 
-def test_a_hangup_rereads_the_files_and_a_closed_terminal_ends_the_router(setting: Setting, tmp_path: Path) -> None:
+def test_sighup_reloads_the_files_and_a_closed_terminal_stops_the_router(setting: Setting, tmp_path: Path) -> None:
     path = tmp_path / "router.yaml"
     path.write_text(config.dump(routing(setting.endpoints)))
     main, terminal = pty.openpty()
@@ -127,7 +127,7 @@ def test_a_hangup_rereads_the_files_and_a_closed_terminal_ends_the_router(settin
         assert router.wait(20) == 0
 
 
-def test_a_router_that_is_stopped_finishes_what_it_has_begun(
+def test_a_stopped_router_finishes_requests_in_progress(
     setting: Setting, process: tuple[subprocess.Popen[str], str]
 ) -> None:
     router, address = process
@@ -150,7 +150,7 @@ def test_a_router_that_is_stopped_finishes_what_it_has_begun(
     assert router.stdout.read() == "answered 1 requests with 1 attempts: 0 escalated, 0 got an error\n"
 
 
-def test_an_answer_that_cannot_be_logged_does_not_go_out(setting: Setting) -> None:
+def test_an_answer_that_cannot_be_logged_is_not_sent(setting: Setting) -> None:
     setting.home.log.write_text("in the way")
     router = setting.start()
     response = httpx.post(f"{router.base_url}/chat/completions", json=body_of("refund please"))
@@ -158,7 +158,7 @@ def test_an_answer_that_cannot_be_logged_does_not_go_out(setting: Setting) -> No
     assert response.json()["error"]["message"] == "the router failed: FileExistsError"
 
 
-def test_ingest_counts_what_the_router_answered(setting: Setting) -> None:
+def test_ingest_counts_equal_the_routers_answers(setting: Setting) -> None:
     router = setting.start()
     for number in range(12):
         if number % 4 == 0:

@@ -112,7 +112,7 @@ def test_log_probabilities_of_the_adapter_reach_a_client_that_asks_for_them(sett
     assert [step.token for logprobs in given for step in logprobs.content] == ["refund"]
 
 
-def test_tool_calls_and_their_results_go_back_and_forth(setting: Setting) -> None:
+def test_tool_calls_and_results_are_translated(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.calls(("find", '{"id": 12345678}')))
     messages: list[Any] = [*WRITE]
@@ -127,7 +127,7 @@ def test_tool_calls_and_their_results_go_back_and_forth(setting: Setting) -> Non
     assert router.log[0].output.tool_calls
 
 
-def test_streamed_tool_calls_are_put_together_by_the_sdk(setting: Setting) -> None:
+def test_streamed_tool_calls_are_assembled_by_the_sdk(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.calls(("find", '{"id": 1}'), ("find", '{"id": 22222222}')))
     with client(router) as asking, asking.chat.completions.stream(model="m", messages=WRITE, tools=TOOLS) as stream:
@@ -181,7 +181,7 @@ def test_the_asynchronous_client_gets_many_streams_at_once(setting: Setting) -> 
     ],
     ids=["400", "422", "401", "403", "429", "500", "503", "garbage", "cut", "hanging"],
 )
-def test_what_is_wrong_upstream_arrives_as_the_sdks_own_error(
+def test_upstream_errors_become_the_sdks_errors(
     setting: Setting, reply: fake.Reply, error: type[openai.APIStatusError], status: int
 ) -> None:
     setting.hosted.default = reply
@@ -194,7 +194,7 @@ def test_what_is_wrong_upstream_arrives_as_the_sdks_own_error(
     assert len({record.request_id for record in router.log}) == 1
 
 
-def test_the_clients_own_timeout_is_its_own_error_and_ends_the_attempt(setting: Setting) -> None:
+def test_a_client_timeout_ends_the_attempt(setting: Setting) -> None:
     setting.hosted.default = setting.spare.default = fake.held(threading.Event())
     router = setting.start()
     # A stream states no deadline, so here it is the client that gives up.

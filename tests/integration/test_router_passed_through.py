@@ -86,6 +86,6 @@ def test_an_embedding_goes_to_the_endpoint_of_its_model(router: RunningRouter) -
     assert (record.endpoint, record.model, record.request_type) == ("vectors", "text-embedding-3-small", "embedding")
 
 
-def test_a_prompt_that_is_missing_is_refused(router: RunningRouter) -> None:
+def test_a_missing_prompt_is_refused(router: RunningRouter) -> None:
     with client(router) as asking, pytest.raises(openai.BadRequestError, match="`input` is empty"):
         asking.embeddings.create(model="m", input=[])

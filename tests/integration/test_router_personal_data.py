@@ -30,7 +30,7 @@ def redacted(setting: Setting) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_model_sees_placeholders_and_the_client_its_own_words(
+def test_the_model_sees_placeholders_and_the_client_the_original_values(
     setting: Setting, redacted: Callable[..., Any], stream: bool
 ) -> None:
     router = redacted("Dear <EMAIL_1>, <EMAIL_2> called (<PHONE_1>).", Checks(refuse_refusals=False))
@@ -44,16 +44,14 @@ def test_the_model_sees_placeholders_and_the_client_its_own_words(
     assert record.tier == 1
 
 
-def test_a_json_answer_is_checked_and_given_with_the_values(redacted: Callable[..., Any]) -> None:
+def test_a_json_answer_is_checked_and_returned_with_the_values(redacted: Callable[..., Any]) -> None:
     schema = {"type": "object", "properties": {"to": {"type": "string", "pattern": "@example"}}, "required": ["to"]}
     router = redacted('{"to":"<EMAIL_1>"}', Checks(json=True, json_schema=schema, refuse_refusals=False))
     assert json.loads(said(ask(router, TEXT))) == {"to": "bo@example.com"}
     assert only(router.log).tier == 1
 
 
-def test_an_answer_with_a_placeholder_that_stands_for_nothing_escalates(
-    setting: Setting, redacted: Callable[..., Any]
-) -> None:
+def test_an_answer_with_an_unknown_placeholder_escalates(setting: Setting, redacted: Callable[..., Any]) -> None:
     router = redacted("Dear <PERSON_3>,", Checks(refuse_refusals=False))
     response = ask(router, TEXT)
     assert response.headers["x-fasttier-tier"] == "2"

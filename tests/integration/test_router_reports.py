@@ -38,7 +38,7 @@ def played(bench: Bench, case: Case) -> Heard:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.client}-{case.endpoint}: {case.name}" for case in CASES])
-def test_a_reported_fault(bench: Bench, tmp_path: Path, case: Case) -> None:
+def test_a_reported_case_behaves_as_expected(bench: Bench, tmp_path: Path, case: Case) -> None:
     if case.refusing is None:
         heard = played(bench, case)
     else:

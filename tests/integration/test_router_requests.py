@@ -246,7 +246,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("sent", SENT, ids=[sent.name for sent in SENT])
-def test_a_request_as_clients_send_it(bench: Bench, sent: Sent) -> None:
+def test_real_client_requests_are_answered(bench: Bench, sent: Sent) -> None:
     body = {"json": sent.body} if isinstance(sent.body, (dict, list)) else {"content": sent.body}
     headers = {"x-fasttier-call-site": "to.gpt", "content-type": "application/json"} | sent.headers
     if sent.method in ("OPTIONS", "HEAD", "GET"):

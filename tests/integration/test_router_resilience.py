@@ -67,7 +67,7 @@ def no_retries(**serving: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------- endpoint health
 
 
-def test_a_broken_endpoint_is_passed_over_until_its_probe_succeeds(setting: Setting) -> None:
+def test_a_broken_endpoint_is_skipped_until_its_probe_succeeds(setting: Setting) -> None:
     router = setting.start(serving={"backoff_s": 0.001, "breaker": QUICK | {"open_s": 60, "open_cap_s": 60}})
     setting.hosted.script(fake.status(503), fake.status(503))
     assert [draft(router).headers["x-fasttier-attempts"] for _ in range(4)] == ["2", "2", "1", "1"]
@@ -80,7 +80,7 @@ def test_a_broken_endpoint_is_passed_over_until_its_probe_succeeds(setting: Sett
     assert health(router)["endpoints"]["standard"] == "closed"
 
 
-def test_a_dead_small_model_costs_only_the_first_requests_an_attempt(setting: Setting) -> None:
+def test_a_dead_small_model_costs_an_attempt_only_for_the_first_requests(setting: Setting) -> None:
     router = setting.start(serving=no_retries(breaker=QUICK | {"open_s": 60}))
     setting.own.script(fake.status(500), fake.status(500))
     responses = [ask(router) for _ in range(3)]
@@ -89,7 +89,7 @@ def test_a_dead_small_model_costs_only_the_first_requests_an_attempt(setting: Se
     assert router.log[-1].purpose == "serve"
 
 
-def test_a_429_cools_the_endpoint_for_other_requests_too(setting: Setting) -> None:
+def test_a_429_pauses_the_endpoint_for_all_requests(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.status(429, retry_after=30))
     assert [draft(router).headers["x-fasttier-endpoint"] for _ in range(3)] == ["spare"] * 3
@@ -97,7 +97,7 @@ def test_a_429_cools_the_endpoint_for_other_requests_too(setting: Setting) -> No
     assert 0 < metric(router, "fasttier_endpoint_cooling_seconds", endpoint="standard") <= 30
 
 
-def test_where_nobody_can_answer_the_client_is_told_at_once_when_to_come_back(setting: Setting) -> None:
+def test_without_an_available_endpoint_retry_after_is_returned_at_once(setting: Setting) -> None:
     router = setting.start(endpoints=setting.endpoints[:1], serving=no_retries(breaker=QUICK | {"open_s": 20}))
     setting.hosted.script(fake.status(503), fake.status(503))
     for _ in range(2):
@@ -110,7 +110,7 @@ def test_where_nobody_can_answer_the_client_is_told_at_once_when_to_come_back(se
     assert (router.log[-1].status, router.log[-1].endpoint) == (503, None)
 
 
-def test_where_nobody_can_answer_a_short_wait_is_worth_an_answer(setting: Setting) -> None:
+def test_a_short_wait_for_an_endpoint_is_answered(setting: Setting) -> None:
     breaker = {"failures": 2, "open_s": 0.2, "wait_s": 5.0}
     router = setting.start(endpoints=setting.endpoints[:1], serving=no_retries(breaker=breaker))
     setting.hosted.script(fake.status(503), fake.status(503))
@@ -139,7 +139,7 @@ def test_replicas_share_the_load_and_a_busy_one_gets_less(setting: Setting) -> N
 # ------------------------------------------------------------------------------------------ refusals
 
 
-def test_a_request_that_is_too_long_goes_to_the_endpoint_that_can_read_it(setting: Setting) -> None:
+def test_a_request_that_is_too_long_goes_to_an_endpoint_with_enough_context(setting: Setting) -> None:
     with FakeOpenAI(api_key="hosted-secret") as large:
         endpoints = [
             setting.endpoints[0] | {"context_tokens": 8_000},
@@ -155,7 +155,7 @@ def test_a_request_that_is_too_long_goes_to_the_endpoint_that_can_read_it(settin
         assert setting.spare.chats == []
 
 
-def test_what_one_provider_filters_the_next_one_is_asked(setting: Setting) -> None:
+def test_a_filtered_request_goes_to_the_next_provider(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(refusal("content_filter"), refusal("invalid_value"))
     assert draft(router).headers["x-fasttier-endpoint"] == "spare"
@@ -168,7 +168,7 @@ def test_what_one_provider_filters_the_next_one_is_asked(setting: Setting) -> No
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_high_stakes_answers_are_asked_for_twice(setting: Setting, stream: bool) -> None:
+def test_high_stakes_requests_are_sent_twice(setting: Setting, stream: bool) -> None:
     router = setting.start(registry=HIGH_STAKES)
     with client(router) as asking:
         response = asking.chat.completions.with_raw_response.create(**body_of("refund please", stream=stream))
@@ -187,7 +187,7 @@ def test_high_stakes_answers_are_asked_for_twice(setting: Setting, stream: bool)
         (fake.status(503), "consistency: status 503"),
     ],
 )
-def test_two_answers_that_differ_go_to_tier_2(setting: Setting, second: fake.Reply, why: str) -> None:
+def test_differing_answers_escalate_to_tier_2(setting: Setting, second: fake.Reply, why: str) -> None:
     router = setting.start(registry=HIGH_STAKES)
     setting.own.script(fake.ok("refund"), second)
     response = ask(router)
@@ -199,7 +199,7 @@ def test_two_answers_that_differ_go_to_tier_2(setting: Setting, second: fake.Rep
     assert [r.error is None for r in records] == [False, False, True]
 
 
-def test_attempts_stay_bounded_with_everything_on(setting: Setting) -> None:
+def test_attempts_are_bounded_with_all_features_enabled(setting: Setting) -> None:
     router = setting.start(
         registry=HIGH_STAKES, serving={"backoff_s": 0.001, "breaker": {"failures": 99, "failure_share": 1.0}}
     )
@@ -214,7 +214,7 @@ def test_attempts_stay_bounded_with_everything_on(setting: Setting) -> None:
 # ------------------------------------------------------------------------------------------- shadows
 
 
-def test_a_shadow_is_asked_and_logged_and_the_client_does_not_wait_for_it(setting: Setting) -> None:
+def test_a_shadow_is_logged_without_delaying_the_client(setting: Setting) -> None:
     deploy(setting.home, deployment(ADAPTER, setting.own.base_url, shadow=True))
     router = setting.start(serving={"max_shadows": 1})
     gate = threading.Event()
@@ -234,7 +234,7 @@ def test_a_shadow_is_asked_and_logged_and_the_client_does_not_wait_for_it(settin
     assert [asked.body["messages"][0]["content"] for asked in setting.own.chats] == ["intent"]
 
 
-def test_a_shadow_beside_an_adapter_that_answers(setting: Setting) -> None:
+def test_a_shadow_runs_beside_an_active_adapter(setting: Setting) -> None:
     other = "desk.intent@bbbbbbbb"
     write_adapter(setting.home, other)
     with FakeOpenAI(answer=lambda body: "delivery", models=(other,)) as newer:
@@ -251,7 +251,7 @@ def test_a_shadow_beside_an_adapter_that_answers(setting: Setting) -> None:
 # ---------------------------------------------------------------------------------------- deadlines
 
 
-def test_the_clients_deadline_counts_and_is_passed_on(setting: Setting) -> None:
+def test_the_clients_deadline_applies_and_is_forwarded(setting: Setting) -> None:
     router = setting.start(endpoints=setting.endpoints[:1])
     began = time.perf_counter()
     setting.hosted.script(fake.held(threading.Event()))
@@ -274,7 +274,7 @@ def test_the_read_timeout_of_openais_client_is_a_deadline(setting: Setting) -> N
     assert 6000 < int(setting.hosted.chats[0].headers["x-fasttier-deadline-ms"]) <= 7000
 
 
-def test_a_tier_can_have_a_timeout_of_its_own(setting: Setting) -> None:
+def test_a_tier_can_have_its_own_timeout(setting: Setting) -> None:
     router = setting.start(serving={"tier_timeouts_s": {2: 0.2}, "backoff_s": 0.001})
     setting.hosted.script(fake.held(threading.Event()))
     assert draft(router).headers["x-fasttier-endpoint"] == "spare"
@@ -284,7 +284,7 @@ def test_a_tier_can_have_a_timeout_of_its_own(setting: Setting) -> None:
 # -------------------------------------------------------------------------------- cost, metrics, alerts
 
 
-def test_the_answer_says_what_all_its_attempts_cost(setting: Setting) -> None:
+def test_the_answer_states_the_cost_of_all_attempts(setting: Setting) -> None:
     router = setting.start()
     priced = draft(router)
     assert float(priced.headers["x-fasttier-cost-usd"]) == pytest.approx(only(router.log).cost_usd)
@@ -317,7 +317,7 @@ def test_metrics_need_a_key_where_keys_are_configured(setting: Setting) -> None:
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
 
 
-def test_a_changed_prompt_is_an_alert_once_and_a_count(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_prompt_is_reported_once_and_counted(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
     router = setting.start()
     for _ in range(3):
         ask(router, messages=[{"role": "user", "content": "Answer with exactly one label: refund or other. refund"}])
@@ -330,7 +330,7 @@ def test_a_changed_prompt_is_an_alert_once_and_a_count(setting: Setting, capsys:
 # --------------------------------------------------------------------------------------- the request log
 
 
-def test_a_router_compresses_what_dead_ones_left(setting: Setting) -> None:
+def test_logs_of_ended_routers_are_compressed(setting: Setting) -> None:
     host = re.sub(r"[^A-Za-z0-9.]+", "_", socket.gethostname())
     setting.home.log.mkdir(parents=True)
     (setting.home.log / f"requests-{host}-1-20260101T00.jsonl").write_bytes(b"{}\n")
@@ -341,7 +341,7 @@ def test_a_router_compresses_what_dead_ones_left(setting: Setting) -> None:
     assert [path.name for path in setting.home.log.iterdir()] == [f"requests-{host}-1-20260101T00.jsonl.zst"]
 
 
-def test_a_compressed_log_is_the_same_log_for_ingest(setting: Setting) -> None:
+def test_a_compressed_log_is_ingested_as_the_same_log(setting: Setting) -> None:
     router = setting.start()
     for _ in range(3):
         ask(router)

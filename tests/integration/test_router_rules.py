@@ -48,7 +48,7 @@ def post(router: RunningRouter, messages: list[dict[str, str]], key: str = "clie
 # -------------------------------------------------------------------------------------------------- explain
 
 
-def test_explain_says_why_without_a_key_or_a_server(tmp_path: Path) -> None:
+def test_explain_needs_neither_key_nor_server(tmp_path: Path) -> None:
     body = json.dumps({"model": "m", "messages": LABEL})
     arguments = ("explain", "-", "--call-site", "a.b", "--home", str(tmp_path))
     status, out, err = command(*arguments, stdin=body)
@@ -73,7 +73,7 @@ def test_explain_says_why_without_a_key_or_a_server(tmp_path: Path) -> None:
         (("replay",), None, "fasttier ingest"),
     ],
 )
-def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], stdin: str | None, says: str) -> None:
+def test_a_user_error_is_one_line(tmp_path: Path, arguments: tuple[str, ...], stdin: str | None, says: str) -> None:
     status, out, err = command(*arguments, "--home", str(tmp_path), stdin=stdin)
     assert (status, out) == (2, "")
     assert says in err
@@ -130,9 +130,7 @@ def test_replay_shows_shares_spend_changes_and_errors_against_gold(logged: Home,
     assert found["call_sites"][0]["call_site"] == "shop.topic"
 
 
-def test_replay_compares_with_another_configuration_and_can_leave_the_call_sites_out(
-    logged: Home, tmp_path: Path
-) -> None:
+def test_replay_compares_configurations_and_can_ignore_the_registry(logged: Home, tmp_path: Path) -> None:
     other = config.dump(tiers.load(config.CONFIGS / "router.yaml"))
     (tmp_path / "other.yaml").write_text(other.replace("tier: 3", "tier: 2"))
     registry = tmp_path / "sites.yaml"
@@ -167,7 +165,7 @@ def test_a_model_name_or_a_bound_key_names_the_call_site(setting: Setting) -> No
     assert sites == [*[(CALL_SITE, None)] * 3, (None, None), (None, "acme")]
 
 
-def test_unknown_call_sites_are_counted_or_refused_with_the_place_to_add_them(setting: Setting) -> None:
+def test_unknown_call_sites_are_counted_or_refused(setting: Setting) -> None:
     lenient = setting.start()
     assert post(lenient, LABEL, metadata={"call_site": "new.place"}).status_code == 200
     assert httpx.get(f"{lenient.url}/health").json()["unknown_call_sites"] == {"new.place": 1}
@@ -180,7 +178,7 @@ def test_unknown_call_sites_are_counted_or_refused_with_the_place_to_add_them(se
     assert post(strict, LABEL, metadata={"call_site": CALL_SITE}).status_code == 200
 
 
-def test_a_plan_sends_heavy_requests_beyond_its_limit_to_tier_2_and_the_log_says_so(setting: Setting) -> None:
+def test_heavy_requests_beyond_the_plans_limit_go_to_tier_2(setting: Setting) -> None:
     router = setting.start(plans={"free": {"heavy_escalations_per_day": 1}})
     asked = {"metadata": {"plan": "free", "user_id": "u1", "call_site": "tutor"}}
     assert [post(router, HARD, **asked).headers["x-fasttier-tier"] for _ in range(2)] == ["3", "2"]
@@ -190,9 +188,7 @@ def test_a_plan_sends_heavy_requests_beyond_its_limit_to_tier_2_and_the_log_says
 # --------------------------------------------------------------------------------------------------- reload
 
 
-def test_a_changed_rule_takes_effect_and_a_broken_one_does_not_without_dropping_a_request(
-    setting: Setting, tmp_path: Path
-) -> None:
+def test_rule_changes_are_reloaded_without_dropping_requests(setting: Setting, tmp_path: Path) -> None:
     first = routing(setting.endpoints)
     path, sites = tmp_path / "router.yaml", tmp_path / "callsites.yaml"
     path.write_text(config.dump(first))

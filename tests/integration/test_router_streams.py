@@ -24,7 +24,7 @@ from traffic.artifacts import Home
 from traffic.callsites import Checks
 
 
-def test_a_judged_answer_is_streamed_after_it_was_judged(setting: Setting) -> None:
+def test_a_checked_answer_is_streamed_after_its_checks(setting: Setting) -> None:
     router = setting.start()
     text, chunks, headers = streamed(router, stream_options={"include_usage": True})
     assert (text, headers["x-fasttier-tier"]) == ("refund", "1")
@@ -35,7 +35,7 @@ def test_a_judged_answer_is_streamed_after_it_was_judged(setting: Setting) -> No
     assert (record.params.stream, record.output.text) == (True, "refund")
 
 
-def test_an_answer_without_checks_of_its_own_is_streamed_as_it_comes_without_log_probabilities(tmp_path: Path) -> None:
+def test_an_unchecked_answer_is_streamed_directly(tmp_path: Path) -> None:
     home = Home(tmp_path)
     write_adapter(home, ADAPTER, checks=Checks())
     with FakeOpenAI(answer=lambda body: "one two three") as own:
@@ -73,7 +73,7 @@ def test_a_stream_that_breaks_before_its_first_token_is_answered_by_another_endp
     assert (first.output.finish_reason, second.purpose, second.parent_id) == (None, "retry", first.id)
 
 
-def test_a_stream_whose_first_token_does_not_come_is_answered_by_another_endpoint(setting: Setting) -> None:
+def test_a_stream_without_a_first_token_is_answered_by_another_endpoint(setting: Setting) -> None:
     setting.hosted.script(fake.held(threading.Event()))
     impatient = endpoint("standard", setting.hosted.base_url, first_token_timeout_s=0.2)
     router = setting.start(endpoints=[impatient, endpoint("spare", setting.spare.base_url)])
@@ -82,7 +82,7 @@ def test_a_stream_whose_first_token_does_not_come_is_answered_by_another_endpoin
     assert [record.error for record in router.log] == ["timeout: no first token within 0.2 s", None]
 
 
-def test_a_stream_that_breaks_later_is_an_error_for_the_client_and_in_the_log(setting: Setting) -> None:
+def test_a_later_interruption_is_an_error_for_the_client_and_in_the_log(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.cut(2, "one two three four"))
     with pytest.raises(openai.APIError, match="connection"):
@@ -92,7 +92,7 @@ def test_a_stream_that_breaks_later_is_an_error_for_the_client_and_in_the_log(se
     assert record.error
 
 
-def test_a_stream_that_says_only_that_it_is_at_its_end_is_whole(setting: Setting) -> None:
+def test_a_stream_with_done_but_no_finish_reason_is_complete(setting: Setting) -> None:
     router = setting.start()
     setting.hosted.script(fake.ok("one", finish_reason=None))
     streamed(router, messages=[{"role": "user", "content": "Write."}])

@@ -28,7 +28,7 @@ def one(setting: Setting, **changes: Any) -> RunningRouter:
 # ---------------------------------------------------------------------------------------- endpoint settings
 
 
-def test_an_endpoint_gets_its_own_names_headers_query_and_key_header(setting: Setting) -> None:
+def test_endpoint_settings_apply_to_names_headers_query_and_key(setting: Setting) -> None:
     setting.hosted.api_key = None
     router = one(
         setting,
@@ -54,7 +54,7 @@ def test_an_endpoint_gets_its_own_names_headers_query_and_key_header(setting: Se
     assert asked.headers["x-team"] == "fast"
 
 
-def test_rate_limits_and_the_upstream_s_request_id_are_handed_on(setting: Setting) -> None:
+def test_rate_limits_and_the_upstream_request_id_are_returned(setting: Setting) -> None:
     headers = {"x-ratelimit-remaining-requests": "12", "x-request-id": "req_abc"}
     setting.hosted.default = fake.ok("refund", headers=headers)
     answer = ask(one(setting), messages=WRITE)
@@ -62,7 +62,7 @@ def test_rate_limits_and_the_upstream_s_request_id_are_handed_on(setting: Settin
     assert answer.headers["x-fasttier-upstream-request-id"] == "req_abc"
 
 
-def test_an_upstream_header_of_12_kib_does_no_harm(setting: Setting) -> None:
+def test_an_upstream_header_of_12_kib_is_accepted(setting: Setting) -> None:
     setting.hosted.default = fake.ok("refund", headers={"content-security-policy": "x" * 12_000})
     assert ask(one(setting), messages=WRITE).http_response.status_code == 200
 
@@ -81,13 +81,13 @@ def test_an_upstream_header_of_12_kib_does_no_harm(setting: Setting) -> None:
         "/openai/deployments/gpt/chat/completions?api-version=2024-10-21",
     ],
 )
-def test_every_spelling_of_a_path_is_understood(setting: Setting, path: str) -> None:
+def test_every_spelling_of_a_path_is_routed(setting: Setting, path: str) -> None:
     router = one(setting)
     assert httpx.post(f"{router.url}{path}", json=body_of("x", messages=WRITE)).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/messages?beta=true", "/v1/v1/messages", "/messages", "/anthropic/v1/messages"])
-def test_so_are_those_of_messages(setting: Setting, path: str) -> None:
+def test_every_spelling_of_a_messages_path_is_routed(setting: Setting, path: str) -> None:
     body = {"model": "m", "max_tokens": 9, "messages": WRITE}
     answer = httpx.post(f"{one(setting).url}{path}", json=body)
     assert (answer.status_code, answer.json()["type"]) == (200, "message")
@@ -107,7 +107,7 @@ def test_a_compressed_request_is_read(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("name, codec", [("zstd", "zstd"), ("br", "brotli")])
-def test_so_is_one_that_is_compressed_as_codex_does(setting: Setting, name: str, codec: str) -> None:
+def test_a_zstd_request_is_read(setting: Setting, name: str, codec: str) -> None:
     url = f"{one(setting).base_url}/chat/completions"
     data = pa.Codec(codec).compress(json.dumps(body_of("x", messages=WRITE)).encode()).to_pybytes()
     headers = {"content-type": "application/json", "content-encoding": name}
@@ -118,7 +118,7 @@ def test_so_is_one_that_is_compressed_as_codex_does(setting: Setting, name: str,
     assert httpx.post(url, content=bomb, headers=headers).status_code == 413
 
 
-def test_one_model_is_described(setting: Setting) -> None:
+def test_a_single_model_is_described(setting: Setting) -> None:
     with client(one(setting)) as asking:
         assert asking.models.retrieve("fasttier").id == "fasttier"
         with pytest.raises(openai.NotFoundError):
@@ -145,16 +145,14 @@ def test_a_multipart_upload_is_passed_on_by_its_model(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("method, path", [("GET", "/v1/files"), ("POST", "/v1/batches"), ("DELETE", "/v1/files/x")])
-def test_what_belongs_to_the_account_is_refused_by_name_unless_it_is_configured(
-    setting: Setting, method: str, path: str
-) -> None:
+def test_account_paths_are_refused_unless_configured(setting: Setting, method: str, path: str) -> None:
     answer = httpx.request(method, f"{one(setting).url}{path}", json={"model": "gpt-4o-mini"})
     assert answer.status_code == 404
     assert path in answer.json()["error"]["message"]
     assert not setting.hosted.asked
 
 
-def test_a_configured_path_is_passed_on(setting: Setting) -> None:
+def test_a_configured_path_is_passed_through(setting: Setting) -> None:
     setting.hosted.pages["/v1/files"] = b'{"data": []}'
     listed = [endpoint("standard", setting.hosted.base_url)]
     router = setting.start(
@@ -214,7 +212,7 @@ def test_function_calls_travel_both_ways(setting: Setting, stream: bool) -> None
     assert roles == ["user", "assistant", "tool", "tool"]
 
 
-def test_a_schema_is_held(setting: Setting) -> None:
+def test_a_response_schema_is_enforced(setting: Setting) -> None:
     class Point(BaseModel):
         x: int
 
@@ -225,7 +223,7 @@ def test_a_schema_is_held(setting: Setting) -> None:
     assert setting.hosted.chats[0].body["response_format"]["type"] == "json_schema"
 
 
-def test_an_answer_that_is_cut_by_its_cap_is_incomplete(setting: Setting) -> None:
+def test_an_answer_truncated_by_its_cap_is_incomplete(setting: Setting) -> None:
     setting.hosted.default = fake.ok("one two three four")
     with client(one(setting)) as asking:
         answer = asking.responses.create(model="m", input="hi", max_output_tokens=2)
@@ -238,7 +236,7 @@ def test_an_answer_that_is_cut_by_its_cap_is_incomplete(setting: Setting) -> Non
     "more",
     [{"previous_response_id": "resp_1"}, {"conversation": "c"}, {"input": [{"type": "item_reference", "id": "i"}]}],
 )
-def test_what_needs_a_store_is_refused_by_name(setting: Setting, more: dict[str, Any]) -> None:
+def test_stateful_parameters_are_refused_by_name(setting: Setting, more: dict[str, Any]) -> None:
     router = one(setting)
     answer = httpx.post(f"{router.base_url}/responses", json={"model": "m", "input": "hi"} | more)
     assert answer.status_code == 400

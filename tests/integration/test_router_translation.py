@@ -73,7 +73,7 @@ ANSWERED = plain(message({"type": "text", "text": "ok"}))
         ),
     ],
 )
-def test_a_translated_request_is_one_that_anthropic_takes(
+def test_translated_requests_are_valid_for_anthropic(
     bench: Bench, body: dict[str, Any], expected: Callable[[Any], bool]
 ) -> None:
     heard = bench.chat(bench.claude, ANSWERED, **body)
@@ -100,7 +100,7 @@ LONG_NAME = "mcp__a_server_with_a_long_name__" + "do_something_" * 5
         ({"thinking": {"type": "adaptive"}, "context_management": {"edits": []}}, lambda sent: "thinking" not in sent),
     ],
 )
-def test_a_translated_request_is_one_that_openai_takes(
+def test_translated_requests_are_valid_for_openai(
     bench: Bench, body: dict[str, Any], expected: Callable[[Any], bool]
 ) -> None:
     heard = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), **body)
@@ -108,7 +108,7 @@ def test_a_translated_request_is_one_that_openai_takes(
     assert expected(heard.asked[0])
 
 
-def test_a_shortened_tool_name_comes_back_as_the_client_gave_it(bench: Bench) -> None:
+def test_a_shortened_tool_name_is_restored(bench: Bench) -> None:
     tools = [{"name": LONG_NAME, "input_schema": {"type": "object"}}]
     sent = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), tools=tools)
     short = sent.asked[0]["tools"][0]["function"]["name"]
@@ -119,7 +119,7 @@ def test_a_shortened_tool_name_comes_back_as_the_client_gave_it(bench: Bench) ->
     assert streamed.blocks[0]["name"] == LONG_NAME
 
 
-def test_stop_sequences_that_an_endpoint_does_not_take_end_the_answer_here(bench: Bench) -> None:
+def test_unsupported_stop_sequences_are_applied_by_the_router(bench: Bench) -> None:
     said = message({"type": "text", "text": "one\ntwo"})
     heard = bench.chat(bench.claude, plain(said), stop=["\n"])
     assert heard.json["choices"][0]["message"]["content"] == "one"
@@ -131,7 +131,7 @@ def test_stop_sequences_that_an_endpoint_does_not_take_end_the_answer_here(bench
     assert cut.record.output.text == "one "
 
 
-def test_hints_that_an_endpoint_does_not_get_are_named(bench: Bench) -> None:
+def test_removed_hints_are_reported(bench: Bench) -> None:
     heard = bench.chat(bench.claude, ANSWERED, seed=7)
     assert heard.headers["x-fasttier-left-out"] == "seed"
     other = bench.messages(bench.gpt, plain(completion(choice({"content": "ok"}))), context_management={"edits": []})
@@ -151,7 +151,7 @@ def test_a_repeated_header_arrives_as_one_list(bench: Bench) -> None:
 
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": None}, {"include_usage": False}])
 @pytest.mark.parametrize("stream", [True, None, False])
-def test_stream_options_in_any_form_are_taken(bench: Bench, options: Any, stream: bool | None) -> None:
+def test_stream_options_of_any_form_are_accepted(bench: Bench, options: Any, stream: bool | None) -> None:
     play = raw.stream(WHOLE) if stream else plain(completion(choice({"content": "ok"})))
     heard = bench.chat(bench.gpt, play, stream=stream, stream_options=options)
     assert heard.status == 200

@@ -55,7 +55,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         completion(choice({"content": "ok"}), error=None),
     ],
 )
-def test_a_field_of_an_unexpected_form_costs_no_answer(bench: Bench, answer: dict[str, Any]) -> None:
+def test_a_field_of_unexpected_type_does_not_fail_the_answer(bench: Bench, answer: dict[str, Any]) -> None:
     for _ in range(3):
         # More often than the circuit breaker bears.
         heard = bench.chat(bench.gpt, plain(answer))
@@ -87,7 +87,7 @@ def test_a_field_of_an_unexpected_form_costs_no_answer(bench: Bench, answer: dic
         events(START, OK, STOP, LAST | {"usage": {"prompt_tokens": 10, "completion_tokens": 2, "x": []}}, b"[DONE]"),
     ],
 )
-def test_streams_in_any_framing_arrive_whole(bench: Bench, wire: bytes) -> None:
+def test_streams_of_any_framing_are_complete(bench: Bench, wire: bytes) -> None:
     heard = bench.chat(bench.gpt, raw.stream(wire), stream=True, stream_options={"include_usage": True})
     assert (heard.status, heard.text, heard.record.error) == (200, "ok", None)
     assert heard.body.endswith(b"data: [DONE]\n\n")
@@ -128,7 +128,7 @@ def test_keep_alives_reach_both_clients(bench: Bench) -> None:
     assert [event["type"] for event in heard.events].count("ping") == 2
 
 
-def test_an_error_in_a_stream_keeps_its_text_and_is_no_chunk(bench: Bench) -> None:
+def test_an_error_in_a_stream_keeps_its_text(bench: Bench) -> None:
     for error in (
         events({"message": "backend gone", "code": 500}, name="error"),
         events({"error": {"message": "backend gone"}}),
@@ -170,7 +170,7 @@ def test_an_error_in_a_stream_keeps_its_text_and_is_no_chunk(bench: Bench) -> No
         ),
     ],
 )
-def test_tool_calls_in_any_keying_become_separate_blocks(bench: Bench, play: Play) -> None:
+def test_tool_calls_with_any_ids_become_separate_blocks(bench: Bench, play: Play) -> None:
     heard = bench.messages(bench.gpt, play, stream=True)
     assert [msgspec.json.decode(block["json"]) for block in heard.blocks] == [{"a": 1}, {"a": 2}]
     assert [block["name"] for block in heard.blocks] == ["f", "f"]
@@ -183,7 +183,7 @@ def test_tool_calls_in_any_keying_become_separate_blocks(bench: Bench, play: Pla
     assert heard.event("message_delta")["delta"]["stop_reason"] == "tool_use"
 
 
-def test_a_call_makes_the_stop_reason_whatever_the_endpoint_says(bench: Bench) -> None:
+def test_a_call_sets_the_stop_reason(bench: Bench) -> None:
     call = {"function": {"name": "f", "arguments": {"a": 1}}}
     heard = bench.messages(bench.gpt, plain(completion(choice({"content": None, "tool_calls": [call]}))))
     (block,) = heard.json["content"]
@@ -217,7 +217,7 @@ def message_stream(first: dict[str, Any], last: dict[str, Any], *between: dict[s
         message(content="ok"),
     ],
 )
-def test_an_odd_message_is_still_an_answer(bench: Bench, answer: dict[str, Any]) -> None:
+def test_an_unusual_message_is_still_an_answer(bench: Bench, answer: dict[str, Any]) -> None:
     heard = bench.messages(bench.claude, plain(answer))
     assert (heard.status, heard.json, heard.record.output.text) == (200, answer, "ok")
     assert bench.chat(bench.claude, plain(answer)).json["choices"][0]["message"]["content"] == "ok"
@@ -239,7 +239,7 @@ def test_a_later_zero_does_not_erase_usage(bench: Bench, first: dict[str, Any], 
     assert heard.event("ping")
 
 
-def test_fees_beyond_tokens_are_in_the_cost(bench: Bench) -> None:
+def test_fees_besides_tokens_are_included_in_the_cost(bench: Bench) -> None:
     hour = {"input_tokens": 0, "cache_creation_input_tokens": 1_000_000, "output_tokens": 1}
     hour |= {"cache_creation": {"ephemeral_1h_input_tokens": 1_000_000}}
     kept = bench.messages(bench.claude, plain(message({"type": "text", "text": "ok"}, usage=hour)))
@@ -284,7 +284,7 @@ def test_the_start_of_a_translated_stream_estimates_the_prompt(bench: Bench) -> 
 # -------------------------------------------------------------------------------------------- streams or not
 
 
-def test_a_whole_answer_to_a_streaming_client_becomes_a_stream(bench: Bench) -> None:
+def test_a_complete_answer_becomes_a_stream_for_a_streaming_client(bench: Bench) -> None:
     answer = plain(completion(choice({"content": "ok"})))
     heard = bench.chat(bench.gpt, answer, stream=True)
     assert (heard.status, heard.text, heard.body.endswith(b"data: [DONE]\n\n")) == (200, "ok", True)
@@ -292,14 +292,14 @@ def test_a_whole_answer_to_a_streaming_client_becomes_a_stream(bench: Bench) -> 
     assert bench.chat(bench.claude, plain(message({"type": "text", "text": "ok"})), stream=True).text == "ok"
 
 
-def test_a_whole_error_to_a_streaming_client_keeps_its_text(bench: Bench) -> None:
+def test_an_error_keeps_its_text_for_a_streaming_client(bench: Bench) -> None:
     heard = bench.chat(bench.gpt, plain({"error": {"message": "backend gone"}}), stream=True)
     assert heard.status >= 500
     assert "backend gone" in (heard.record.error or "")
     bench.chat(bench.gpt, raw.stream(WHOLE), stream=True)
 
 
-def test_a_stream_to_a_client_that_asked_for_none_becomes_one_answer(bench: Bench) -> None:
+def test_an_unrequested_stream_becomes_one_answer(bench: Bench) -> None:
     call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
     wire = events(START, delta({"reasoning_content": "hm"}), OK, delta({"tool_calls": [call]}), STOP, LAST, b"[DONE]")
     heard = bench.chat(bench.gpt, raw.stream(wire))
@@ -313,13 +313,13 @@ def test_a_stream_to_a_client_that_asked_for_none_becomes_one_answer(bench: Benc
     assert heard.json["usage"] == USAGE
 
 
-def test_streams_say_that_no_proxy_may_hold_them_back(bench: Bench) -> None:
+def test_streams_disable_proxy_buffering(bench: Bench) -> None:
     for play in (raw.stream(WHOLE), plain(completion(choice({"content": "ok"})))):
         heard = bench.chat(bench.gpt, play, stream=True)
         assert (heard.headers["x-accel-buffering"], heard.headers["cache-control"]) == ("no", "no-cache")
 
 
-def test_a_stream_that_the_client_left_is_charged_by_an_estimate(bench: Bench) -> None:
+def test_an_abandoned_stream_is_charged_by_an_estimate(bench: Bench) -> None:
     deltas = events(*(delta({"content": "word " * 20}) for _ in range(5)))
     bench.gpt.play = raw.stream(events(START), deltas, 5.0, events(STOP, LAST, b"[DONE]"))
     records = len(bench.router.log)
@@ -340,14 +340,14 @@ def test_a_stream_that_the_client_left_is_charged_by_an_estimate(bench: Bench) -
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/octet-stream"])
-def test_a_stream_is_told_by_its_bytes_not_by_its_content_type(bench: Bench, kind: str) -> None:
+def test_a_stream_is_recognised_by_its_content(bench: Bench, kind: str) -> None:
     play = Play((WHOLE[:30], 0.05, WHOLE[30:]), kind)
     assert bench.chat(bench.gpt, play, stream=True).text == "ok"
     whole = Play((b" ", msgspec.json.encode(completion(choice({"content": "ok"})))), kind)
     assert bench.chat(bench.gpt, whole, stream=True).text == "ok"
 
 
-def test_bytes_that_are_no_text_inside_of_an_answer_cost_no_answer(bench: Bench) -> None:
+def test_invalid_utf_8_does_not_fail_an_answer(bench: Bench) -> None:
     body = msgspec.json.encode(completion(choice({"content": "ok"}), model="MODEL")).replace(b"MODEL", b"\xff")
     heard = bench.chat(bench.gpt, Play((body,), "application/json"))
     assert (heard.status, heard.json["choices"][0]["message"]["content"]) == (200, "ok")

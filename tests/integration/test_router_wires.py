@@ -18,7 +18,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("case", WIRES, ids=[case.name for case in WIRES])
-def test_an_answer_byte_by_byte(bench: Bench, case: WireCase) -> None:
+def test_an_answer_may_arrive_byte_by_byte(bench: Bench, case: WireCase) -> None:
     *bench.gpt.plays, last = case.wires
     # Asked where a request is too large for the first.
     bench.claude.play = last
@@ -28,7 +28,7 @@ def test_an_answer_byte_by_byte(bench: Bench, case: WireCase) -> None:
     assert case.right(heard), (heard.status, heard.record.error, heard.body[:600])
 
 
-def test_a_kept_connection_that_is_closed_is_no_failure_of_the_endpoint(tmp_path: Path) -> None:
+def test_a_stale_connection_does_not_count_as_an_endpoint_failure(tmp_path: Path) -> None:
     with running_bench(tmp_path, max_retries=0, failures=1) as bench:
         assert ok(bench.chat(bench.gpt, http(ANSWER)))
         bench.gpt.plays = [CLOSED]

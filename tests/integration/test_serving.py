@@ -76,7 +76,7 @@ def test_vllm_applies_adapters_as_matrix_products(vllm_tiny: Server) -> None:
     assert "GroupedLora" in vllm_tiny.log_path.read_text(encoding="utf-8")
 
 
-def test_a_chat_completion_has_logprobs_and_keeps_to_the_label_set(client: openai.OpenAI, tiny_adapter: Path) -> None:
+def test_a_chat_completion_has_logprobs_and_respects_the_label_set(client: openai.OpenAI, tiny_adapter: Path) -> None:
     answer = client.chat.completions.create(
         model=tiny_adapter.name,
         messages=[{"role": "system", "content": "intent"}, {"role": "user", "content": "where is my parcel?"}],
@@ -96,7 +96,7 @@ def test_a_chat_completion_has_logprobs_and_keeps_to_the_label_set(client: opena
     assert answer.usage.completion_tokens == len(choice.logprobs.content)
 
 
-def test_the_chat_template_is_the_adapters(served_tiny: Server, tiny_adapter: Path) -> None:
+def test_the_adapters_chat_template_is_used(served_tiny: Server, tiny_adapter: Path) -> None:
     item = adapters.load_parity(tiny_adapter)[0]
     messages = [{"role": "system", "content": "intent"}, {"role": "user", "content": "where is my parcel?"}]
     url = f"{supervise.root(served_tiny.base_url)}/tokenize"
@@ -172,7 +172,7 @@ def test_a_checked_adapter_can_be_registered_and_rolled_back(
     assert register.rollback(home, "desk.intent").adapter is None
 
 
-def test_a_json_schema_holds(client: openai.OpenAI, served_tiny: Server) -> None:
+def test_a_json_schema_is_enforced(client: openai.OpenAI, served_tiny: Server) -> None:
     schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
     answer = client.chat.completions.create(
         model=served_tiny.models[0],
@@ -232,7 +232,7 @@ def test_a_stop_text_ends_the_answer_before_it(client: openai.OpenAI, served_tin
         ({"structured_outputs": {"choice": []}}, 400),
     ],
 )
-def test_a_request_that_cannot_be_answered_is_refused(served_tiny: Server, change: dict[str, Any], status: int) -> None:
+def test_an_unsupported_request_is_refused(served_tiny: Server, change: dict[str, Any], status: int) -> None:
     body = {"model": served_tiny.models[0], "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
     url = f"{served_tiny.base_url}/chat/completions"
     found, answer = supervise.request("POST", url, body | change, timeout_s=60)

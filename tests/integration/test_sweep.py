@@ -28,7 +28,7 @@ answers: 6
 """
 
 
-def test_a_sweep_finds_settings_that_train_publishes_without_training_again(tmp_path: Path):
+def test_the_sweeps_winner_is_published_without_retraining(tmp_path: Path):
     home = Home(tmp_path / "home")
     dataset = task_datasets.make(home.datasets, train=48, others=8)
     base = tiny_models.make(tmp_path / "model", "llama")

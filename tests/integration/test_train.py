@@ -154,7 +154,7 @@ def test_the_saved_adapter_reloads_on_the_bfloat16_base_and_reproduces_parity(tr
 
 
 @pytest.mark.filterwarnings("ignore")  # of the trainer's own libraries, which otherwise run in a process of their own
-def test_on_a_cpu_the_loss_and_its_gradient_are_those_of_trl(trained, tmp_path):
+def test_on_a_cpu_loss_and_gradient_equal_trls(trained, tmp_path):
     import datasets
     import torch
     from trl import SFTTrainer
@@ -203,9 +203,7 @@ def test_two_processes_follow_the_loss_curve_of_one(trained, home, dataset, conf
         assert left["eval_loss"] == pytest.approx(right["eval_loss"], rel=0.02)
 
 
-def test_a_killed_run_continues_from_its_checkpoint_and_ends_as_if_it_had_not_been_killed(
-    trained, dataset, configure, tmp_path
-):
+def test_a_killed_run_continues_to_the_same_adapter(trained, dataset, configure, tmp_path):
     whole = trained("llama", "none", 1)
     chosen = configure("llama", "none", 1)
     other = Home(tmp_path)
@@ -245,7 +243,7 @@ def test_a_killed_run_continues_from_its_checkpoint_and_ends_as_if_it_had_not_be
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists() and job in p.read_bytes()]
 
 
-def test_training_again_finds_the_adapter_that_is_there(trained, home, dataset, configure):
+def test_training_again_finds_the_existing_adapter(trained, home, dataset, configure):
     summary = trained("llama", "none", 1)
     again = train.run(configure("llama", "none", 1), dataset, home=home)
     assert again.reused
@@ -253,7 +251,7 @@ def test_training_again_finds_the_adapter_that_is_there(trained, home, dataset, 
     assert "exists already" in again.lines()[0]
 
 
-def test_a_weighted_row_is_trained_on_in_its_share_of_the_epochs(home, configure):
+def test_a_weighted_row_occurs_in_its_share_of_the_epochs(home, configure):
     extra = tuple(task_datasets.row(900 + n) | {"weight": weight} for n, weight in enumerate([0.5] * 16 + [0.0] * 8))
     folder = task_datasets.make(home.datasets, train=16, task="support.weighted", extra=extra)
     chosen = msgspec.structs.replace(configure("llama", "none", 1), parity_items=1)
@@ -264,7 +262,7 @@ def test_a_weighted_row_is_trained_on_in_its_share_of_the_epochs(home, configure
     assert losses[-1] < losses[0]
 
 
-def test_training_that_fails_says_why_in_one_line_with_the_log(home, dataset, models, configure, tmp_path):
+def test_failed_training_is_reported_in_one_line_with_its_log(home, dataset, models, configure, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
     for file in models["llama"].iterdir():
@@ -300,7 +298,7 @@ def test_a_large_model_without_a_gpu_is_refused_and_names_the_model_that_runs_he
         train.run(chosen, dataset, home=home)
 
 
-def test_weights_that_cannot_be_had_say_how_to_get_them(home, dataset):
+def test_missing_weights_are_an_error_with_a_remedy(home, dataset):
     chosen = TrainConfig(model=ModelConfig(name="tiny/gone", path="/nowhere"), device="cpu", batch_size=8)
     with pytest.raises(ModelUnavailable, match="/nowhere"):
         train.run(chosen, dataset, home=home)

@@ -77,7 +77,7 @@ def same_adapter(one: job.Job, other: job.Job) -> bool:
     return filecmp.cmp(one.folder / WEIGHTS, other.folder / WEIGHTS, shallow=False)
 
 
-def test_a_run_killed_at_six_moments_and_continued_each_time_gives_the_same_adapter(start, dataset, tmp_path):
+def test_a_run_killed_six_times_gives_the_same_adapter(start, dataset, tmp_path):
     whole, home = start(), Home(tmp_path)
     killed_training.run(whole)
     work = start(at=home)
@@ -139,7 +139,7 @@ def test_an_adapter_of_a_4_bit_base_is_the_same_after_a_kill(start):
     assert same_adapter(work, whole)
 
 
-def test_a_run_that_stopped_early_does_not_go_on_when_it_is_continued(start):
+def test_an_early_stopped_run_is_not_continued(start):
     # Nothing is learned, so that the second validation is no better on any machine.
     settings = {"patience": 1, "learning_rate": 1e-12, "schedule": "constant_with_warmup"}
     whole, work = start(**settings), start(**settings)

@@ -67,9 +67,7 @@ def start(arguments: list[Any], rank: int, port: int) -> "subprocess.Popen[str]"
     )
 
 
-def test_two_machines_train_as_two_processes_do_and_the_first_one_publishes(
-    tmp_path: Path, settings: TrainConfig, monkeypatch: pytest.MonkeyPatch
-):
+def test_two_machines_train_like_two_processes(tmp_path: Path, settings: TrainConfig, monkeypatch: pytest.MonkeyPatch):
     # Two threads wait for each other longer than a tiny matrix takes.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     home = Home(tmp_path / "home")

@@ -12,7 +12,7 @@ from traffic.artifacts import Home
 pytestmark = pytest.mark.models
 
 
-def test_a_probe_measures_speed_and_memory_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_probe_measures_speed_and_memory_without_side_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     home = Home(tmp_path / "home")
     dataset = task_datasets.make(home.datasets, train=64, others=8)

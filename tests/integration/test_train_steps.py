@@ -69,7 +69,7 @@ def loss_and_gradient(trainer: Any, batch: dict[str, Any]) -> tuple[float, Any]:
     return loss.item(), torch.cat(found)
 
 
-def test_computing_the_shared_beginning_once_gives_the_loss_and_gradient_of_the_padded_batch(trainer):
+def test_the_shared_prefix_gives_the_same_loss_and_gradient_as_padding(trainer):
     import torch
 
     for name, weights in trainer.model.named_parameters():
@@ -87,7 +87,7 @@ def test_computing_the_shared_beginning_once_gives_the_loss_and_gradient_of_the_
     assert trainer._metrics["train"]["num_tokens"][0] == shared["input_ids"].numel() + padded["attention_mask"].sum()
 
 
-def test_lean_steps_end_in_the_loss_and_weights_of_full_ones(trainer):
+def test_optimised_steps_give_the_same_loss_and_weights(trainer):
     import torch
 
     from pipeline.train import cpu_attention
@@ -129,7 +129,7 @@ def test_lean_steps_end_in_the_loss_and_weights_of_full_ones(trainer):
     assert float((lean - full).norm() / full.norm()) < 0.01
 
 
-def test_without_shortcuts_batches_are_padded_and_the_loss_is_that_of_trl(trainer):
+def test_without_optimisations_batches_are_padded_and_the_loss_equals_trls(trainer):
     from trl import SFTTrainer
 
     rows = [trainer.train_dataset[n] for n in range(8)]
@@ -145,7 +145,7 @@ def test_without_shortcuts_batches_are_padded_and_the_loss_is_that_of_trl(traine
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_the_run_at_once_and_names_the_learning_rate(trainer, bad):
+def test_a_nan_loss_stops_the_run_and_names_the_learning_rate(trainer, bad):
     import torch
 
     weights = next(weights for name, weights in trainer.model.named_parameters() if "lora_A" in name)
@@ -157,7 +157,7 @@ def test_a_loss_that_is_no_number_stops_the_run_at_once_and_names_the_learning_r
     assert trainer.state.global_step == 0
 
 
-def test_memory_that_runs_out_in_training_is_told_in_one_line(trainer, tmp_path):
+def test_out_of_memory_during_training_is_reported_in_one_line(trainer, tmp_path):
     from pipeline.train import entry, job
 
     chosen = job.Job(
@@ -180,7 +180,7 @@ def test_memory_that_runs_out_in_training_is_told_in_one_line(trainer, tmp_path)
         trainer.train()
 
 
-def test_measuring_the_speed_leaves_weights_gradients_and_metrics_as_they_were(trainer: Any) -> None:
+def test_measuring_the_speed_has_no_side_effects(trainer: Any) -> None:
     import torch
 
     from pipeline.train import time_budget
@@ -194,7 +194,7 @@ def test_measuring_the_speed_leaves_weights_gradients_and_metrics_as_they_were(t
     assert trainer.model.config._attn_implementation == "sdpa"
 
 
-def test_only_the_upper_layers_are_adapted_where_that_is_asked_for(trainer: Any) -> None:
+def test_only_the_top_layers_are_adapted_if_configured(trainer: Any) -> None:
     from pipeline.train import entry
     from pipeline.train.config import LoraConfig, ModelConfig, TrainConfig
 
