@@ -226,7 +226,7 @@ _REFUSED_BOUNDS = frozenset(
 
 
 class StopCutter:
-    """Cuts a streamed text at the first stop sequence, like an API that supports it."""
+    """Cuts a streamed text before the stop sequence that is complete first, as generation would have ended there."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
@@ -238,11 +238,11 @@ class StopCutter:
         if self.matched is not None:
             return ""
         text = self._pending + text
-        ends = [(position, stop) for stop in self._stops if (position := text.find(stop)) >= 0]
-        if ends:
-            position, self.matched = min(ends)
+        found = [(at + len(stop), at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            _, start, self.matched = min(found)
             self._pending = ""
-            return text[:position]
+            return text[:start]
         # The end may be the beginning of a stop sequence.
         longest = min(max(map(len, self._stops)), len(text) + 1)
         keep = max((n for n in range(1, longest) if self._begins(text[-n:])), default=0)

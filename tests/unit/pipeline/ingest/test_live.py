@@ -69,7 +69,7 @@ def sums(home: Home, overlay: Overlay | None) -> object:
         home=home,
         prices=PriceTable(),
         machines=Machines(),
-        asked=costs.Asked(everything=True),
+        asked=costs.PeriodRequest(everything=True),
         overlay=overlay,
     )
     found = costs.run(books, by=["feature", "model", "purpose", "day"])

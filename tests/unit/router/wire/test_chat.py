@@ -51,7 +51,16 @@ def test_a_stop_sequence_not_sent_to_the_server_still_ends_the_text(
         said += "".join(piece.text for piece in assembly.add({"content": text[at : at + size]}))
         at += size
     said += "".join(piece.text for piece in assembly.flush())
-    places = [place for stop in stops if (place := text.find(stop)) >= 0]
-    assert said == (text[: min(places)] if places else text)
-    assert (assembly.stop_sequence is not None) == bool(places)
+    complete = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
+    assert said == (text[: min(complete)[1]] if complete else text)
+    assert (assembly.stop_sequence is not None) == bool(complete)
     assert (assembly.output.text or "") == said
+
+
+@pytest.mark.parametrize("pieces", [["aba"], ["a", "b", "a"]])
+def test_the_stop_sequence_that_is_complete_first_ends_the_text_however_it_arrives(pieces: list[str]) -> None:
+    assembly = Assembly(["b", "aba"])
+    for piece in pieces:
+        assembly.add({"content": piece})
+    assembly.flush()
+    assert (assembly.output.text, assembly.stop_sequence) == ("a", "b")
