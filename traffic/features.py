@@ -353,7 +353,7 @@ def _instruction(
     # A system prompt without a known sign may still state the task ("Write a haiku."); a general assistant's does not.
     if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
         return "system", of_system
-    return "ad_hoc", signs(user[-1], head=400, tail=150, repeats=False)
+    return "ad_hoc", signs(user[-1], head=400, tail=150, repeats=False, is_template=False)
 
 
 def _last_user(messages: Sequence[Message]) -> str:

@@ -7,6 +7,7 @@ remarks on the past are removed before the search.
 
 import re
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -194,14 +195,24 @@ def _signs_of_paragraph(text: str) -> frozenset[str]:
     return frozenset(_signs_in(text))
 
 
-def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) -> frozenset[str]:
+LONGEST_TAIL = 1200
+"""Characters at the end of a long text in which its last paragraph is looked for."""
+
+
+def signs(
+    text: str, head: int = 700, tail: int = 350, *, repeats: bool = True, is_template: bool = True
+) -> frozenset[str]:
     """Signs in an instruction: `label`, `extraction`, `reasoning`, ...
 
     Reads only the first `head` and the last `tail` characters of a long text. `repeats`: cache the result of each
-    paragraph, because they are likely to recur.
+    paragraph, because they are likely to recur. `is_template`: the text was written once for many requests, as what
+    stands before or after the material in a message may be.
     """
     if len(text) > head + tail:
-        text = f"{text[:head]}\n\n{text[-tail:]}"
+        # The end is read from the beginning of its paragraph: a list of labels may be long.
+        paragraph = text.rfind("\n\n", max(0, len(text) - LONGEST_TAIL))
+        end = len(text) - tail if paragraph < 0 else min(paragraph, len(text) - tail)
+        text = f"{text[:head]}\n\n{text[max(head, end) :]}"
     names = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     if {"list", "bare"} <= names and "json" not in names and not writes:
@@ -215,13 +226,21 @@ def signs(text: str, head: int = 700, tail: int = 350, *, repeats: bool = True) 
     elif "summary" not in names and "explanation" not in names:
         choices = _sketches_choices(text)
         fields = "json" in names and names_fields(text)
-        if choices or (repeats and not fields and names.isdisjoint(("label", "rewrite")) and lists_options(text)):
+        stated = (text,) if repeats else _outer_paragraphs(text) if is_template else ()
+        open_ = not fields and names.isdisjoint(("label", "rewrite"))
+        if choices or (open_ and any(map(lists_options, stated))):
             names.add("options")
         elif fields:
             names.add("fields")
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
     return frozenset(names)
+
+
+def _outer_paragraphs(text: str) -> Sequence[str]:
+    """The first and the last paragraph, if the text has several."""
+    paragraphs = [part for part in text.split("\n\n") if part.strip()]
+    return (paragraphs[0], paragraphs[-1]) if len(paragraphs) > 1 else ()
 
 
 def _sketches_choices(text: str) -> bool:

@@ -25,7 +25,7 @@ _CHOICE_AFTER = re.compile(
 """`say scam or genuine`."""
 _CHOICE_ASKED = re.compile(rf"(?:^|[.!?\n>]\s*){_ITEM}(?:, {_ITEM})*,? {_OR} {_ITEM}\?")
 """`Include or exclude?`"""
-_LIST = re.compile(rf"[:(\[?=]\s*\[?(?P<items>{_ITEM}(?:{_COMMA}{_ITEM}){{2,}})(?P<end>[)\]]?\s*\??)")
+_LIST = re.compile(rf"[:(\[?=>]\s*\[?(?P<items>{_ITEM}(?:{_COMMA}{_ITEM}){{2,}})(?P<end>[)\]]?\s*\??)")
 _BULLETS = re.compile(r":[ \t]*(?:\n+[ \t]*(?:[-*•]|\d+[.)])[^\n]{1,60}){3,}")
 _LIST_AFTER = re.compile(rf"(?:one of|any of)(?: these| the following)?:? {_ITEM}(?:{_COMMA}{_ITEM}){{2,}}")
 """`one of red, green, blue`."""
@@ -157,6 +157,8 @@ def is_only_contract(text: str) -> bool:
 
 def names_fields(text: str) -> bool:
     """The text asks for JSON with named fields that hold values, and none that holds prose."""
+    if text.lstrip().startswith("{") and text.rstrip().endswith("}"):
+        return False  # the request itself is an object
     sentences = text.replace("\n", ".").split(".")
     stated = " ".join([*_SKETCH.findall(text), *filter(_JSON.search, sentences)])
     if not PROSE.isdisjoint(_WORD.findall(stated.lower())):

@@ -4,6 +4,15 @@ import math
 
 from pipeline.profile.answers import REASON_WORDS
 from pipeline.profile.behaviour import Behaviour
+from pipeline.profile.predictability import (
+    FEW_LABELS,
+    LONG_WORDS,
+    MIN_BODIES,
+    REASONING_SIGNS,
+    asks_for_reasoning,
+    has_premises,
+    predictability,
+)
 from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
 
@@ -14,42 +23,26 @@ REARRANGED_WORDS = 12
 MECHANICAL_WORDS = 15
 NEW_WORDS = 0.1
 PREDICTABLE_VERDICT = 0.6
-PARTLY_PREDICTABLE, CLEARLY_PREDICTABLE = 0.4, 0.5
-"""Classifier skill on a closed label: below the first it predicts little, from the second on it predicts the label."""
-WEIGHED_VERDICT = 0.65
-"""The same for a verdict that the instruction asks to weigh."""
 UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
-ENOUGH_ROWS = 8
-"""Rows per label, of all but the commonest, that are enough to train the classifier on."""
-FEW_WORDS_SHARE = 0.04
-"""Largest share of words found in one message only, where a shape's messages recombine a few words."""
-ROWS_OF_QUESTIONS = 40
-"""Rows per label needed where only a question suggests reasoning: the wording of open questions is hard to learn."""
-LONG_WORDS = 200
-PREMISE_WORDS = 30
-"""Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
 TABLE_NUMBERS = 10
 """Numbers from which on, where they are a quarter of the words, a message is a table."""
-TABLE_WORDS = 60
+TABLE_WORDS = 45
 """Words from which on a text on a table is more than a report of it."""
-MIN_BODIES = 1.8
-"""Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 NEW_MESSAGES = 0.7
 """Share of different messages from which on a shape's messages do not repeat."""
 SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
 """A request that is small on both sides brings too little along to reason from, quantities aside."""
+SMALL_REWRITE_WORDS = 30
 LABELS_WORDS = 12
 VALUE_WORDS = 4
 """Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
 LONG_PROSE, SHORT_PROSE = 100, 70
 """Words from which on free text may be an argument, and up to which it is a reply or a note."""
-FEW_LABELS = 6
-"""Answers up to which it is chance that they stand in the requests; verdicts that are worked out have no more."""
 LONG_TOKENS = 4000
 LABEL_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 _SIGNS: dict[str, tuple[str, ...]] = {
-    "reasoning": ("reasoning", "deliberation", "judgement"),
+    "reasoning": REASONING_SIGNS,
     "code": ("code",),
 }
 """Signs in the instruction that say what a request of the type is for."""
@@ -235,7 +228,7 @@ def _is_small(b: Behaviour) -> bool:
         and b.number_share < 0.5
         and b.code_share < 0.1
         and max(_questions(b), b.puzzle_share, b.option_list_share) < 0.5
-        and not _asks_for_reasoning(b)
+        and not asks_for_reasoning(b)
     )
 
 
@@ -243,10 +236,6 @@ def _questions(b: Behaviour) -> float:
     """Share of messages whose question is the task; in a text to be rewritten or given a title it is not."""
     told = max(b.signs.get(sign, 0.0) for sign in ("generation", "rewrite", "extraction", "summary"))
     return 0.0 if told >= 0.5 else b.question_share
-
-
-def _asks_for_reasoning(b: Behaviour) -> bool:
-    return max(b.signs.get(sign, 0.0) for sign in _SIGNS["reasoning"]) >= 0.5
 
 
 def _is_mechanical(b: Behaviour) -> bool:
@@ -306,7 +295,9 @@ def _edits(b: Behaviour, scores: Scores) -> None:
     ):
         scores.add("asked for in other words, and made of the message's own", rewrite=3.0)
     elif b.signs.get("rewrite", 0) >= 0.5 and b.copied_word_share >= 0.35 and 0.4 <= b.length_ratio <= 1.8:
-        scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=1.5)
+        small = b.answer_words_p90 <= SMALL_REWRITE_WORDS
+        points = 5.0 if small else 1.5
+        scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=points)
 
 
 def _prose(b: Behaviour, scores: Scores) -> None:
@@ -334,7 +325,7 @@ def _prose(b: Behaviour, scores: Scores) -> None:
         long = b.answer_words_p50 >= LONG_PROSE
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=1.5 if long else 3.5)
     elif not _is_shortened(b):
-        short = b.answer_words_p50 <= SHORT_PROSE and not _asks_for_reasoning(b)
+        short = b.answer_words_p50 <= SHORT_PROSE and not asks_for_reasoning(b)
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
     if b.answer_words_p50 >= LONG_PROSE and not _is_draft(b):
         worded = b.wording.get("reasoning", 0) >= 0.5
@@ -343,7 +334,7 @@ def _prose(b: Behaviour, scores: Scores) -> None:
         scores.add(f"a question on a table of {b.user_numbers_p50} numbers, answered in prose", reasoning=2.5)
     if b.turn_share >= 0.3:
         open_ended = b.answer_words_p50 >= 40
-        scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 1.5)
+        scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 0.5)
     if b.working_share >= 0.5 and b.user_words_p50 < 400 and not _is_draft(b):
         calculated = b.user_numbers_p50 >= 2 or b.signs.get("reasoning", 0) >= 0.5
         scores.add(
@@ -378,10 +369,7 @@ def _reasoned(b: Behaviour, scores: Scores) -> None:
             label=5.5, structured=-2.0,
         )  # fmt: skip
     elif (
-        b.verdict_skill is not None
-        and b.verdict_skill < UNPREDICTABLE_VERDICT
-        and not _is_draft(b)
-        and _has_premises(b)
+        b.verdict_skill is not None and b.verdict_skill < UNPREDICTABLE_VERDICT and not _is_draft(b) and has_premises(b)
     ):
         doubt = min(1.0, (UNPREDICTABLE_VERDICT - b.verdict_skill) / 0.2)
         scores.add(
@@ -393,7 +381,7 @@ def _reasoned(b: Behaviour, scores: Scores) -> None:
 def _is_draft(b: Behaviour) -> bool:
     """Texts that were asked for: what they begin or end with (a greeting, a kind of change) is no verdict."""
     drafted = max(b.signs.get("summary", 0.0), b.signs.get("generation", 0.0)) >= 0.5
-    if not drafted or _asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
+    if not drafted or asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
         return False
     return b.wording.get("reasoning", 0) < 0.5 or b.answer_words_p90 > REASON_WORDS
 
@@ -419,7 +407,7 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (_is_short(b) or _is_closed_structure(b)):
         return
-    _predictability(b, scores)
+    predictability(b, scores)
     if b.decided_by_numbers_share >= 0.2:
         scores.add(
             f"{b.decided_by_numbers_share:.0%} have the same text as others, other numbers and another answer",
@@ -449,79 +437,3 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         scores.add(f"{b.user_numbers_p50} numbers in {b.user_words_p50} words behind a short answer", reasoning=points)
     if b.user_words_p50 >= 60 and b.question_share >= 0.6:
         scores.add("a long message with a question behind a short answer", reasoning=1.2)
-
-
-def _has_premises(b: Behaviour) -> bool:
-    """The message brings something to reason from: facts, quantities, a puzzle, answers to choose from, a program."""
-    return (
-        b.user_words_p50 >= PREMISE_WORDS
-        or b.user_numbers_p50 >= 3
-        or b.candidates_p50 >= 2
-        or max(b.puzzle_share, b.option_list_share) >= 0.2
-        or b.code_input_share >= 0.5
-    )
-
-
-def _is_verdict_on_facts(b: Behaviour) -> bool:
-    """One of a few labels, none of them the usual one, on a message of some facts."""
-    facts = b.user_words_p50 < LONG_WORDS and _has_premises(b)
-    return facts and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7 and b.rows_per_label >= ENOUGH_ROWS
-
-
-def _recombines_few_words(b: Behaviour) -> bool:
-    """Messages recombine the same few words: an answer that no single word decides is decided by their combination."""
-    return b.new_message_word_share <= FEW_WORDS_SHARE and b.bodies_per_answer >= MIN_BODIES
-
-
-def _is_puzzle_of_few_words(b: Behaviour) -> bool:
-    """Enough rows of few words for a classifier to learn the label, if single words decided it."""
-    enough = b.rows_per_label >= 3 * ENOUGH_ROWS and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7
-    return enough and _recombines_few_words(b)
-
-
-def _is_asked(b: Behaviour) -> bool:
-    """Nearly every message is a question, answered with one of a few words."""
-    return b.question_share >= 0.9 and b.distinct_answers <= FEW_LABELS
-
-
-def _weighed_below(b: Behaviour) -> float:
-    """Skill below which a verdict on facts is hard: an instruction that asks to weigh them is believed further."""
-    return WEIGHED_VERDICT if _asks_for_reasoning(b) else PARTLY_PREDICTABLE
-
-
-def _predictability(b: Behaviour, scores: Scores) -> None:
-    """How well a cheap classifier predicts the label: what it cannot has to be worked out."""
-    if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
-        scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
-    if b.skill is None or b.answered < 20:
-        return
-    # Whoever guesses among what a request names is right now and then.
-    guessed = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
-    bare = b.skill if b.skill_without_numbers is None else b.skill_without_numbers
-    if b.skill >= 0.15 and bare < 0.6 * b.skill:
-        scores.add(
-            f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
-            reasoning=3.0, label=-1.0,
-        )  # fmt: skip
-    elif b.skill < PARTLY_PREDICTABLE and _is_puzzle_of_few_words(b):
-        scores.add(
-            f"few words in new combinations, of which a cheap classifier learns little (skill {b.skill:.2f})",
-            reasoning=4.5, label=-2.0,
-        )  # fmt: skip
-    elif 0.25 + guessed <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
-        scores.add(
-            f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
-            reasoning=3.0, label=-1.0,
-        )  # fmt: skip
-    elif b.skill >= 0.25 + guessed:
-        points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
-        scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
-    elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not guessed and (_has_premises(b) or _is_asked(b)))):
-        combined = _recombines_few_words(b)
-        needed = ENOUGH_ROWS if combined or _has_premises(b) else ROWS_OF_QUESTIONS
-        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
-        strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
-        scores.add(
-            f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
-            reasoning=round(strength * doubt, 1), label=round(-2 * doubt, 1),
-        )  # fmt: skip

@@ -172,6 +172,40 @@ def test_a_topic_a_mention_a_rating_or_a_short_message_is_a_label(system: str, m
     assert type_of(system, message) == "classification"
 
 
+def test_examples_as_earlier_turns_are_no_conversation() -> None:
+    examples = ("tgu late", "tug late", "ferri erly", "ferry early")
+    assert tier_of("Fix the spelling of the note. Output the note.", *examples, "brge on tim") == 1
+    assert tier_of("Fix the spelling of the note. Output the note.", "tgu late", "The tug is late. " * 30, "brge") == 2
+
+
+def test_options_after_the_material_of_a_message_ask_to_choose_however_many_they_are() -> None:
+    topics = ", ".join(f"topic_{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    assert tier_of(None, f"Harbour log.\n\n{CASE * 4}\n\nWhich topic is it? One of: {topics}.") == 1
+
+
+def test_a_list_of_words_in_what_a_person_writes_to_an_assistant_is_no_instruction() -> None:
+    message = "[tone: calm | place: quay]\n\nTell me about the tug."
+    assert tier_of("You are a helpful assistant.", message) > 1
+
+
+def test_a_request_that_is_an_object_itself_names_no_fields_of_its_answer() -> None:
+    assert type_of(None, '{"task": "describe the boat", "name": "Alma", "length": "60 words"}') != "extraction"
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "Review the whole agreement, rank the risks and propose wording.",
+        "You negotiate for the owner. Think about the next move before you write.",
+        "Analyse the full table and say what is uncertain.",
+        "Argue like an experienced pilot against the fine.",
+        "Plan a four-week unit on knots for twelve cadets.",
+    ],
+)
+def test_what_takes_strategy_or_an_argument_is_reasoning(instruction: str) -> None:
+    assert type_of(instruction, "x") == "reasoning"
+
+
 def test_json_with_named_values_is_an_extraction_whatever_numbers_the_message_has() -> None:
     note = "Tug Alma, draught 3.2 m, 14 t of ore, 2 nights at berth 7, arrives with 5 crew and leaves after 40 hours"
     assert type_of("Note -> JSON {ship: str, draught: number, nights: int}", note) == "extraction"

@@ -10,6 +10,7 @@ from traffic.stated_answers import is_only_contract, lists_options, names_fields
     [
         "Mood of the crew: calm, tense or angry.",
         "Say buoy or wreck.",
+        "<labels>late_tug,lost_crate,other</labels>",
         "Include or exclude?",
         "File the note. LOG / PERMIT / INVOICE / OTHER",
         "kind: tug | ferry | barge",

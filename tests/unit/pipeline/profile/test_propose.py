@@ -340,3 +340,21 @@ def test_a_verdict_that_is_to_be_weighed_is_hard_where_it_is_half_learnt() -> No
     assert tier(skill=0.57, **weighed) == 3
     assert tier(skill=0.9, **weighed) == 1
     assert tier(skill=0.57) == 1
+
+
+def test_a_verdict_worded_like_reasoning_is_doubted_up_to_half_of_the_skill() -> None:
+    worded = {"wording": {"reasoning": 1.0}, "question_share": 1.0, "user_words_p50": 90}
+    assert tier(skill=0.42, **worded) == 3
+    assert tier(skill=0.7, **worded) == 1
+
+
+def test_short_replies_in_a_conversation_are_drafts_and_long_ones_are_chat() -> None:
+    talk = {"turn_share": 0.7, "wording": {"chat": 0.7, "generation": 0.3}, "user_words_p50": 12}
+    assert tier(**PROSE | {"answer_words_p50": 20, "answer_words_p90": 23}, **talk) == 2
+    assert tier(**PROSE | {"answer_words_p50": 80, "answer_words_p90": 120}, **talk) == 3
+
+
+def test_a_sentence_or_two_in_other_words_are_a_rewrite() -> None:
+    plain = {"copied_word_share": 0.38, "length_ratio": 1.3, "user_words_p50": 15, "signs": {"rewrite": 1.0}}
+    assert tier(**PROSE | {"answer_words_p50": 21, "answer_words_p90": 23}, **plain, wording={"rewrite": 1.0}) == 1
+    assert tier(**PROSE | {"answer_words_p50": 70, "answer_words_p90": 90}, **plain, wording={"rewrite": 1.0}) == 2

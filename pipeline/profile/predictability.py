@@ -1,0 +1,105 @@
+"""How well a cheap classifier learns a shape's short answers: what it cannot learn has to be worked out."""
+
+from pipeline.profile.behaviour import Behaviour
+from pipeline.profile.scores import Scores
+
+PARTLY_PREDICTABLE, CLEARLY_PREDICTABLE = 0.4, 0.5
+"""Classifier skill on a closed label: below the first it predicts little, from the second on it predicts the label."""
+WEIGHED_VERDICT = 0.65
+"""The same for a verdict that the instruction asks to weigh."""
+ENOUGH_ROWS = 8
+"""Rows per label, of all but the commonest, that are enough to train the classifier on."""
+FEW_WORDS_SHARE = 0.04
+"""Largest share of words found in one message only, where a shape's messages recombine a few words."""
+ROWS_OF_QUESTIONS = 40
+"""Rows per label needed where only a question suggests reasoning: the wording of open questions is hard to learn."""
+PREMISE_WORDS = 30
+"""Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
+FEW_LABELS = 6
+"""Answers up to which it is chance that they stand in the requests; verdicts that are worked out have no more."""
+MIN_BODIES = 1.8
+"""Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
+LONG_WORDS = 200
+REASONING_SIGNS = ("reasoning", "deliberation", "judgement")
+
+
+def asks_for_reasoning(b: Behaviour) -> bool:
+    return max(b.signs.get(sign, 0.0) for sign in REASONING_SIGNS) >= 0.5
+
+
+def has_premises(b: Behaviour) -> bool:
+    """The message brings something to reason from: facts, quantities, a puzzle, answers to choose from, a program."""
+    return (
+        b.user_words_p50 >= PREMISE_WORDS
+        or b.user_numbers_p50 >= 3
+        or b.candidates_p50 >= 2
+        or max(b.puzzle_share, b.option_list_share) >= 0.2
+        or b.code_input_share >= 0.5
+    )
+
+
+def _is_verdict_on_facts(b: Behaviour) -> bool:
+    """One of a few labels, none of them the usual one, on a message of some facts."""
+    facts = b.user_words_p50 < LONG_WORDS and has_premises(b)
+    return facts and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7 and b.rows_per_label >= ENOUGH_ROWS
+
+
+def _recombines_few_words(b: Behaviour) -> bool:
+    """Messages recombine the same few words: an answer that no single word decides is decided by their combination."""
+    return b.new_message_word_share <= FEW_WORDS_SHARE and b.bodies_per_answer >= MIN_BODIES
+
+
+def _is_puzzle_of_few_words(b: Behaviour) -> bool:
+    """Enough rows of few words for a classifier to learn the label, if single words decided it."""
+    enough = b.rows_per_label >= 3 * ENOUGH_ROWS and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7
+    return enough and _recombines_few_words(b)
+
+
+def _is_asked(b: Behaviour) -> bool:
+    """Nearly every message is a question, answered with one of a few words."""
+    return b.question_share >= 0.9 and b.distinct_answers <= FEW_LABELS
+
+
+def _weighed_below(b: Behaviour) -> float:
+    """Skill below which a verdict on facts is hard: an instruction that asks to weigh them is believed further."""
+    if asks_for_reasoning(b):
+        return WEIGHED_VERDICT
+    return CLEARLY_PREDICTABLE if b.wording.get("reasoning", 0.0) >= 0.5 else PARTLY_PREDICTABLE
+
+
+def predictability(b: Behaviour, scores: Scores) -> None:
+    """How well a cheap classifier predicts the label: what it cannot has to be worked out."""
+    if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
+        scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
+    if b.skill is None or b.answered < 20:
+        return
+    # Whoever guesses among what a request names is right now and then.
+    guessed = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
+    bare = b.skill if b.skill_without_numbers is None else b.skill_without_numbers
+    if b.skill >= 0.15 and bare < 0.6 * b.skill:
+        scores.add(
+            f"the answer depends on quantities (skill {b.skill:.2f}, without digits {bare:.2f})",
+            reasoning=3.0, label=-1.0,
+        )  # fmt: skip
+    elif b.skill < PARTLY_PREDICTABLE and _is_puzzle_of_few_words(b):
+        scores.add(
+            f"few words in new combinations, of which a cheap classifier learns little (skill {b.skill:.2f})",
+            reasoning=4.5, label=-2.0,
+        )  # fmt: skip
+    elif 0.25 + guessed <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
+        scores.add(
+            f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
+            reasoning=3.0, label=-1.0,
+        )  # fmt: skip
+    elif b.skill >= 0.25 + guessed:
+        points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
+        scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
+    elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not guessed and (has_premises(b) or _is_asked(b)))):
+        combined = _recombines_few_words(b)
+        needed = ENOUGH_ROWS if combined or has_premises(b) else ROWS_OF_QUESTIONS
+        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
+        strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
+        scores.add(
+            f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
+            reasoning=round(strength * doubt, 1), label=round(-2 * doubt, 1),
+        )  # fmt: skip
