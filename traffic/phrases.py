@@ -196,7 +196,9 @@ def _signs_of_paragraph(text: str) -> frozenset[str]:
 
 
 LONGEST_TAIL = 1200
-"""Characters at the end of a long text in which its last paragraph is looked for."""
+"""Characters at the end of a long text in which its last paragraph is looked for, if it ends with a list."""
+LIST_ITEM_CHARS = 30
+"""Average characters per comma up to which the end of a text is a list."""
 
 
 def signs(
@@ -209,10 +211,7 @@ def signs(
     stands before or after the material in a message may be.
     """
     if len(text) > head + tail:
-        # The end is read from the beginning of its paragraph: a list of labels may be long.
-        paragraph = text.rfind("\n\n", max(0, len(text) - LONGEST_TAIL))
-        end = len(text) - tail if paragraph < 0 else min(paragraph, len(text) - tail)
-        text = f"{text[:head]}\n\n{text[max(head, end) :]}"
+        text = f"{text[:head]}\n\n{text[max(head, _end_of(text, tail)) :]}"
     names = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     if {"list", "bare"} <= names and "json" not in names and not writes:
@@ -235,6 +234,15 @@ def signs(
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
     return frozenset(names)
+
+
+def _end_of(text: str, tail: int) -> int:
+    """Where the last characters begin that are read. A list of labels at the end is read with its whole paragraph."""
+    begin = len(text) - tail
+    if text.count(",", begin) * LIST_ITEM_CHARS < tail:
+        return begin
+    paragraph = text.rfind("\n\n", max(0, len(text) - LONGEST_TAIL))
+    return begin if paragraph < 0 else min(paragraph, begin)
 
 
 def _outer_paragraphs(text: str) -> Sequence[str]:
