@@ -246,9 +246,12 @@ def _end_of(text: str, tail: int) -> int:
 
 
 def _outer_paragraphs(text: str) -> Sequence[str]:
-    """The first and the last paragraph, if the text has several."""
-    paragraphs = [part for part in text.split("\n\n") if part.strip()]
-    return (paragraphs[0], paragraphs[-1]) if len(paragraphs) > 1 else ()
+    """The first and the last paragraph, of a text without blank lines the first two and the last two lines."""
+    parts = [part for part in text.split("\n\n") if part.strip()]
+    if len(parts) > 1:
+        return parts[0], parts[-1]
+    lines = text.strip().split("\n")
+    return ("\n".join(lines[:2]), "\n".join(lines[-2:])) if len(lines) > 2 else ()
 
 
 def _sketches_choices(text: str) -> bool:

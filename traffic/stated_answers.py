@@ -54,7 +54,7 @@ _SLASHES = re.compile(
 _ORDER = re.compile(
     r"(?:write|draft|compose|create|generate|suggest|describe|design|translate|invent|explain|prepare|"
     r"summari[sz]e|propose|outline|produce|condense|plan|review (?:the|this|our|each|every)|"
-    r"answer (?:the|a|an|our|(?:\w+ )?questions?|customers?|from|in|using|users?)|"
+    r"answer (?:the|a|an|our|(?:\w+ )?questions?|customers?|from|in(?! \w+ (?:lines?|words?)\b)|using|users?)|"
     r"schreib\w*|erstell\w*|verfass\w*|entwirf|übersetz\w*|erklär\w*|fasse|rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|"
     r"redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*|riassum\w*|schrijf|maak|skriv|napisz|напиши)\b"
 )
@@ -67,7 +67,7 @@ _ORDER_STARTS = WordIndex(
 """Beginnings of all matches of `_ORDER`."""
 _BEFORE_ORDER = re.compile(r"\b(?:please|and|then|now|you|task is to|job is to) \Z")
 _BEFORE_ORDER_CHARS = len("task is to ") + 1
-_LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes)\b")
+_LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes|nothing)\b")
 
 _SCALE_WORDS = ("rate", "rating", "score", "scale", "star", "grade")
 _SCALE = re.compile(rf"\b(?:{'|'.join(_SCALE_WORDS)})s?\b")

@@ -8,6 +8,7 @@ from pipeline.profile.predictability import (
     FEW_LABELS,
     LONG_WORDS,
     MIN_BODIES,
+    PREMISE_WORDS,
     REASONING_SIGNS,
     asks_for_reasoning,
     has_premises,
@@ -58,7 +59,7 @@ def score(b: Behaviour) -> Scores:
         return scores
     _wording(b, scores)
     if b.answered >= FEW:
-        for signal in (_labels, _values, _edits, _prose, _reasoned, _hardness):
+        for signal in (_labels, _values, _edits, _prose, _answers_from_text, _reasoned, _hardness):
             signal(b, scores)
     return scores
 
@@ -263,8 +264,9 @@ def _is_edit(b: Behaviour) -> bool:
 
 
 def _is_shortened(b: Behaviour) -> bool:
-    """Answers are a short message with parts left out."""
-    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 120 or b.answer_words_p50 < 9:
+    """Answers are a short message with parts left out, which was not to be summarised."""
+    summary = max(b.signs.get("summary", 0.0), b.wording.get("summarization", 0.0)) >= 0.5
+    if summary or b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 120 or b.answer_words_p50 < 9:
         return False
     return b.copied_word_share >= 0.9 and 0.15 <= b.length_ratio <= 0.8
 
@@ -386,6 +388,19 @@ def _is_draft(b: Behaviour) -> bool:
     return b.wording.get("reasoning", 0) < 0.5 or b.answer_words_p90 > REASON_WORDS
 
 
+def _answers_from_text(b: Behaviour, scores: Scores) -> None:
+    if _is_answered_from_text(b) and b.answer_words_p50 < 12:
+        scores.add("a question on the text of the request, answered in its words", generation=3.0)
+
+
+def _is_answered_from_text(b: Behaviour) -> bool:
+    """A question on a text that the request brings, answered in some of its words."""
+    asked = b.question_share >= 0.8 and b.distinct_answers > FEW_LABELS and b.number_share < 0.5
+    brought = b.user_words_p50 >= PREMISE_WORDS and b.copied_word_share >= 0.6 and b.answer_words_p50 >= 4
+    plain = max(b.puzzle_share, b.option_list_share, b.code_input_share, b.working_share) < 0.2
+    return asked and brought and plain and not b.is_record and not asks_for_reasoning(b)
+
+
 def _asks_about_itself(b: Behaviour) -> bool:
     return (
         b.question_share >= 0.8
@@ -422,7 +437,7 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         scores.add(
             f"{b.puzzle_share:.0%} put the same few names in relation to each other", reasoning=3.5, extraction=-1.5
         )
-    elif _is_short(b) and _asks_about_itself(b):
+    elif _is_short(b) and not _is_answered_from_text(b) and _asks_about_itself(b):
         scores.add("a question whose answer is a word of the message", reasoning=1.8, extraction=-1.5)
     if b.code_input_share >= 0.5 and (b.skill or 0.0) < 0.25:
         scores.add("a verdict on program text", reasoning=3.5)

@@ -183,6 +183,18 @@ def test_options_after_the_material_of_a_message_ask_to_choose_however_many_they
     assert tier_of(None, f"Harbour log.\n\n{CASE * 4}\n\nWhich topic is it? One of: {topics}.") == 1
 
 
+def test_options_in_a_message_without_blank_lines_are_read_from_its_first_and_last_lines() -> None:
+    message = "<request>\n<ask>Which topic? berth, customs or pilot.</ask>\n<note>\n"
+    assert tier_of(None, f"{message}no free berth for the tug today\n</note>\n</request>") == 1
+
+
+def test_what_a_policy_forbids_to_write_is_no_order_to_write() -> None:
+    policy_text = (
+        "1. Privacy. Write nothing that the crew must not see.\n\nTopics: berth, customs, pilot. Answer in two lines:"
+    )
+    assert tier_of(f"{policy_text}\ntopic: <one of the list>\nwhy: <a few words of the note>", "no berth for us") == 1
+
+
 def test_a_list_of_words_in_what_a_person_writes_to_an_assistant_is_no_instruction() -> None:
     message = "[tone: calm | place: quay]\n\nTell me about the tug."
     assert tier_of("You are a helpful assistant.", message) > 1

@@ -358,3 +358,17 @@ def test_a_sentence_or_two_in_other_words_are_a_rewrite() -> None:
     plain = {"copied_word_share": 0.38, "length_ratio": 1.3, "user_words_p50": 15, "signs": {"rewrite": 1.0}}
     assert tier(**PROSE | {"answer_words_p50": 21, "answer_words_p90": 23}, **plain, wording={"rewrite": 1.0}) == 1
     assert tier(**PROSE | {"answer_words_p50": 70, "answer_words_p90": 90}, **plain, wording={"rewrite": 1.0}) == 2
+
+
+def test_a_summary_made_of_the_words_of_a_short_message_is_a_summary() -> None:
+    short = {"copied_word_share": 0.96, "length_ratio": 0.4, "user_words_p50": 80, "new_word_share": 0.0}
+    answers = {"answer_words_p50": 33, "answer_words_p90": 36}
+    assert tier(**PROSE | answers, **short, wording={"summarization": 1.0}, signs={"summary": 1.0}) == 2
+    assert tier(**PROSE | answers, **short, wording={"rewrite": 1.0}, signs={"rewrite": 1.0}) == 1
+
+
+def test_a_question_on_a_text_of_the_request_is_answered_in_its_words() -> None:
+    asked = {"question_share": 1.0, "user_words_p50": 80, "copied_word_share": 0.85, "wording": {"reasoning": 0.9}}
+    words = {"answer_words_p50": 9, "answer_words_p90": 17, "distinct_answers": 60}
+    assert tier(**PROSE | words, **asked) == 2
+    assert tier(**PROSE | words, **asked, puzzle_share=1.0) == 3
