@@ -188,7 +188,7 @@ WIRES = [
     WireCase("a length and bytes behind it", ok, (wire(*http(ANSWER).pieces, b"garbage", closes=True),)),
     WireCase(
         "a length that is not reached",
-        failed("cut"),
+        failed("closed"),
         (wire(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + ANSWER, closes=True),),
     ),
     WireCase("nothing", failed("204"), (wire(b"HTTP/1.1 204 No Content\r\n\r\n"),)),
