@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from traffic.errors import ConfigError, NotFound
+from traffic.errors import ConfigError, NotFound, known_names
 
 T = TypeVar("T")
 _UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
@@ -182,8 +182,5 @@ def _keys(info: msgspec.inspect.Type) -> set[str]:
 
 
 def _nearby(path: Path) -> str:
-    names = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1)
-    if close:
-        return f"; did you mean {path.parent / close[0]}?"
-    return f"; there are: {', '.join(sorted(names))}" if names else ""
+    names = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    return known_names(path.name, names)

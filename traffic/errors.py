@@ -18,6 +18,9 @@
 The message states where, what and how to fix it; the command line prints nothing else.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class FastTierError(Exception):
     """Base of all errors that are shown to the user as one line."""
@@ -73,3 +76,14 @@ class ProcessEnded(FastTierError, RuntimeError):
 
 class Unsupported(FastTierError, NotImplementedError):
     """Asked for something that this version refuses by name, rather than dropping it silently."""
+
+
+def known_names(name: str, names: Iterable[str], shown: int = 8) -> str:
+    """The hint behind an unknown name: the nearest known name, else the first of them."""
+    known = list(names)
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"; did you mean `{close[0]}`?"
+    if not known:
+        return ""
+    more = f" and {len(known) - shown} more" if len(known) > shown else ""
+    return f"; there are: {', '.join(known[:shown])}{more}"

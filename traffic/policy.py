@@ -24,7 +24,7 @@ import msgspec
 
 from traffic import config
 from traffic.callsites import CallSite, RequestType
-from traffic.errors import ConfigError
+from traffic.errors import ConfigError, known_names
 from traffic.features import Features
 
 TIERS = (1, 2, 3)
@@ -223,7 +223,7 @@ def _compile_key(key: Any, value: Any, location: str) -> Test:
         negated = _compile(value, location)
         return lambda f, t, c: not negated(f, t, c)
     if key not in _FIELDS:
-        raise ValueError(f"{location}: no field {key!r}; there are: {', '.join(_FIELDS)}")
+        raise ValueError(f"{location}: no field {key!r}{known_names(str(key), _FIELDS)}")
     comparisons = value if isinstance(value, Mapping) else {"in" if isinstance(value, list) else "eq": value}
     if not comparisons:
         raise ValueError(f"{location}: {key}: nothing to compare with")
@@ -232,7 +232,7 @@ def _compile_key(key: Any, value: Any, location: str) -> Test:
 
 def _compare(field: str, operator: Any, operand: Any, location: str) -> Test:
     if operator not in _OPERATORS:
-        raise ValueError(f"{location}: {field}: no operator {operator!r}; there are: {', '.join(_OPERATORS)}")
+        raise ValueError(f"{location}: {field}: no operator {operator!r}{known_names(str(operator), _OPERATORS)}")
     values = operand if operator == "in" else [operand]
     if operator == "in" and (not isinstance(operand, list) or not operand):
         raise ValueError(f"{location}: {field}: `in` takes a list")

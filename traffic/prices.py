@@ -6,7 +6,6 @@ appended, never overwritten.
 """
 
 import datetime as dt
-import difflib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from traffic import config
-from traffic.errors import ConfigError, NotFound, UnknownPrice
+from traffic.errors import ConfigError, NotFound, UnknownPrice, known_names
 from traffic.record import Usage
 
 if TYPE_CHECKING:
@@ -344,9 +343,7 @@ class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         named = [machine for machine in self.machines if machine.name == name]
         if not named:
             names = sorted({machine.name for machine in self.machines})
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
-            raise NotFound(f"no machine {name!r} in configs/gpus.yaml; {hint}")
+            raise NotFound(f"no machine {name!r} in configs/gpus.yaml{known_names(name, names)}")
         dated = [machine for machine in named if on is None or machine.date <= on]
         if not dated:
             raise NotFound(f"machine {name!r} has no price in configs/gpus.yaml as early as {on}")

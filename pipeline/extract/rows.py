@@ -4,7 +4,6 @@ The filters are one CASE over compact columns. Bodies are read only for rows tha
 system prompt) share one string.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ import msgspec
 from pipeline.dataset import LabelSource
 from traffic import forced_calls
 from traffic.checks import COMPLETE, FILTERED, TRUNCATED
-from traffic.errors import NotFound
+from traffic.errors import NotFound, known_names
 from traffic.record import Message, Params, decode_messages
 
 
@@ -294,11 +293,7 @@ def _unknown_call_site(connection: duckdb.DuckDBPyConnection, task: str) -> str:
     names = list(call_sites(connection))
     if not names:
         return f"no call site {task!r}: no record in the store names one; see the tags in configs/log_tags/"
-    close = difflib.get_close_matches(task, names, n=1)
-    if close:
-        return f"no call site {task!r} in the records store; did you mean {close[0]!r}?"
-    names_text = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return f"no call site {task!r} in the records store; known: {names_text}"
+    return f"no call site {task!r} in the records store{known_names(task, names)}"
 
 
 def evenly(rows: list[Row], count: int) -> Iterator[Row]:

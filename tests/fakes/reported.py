@@ -36,6 +36,11 @@ CLAUDE_ASK = {
 }
 
 
+def topic(**facts: Any) -> dict[str, Any]:
+    """What is expected of a record of the usual question, with these facts besides."""
+    return TOPIC | facts
+
+
 class Case(NamedTuple):
     """A log and what it holds."""
 

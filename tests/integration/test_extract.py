@@ -203,7 +203,7 @@ def test_a_call_site_of_another_tier_is_refused_unless_overridden(tmp_path: Path
 def test_too_little_data_an_unknown_call_site_and_an_empty_store_are_errors(home: Home, tmp_path: Path) -> None:
     with pytest.raises(NotEnoughData, match="1,000 are needed"):
         extract.run("shop.topic", home=home, config=ExtractConfig(min_rows=1000))
-    with pytest.raises(NotFound, match=r"did you mean 'shop\.topic'"):
+    with pytest.raises(NotFound, match=r"did you mean `shop\.topic`"):
         extract.run("shop.topics", home=home)
     with pytest.raises(NotFound, match="fasttier ingest"):
         extract.run("shop.topic", home=Home(tmp_path))

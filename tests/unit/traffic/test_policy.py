@@ -106,6 +106,7 @@ def test_a_refusal_has_a_message_and_applies_to_registered_call_sites() -> None:
         ({"when": {"any": {"request_type": "chat"}}}, "takes a list of conditions"),
         ({"when": {"not": ["x"]}}, "a condition is a mapping"),
         ({"when": {"plan": "free"}}, "no field 'plan'; there are: input_tokens_estimate"),
+        ({"when": {"user_chras": 3}}, "did you mean `user_chars`"),
         ({"when": {"user_chars": {"above": 3}}}, "no operator 'above'; there are: eq, in, lt"),
         ({"when": {"user_chars": {}}}, "nothing to compare with"),
         ({"when": {"user_chars": "many"}}, "user_chars is a number"),

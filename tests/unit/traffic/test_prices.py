@@ -276,5 +276,5 @@ def test_a_machine_has_the_newest_price_as_of_the_day() -> None:
 
 
 def test_a_misspelled_machine_gets_a_suggestion() -> None:
-    with pytest.raises(NotFound, match="did you mean l4-modal"):
+    with pytest.raises(NotFound, match="did you mean `l4-modal"):
         load_machines().get("l4-modla")

@@ -110,7 +110,7 @@ def test_a_shared_machine_is_stated(home: Home) -> None:
 
 def test_a_machine_missing_from_the_price_list_is_an_error(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost(machine="bix"))
-    with pytest.raises(NotFound, match=r"no machine 'bix' in .*; did you mean box"):
+    with pytest.raises(NotFound, match=r"no machine 'bix' in .*; did you mean `box`"):
         candidates(home)
 
 

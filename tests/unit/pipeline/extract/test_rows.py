@@ -120,9 +120,9 @@ def test_text_parts_are_joined_and_repeated_texts_are_shared(connection: duckdb.
 
 def test_an_unknown_call_site_is_an_error_that_names_the_nearest(connection: duckdb.DuckDBPyConnection) -> None:
     fill(connection, [record(1), record(2, call_site="mail.spam")])
-    with pytest.raises(NotFound, match=r"did you mean 'shop\.topic'"):
+    with pytest.raises(NotFound, match=r"did you mean `shop\.topic`"):
         scan(connection, "shop.topics")
-    with pytest.raises(NotFound, match=r"known: mail\.spam, shop\.topic"):
+    with pytest.raises(NotFound, match=r"there are: mail\.spam, shop\.topic"):
         scan(connection, "xyz")
 
 

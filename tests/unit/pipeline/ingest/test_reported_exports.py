@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, GEMINI, GEMINI_ASK, START, TIME, TOPIC, Case, chat, jsonl
+from tests.fakes.reported import ASK, GEMINI, GEMINI_ASK, TIME, Case, chat, jsonl, topic
 
 pytestmark = pytest.mark.slow
 
@@ -27,10 +27,6 @@ def parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def topic(**facts: Any) -> dict[str, Any]:
-    return TOPIC | facts
-
-
 def langchain(kind: str, content: str, **more: Any) -> dict[str, Any]:
     """A message as LangChain serialises it with its class."""
     return {
@@ -41,65 +37,7 @@ def langchain(kind: str, content: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def datadog(own: str, parent: str, kind: str = "llm") -> dict[str, Any]:
-    counts = {"input_tokens": 121, "output_tokens": 3, "cache_read_input_tokens": 100}
-    said = {"input": {"messages": ASK}, "output": {"messages": [{"role": "assistant", "content": "billing"}]}}
-    ids = {"trace_id": "t1", "span_id": own, "parent_id": parent, "span_kind": kind, "start_ns": START}
-    model = {"model_name": "gpt-4o-mini", "model_provider": "openai", "tags": ["call_site:desk.topic"]}
-    return {"id": own, "type": "span", "attributes": ids | model | said | {"metrics": counts}}
-
-
-def posthog(**properties: Any) -> dict[str, Any]:
-    said = {"$ai_input": ASK, "$ai_output_choices": [{"role": "assistant", "content": "billing"}]}
-    model = {"$ai_model": "gpt-4o-mini", "$ai_provider": "openai", "$ai_latency": 1.5, "$ai_output_tokens": 3}
-    event = {"uuid": "e1", "event": "$ai_generation", "timestamp": TIME, "distinct_id": "u1"}
-    return event | {"properties": said | model | properties}
-
-
-def apim(request: str, number: int = 0, **more: Any) -> dict[str, Any]:
-    row = {"CorrelationId": "c1", "TimeGenerated": TIME, "ModelName": "gpt-4o-mini", "SequenceNumber": number}
-    counts = {"PromptTokens": 21, "CompletionTokens": 3, "IsStreamCompletion": "False"}
-    answer = json.dumps([{"role": "assistant", "content": "billing"}])
-    return row | counts | {"RequestMessages": request, "ResponseMessages": answer} | more
-
-
 CASES = [
-    Case(
-        "datadog-calls-inside-each-other",
-        json.dumps(
-            {"data": [datadog("a", "undefined", "workflow"), datadog("b", "a"), datadog("c", "b")], "meta": {}}
-        ).encode(),
-        [topic(id="c", tokens=(21, 100, 0, 3), call_site="desk.topic", provider="openai", ts=TIME)],
-        counts={"passed_over": {"request around others": 1, "attributes.span_kind workflow": 1}},
-    ),
-    Case(
-        "posthog-either-way-of-counting-cached-tokens",
-        jsonl(
-            posthog(**{"$ai_input_tokens": 121, "$ai_cache_read_input_tokens": 100}),
-            posthog(
-                **{"$ai_input_tokens": 21, "$ai_cache_read_input_tokens": 100, "$ai_cache_reporting_exclusive": True}
-            )
-            | {"uuid": "e2"},
-            posthog() | {"event": "$pageview"},
-            posthog(**{"$ai_input": None, "$ai_output_choices": None, "$ai_input_tokens": 21}) | {"uuid": "e3"},
-        ),
-        [
-            *[topic(tokens=(21, 100, 0, 3), latency_ms=1500, user_id="u1")] * 2,
-            {"roles": [], "text": None, "tokens": (21, 0, 0, 3)},
-        ],
-        counts={"passed_over": {"event $pageview": 1}},
-    ),
-    Case(
-        "azures-gateway-splits-long-messages",
-        jsonl(
-            apim(json.dumps(ASK)),
-            apim(json.dumps(ASK)[:50], CorrelationId="c2", ResponseMessages=""),
-            apim(json.dumps(ASK)[50:], 1, CorrelationId="c2"),
-        ),
-        [topic(id="c1", tokens=(21, 0, 0, 3))],
-        rejected=1,
-        counts={"reasons": {"cut_text": 1}, "passed_over": {"SequenceNumber 1": 1}},
-    ),
     Case(
         "vertex-table-of-requests",
         jsonl(
