@@ -19,6 +19,7 @@ from traffic.hardness import CJK
 from traffic.phrases import signs, signs_of_system
 from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params
+from traffic.stated_answers import PROSE_KEYS
 
 LONG_CONTEXT_TOKENS = 4000
 """Minimum for the type `long_context`; a question with a few retrieved passages stays below."""
@@ -63,11 +64,7 @@ _SIGNATURE = re.compile(
     r"\s*`?[a-z]+(?:_\w+|[a-z\d]*[A-Z]\w*)\((?:[\w.]+(?:: ?[\w\[\]]+)?(?:, )?)*\)`?(?: ?->|:)", re.ASCII
 )
 """A function's signature that begins a message; its name tells it from a heading such as `note (s):`."""
-_PROSE_KEYS = frozenset(
-    {"summary", "description", "body", "text", "content", "explanation", "reason", "reasoning", "rationale", "analysis"}
-    | {"answer", "reply", "response", "message", "draft", "steps", "title", "subject", "paragraphs", "sections"}
-    | {"story", "recommendation", "recommendations", "advice"}
-)
+_SCHEMA_PROSE_KEYS = PROSE_KEYS | {"description", "text", "content", "message", "title", "subject", "sections"}
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +199,7 @@ def features_of(
         json_object=kind == "json_object",
         schema_keys=len(keys),
         schema_nullable=2 * nullable >= len(keys) > 0,
-        schema_prose=not _PROSE_KEYS.isdisjoint(keys),
+        schema_prose=not _SCHEMA_PROSE_KEYS.isdisjoint(keys),
         closed_labels=enum or "list" in signs,
         max_tokens=params.max_tokens,
         high_effort=_high_effort(params.other) if params.other else False,

@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from traffic import config
-from traffic.stated_answers import is_only_contract, lists_options, names_fields, orders_text, states_scale
+from traffic.stated_answers import is_only_contract, names_fields, orders_text, states_options, states_scale
 from traffic.wording_search import WordIndex, WordingSearch, after, pattern_text
 
 _ENDS = ((". ", ".\n"), ("! ", "!\n"), ("? ", "?\n"), ("; ", ";\n"))
@@ -33,7 +33,6 @@ _PAST_HINTS = (
     " up to v", " up to build", "旧", "以前", "過去",
 )  # fmt: skip
 """Texts without which `_PAST` cannot match."""
-_PAST_WORDS = frozenset(hint.strip() for hint in _PAST_HINTS)
 _CONDITIONS = ("if", "unless", "case", "wenn", "falls", "sofern", "si")
 _ITEMS = ("", "-", "*", "•")
 _NEGATIONS = (
@@ -213,21 +212,22 @@ def signs(
     if len(text) > head + tail:
         text = f"{text[:head]}\n\n{text[max(head, _end_of(text, tail)) :]}"
     names = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
+    lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     if {"list", "bare"} <= names and "json" not in names and not writes:
         names.add("label")
-    if repeats and is_only_contract(text):
+    if repeats and is_only_contract(lower):
         names |= {"contract", "label"}
-    if "number" in names and states_scale(text):
+    if "number" in names and states_scale(lower):
         names.discard("number")
-    if orders_text(text):
+    if orders_text(lower):
         names.add("order")
     elif "summary" not in names and "explanation" not in names:
         choices = _sketches_choices(text)
-        fields = "json" in names and names_fields(text)
-        stated = (text,) if repeats else _outer_paragraphs(text) if is_template else ()
+        fields = "json" in names and names_fields(lower)
+        stated = (lower,) if repeats else _outer_paragraphs(lower) if is_template else ()
         open_ = not fields and names.isdisjoint(("label", "rewrite"))
-        if choices or (open_ and any(map(lists_options, stated))):
+        if choices or (open_ and any(map(states_options, stated))):
             names.add("options")
         elif fields:
             names.add("fields")

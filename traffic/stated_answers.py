@@ -1,11 +1,12 @@
 """What an instruction states about its answer by form alone: options to choose from, fields to fill.
 
-Read from punctuation, the words for `or`, and few nouns, so that it holds in any application's words.
+Read from punctuation, the words for `or`, and few nouns, so that it holds in any application's words. All
+functions take lower-case text.
 """
 
 import re
 
-from traffic.wording_search import WordIndex
+from traffic.wording_search import WordIndex, beginnings, pattern_text
 
 _NO_ITEM = (
     r"(?!(?:in|with|from|by|to|for|at|on|of|as|and|the|an?|your|its|what|who|how|why|when|where|yyyy|mm|dd|he|she|they)"
@@ -51,27 +52,32 @@ _SLASHES = re.compile(
     r"(?<![\w/.:<])[^\W\d_][\w-]+(?: ?\| ?[^\W\d_][\w-]+){2,}|(?<![\w/.:<])[^\W\d_][\w-]+(?: / [^\W\d_][\w-]+){2,}"
 )
 
-_ORDER = re.compile(
-    r"(?:write|draft|compose|create|generate|suggest|describe|design|translate|invent|explain|prepare|"
-    r"summari[sz]e|propose|outline|produce|condense|plan|review (?:the|this|our|each|every)|"
-    r"answer (?:the|a|an|our|(?:\w+ )?questions?|customers?|from|in(?! \w+ (?:lines?|words?)\b)|using|users?)|"
-    r"schreib\w*|erstell\w*|verfass\w*|entwirf|übersetz\w*|erklär\w*|fasse|rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|"
-    r"redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*|riassum\w*|schrijf|maak|skriv|napisz|напиши)\b"
+_ORDERS = (
+    r"(write|draft|compose|create|generate|suggest|describe|design|translate|invent|explain|prepare|summari[sz]e)",
+    r"(propose|outline|produce|condense|plan|review (the|this|our|each|every))",
+    r"answer (the|a|an|our|(\w+ )?questions?|customers?|from|in(?! \w+ (lines?|words?)\b)|using|users?)",
+    r"(schreib\w*|erstell\w*|verfass\w*|entwirf|übersetz\w*|erklär\w*|fasse)",
+    r"(rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*)",
+    r"(riassum\w*|schrijf|maak|skriv|napisz|напиши)",
 )
-_ORDER_STARTS = WordIndex(
-    " write; draft; compose; create; generate; suggest; describe; design; translate; invent; explain; prepare; summari;"
-    " propose; outline; produce; condense; plan; review ; answer ; schreib; erstell; verfass; entwirf; übersetz;"
-    " erklär; fasse; rédige; écri; tradui; résume; redact; escrib; traduc; resum; redig; escrev; scriv; riassum;"
-    " schrijf; maak; skriv; napisz; напиши".split(";")
-)
-"""Beginnings of all matches of `_ORDER`."""
+_ORDER = re.compile(rf"(?:{pattern_text(_ORDERS)})\b")
+_ORDER_STARTS = WordIndex([f" {text}" for wording in _ORDERS for text in sorted(beginnings(wording))])
 _BEFORE_ORDER = re.compile(r"\b(?:please|and|then|now|you|task is to|job is to) \Z")
 _BEFORE_ORDER_CHARS = len("task is to ") + 1
 _LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes|nothing)\b")
 
+_NOT_IN_FORCE = re.compile(
+    r"(?:^|(?<=[.!?;] )|(?<=\n))[\s\-*•>\d.)(]*"
+    r"(?:do not|don't|never|avoid|if|unless|in case|nicht|wenn|falls|sofern|ne |si|no(?= (?:di|uses|des)))\b[^.!?;\n]*"
+)
+"""A sentence that forbids something or holds in one case only."""
+
 _SCALE_WORDS = ("rate", "rating", "score", "scale", "star", "grade")
 _SCALE = re.compile(rf"\b(?:{'|'.join(_SCALE_WORDS)})s?\b")
-_RANGE = re.compile(r"\d ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d")
+_RANGE = re.compile(
+    r"(?<![\d.,/-])\d{1,2} ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d{1,3}(?![.,-]\d)(?=\s*(?:[.,;:!?)\]}\n]|only\b|$))"
+)
+"""`from 1 to 5`; neither a date nor `3 to 5 days`."""
 _CONTRACT_WORDS = frozenset(
     (
         "a an and answer answers as by choice correct digit else evaluate exactly false final give in invalid just "
@@ -93,15 +99,15 @@ _SEVERAL = (
 """`name, date`, `name and date`. Each begins with a literal, since a search for any item takes twenty times as long."""
 _ARRAY = re.compile(r"\b(?:array|list|object|liste|objekt|lista|keys?|fields?)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d]+")
-PROSE = frozenset(
+PROSE_KEYS = frozenset(
     {"summary", "explanation", "reason", "reasoning", "rationale", "analysis", "answer", "reply", "response", "draft"}
-    | {"steps", "advice", "recommendation", "recommendations", "paragraphs", "story", "comments", "narrative", "body"}
+    | {"steps", "advice", "recommendation", "recommendations", "paragraphs", "story", "body"}
 )
+"""Fields of JSON that hold prose, whatever the form is for."""
 
 
 def orders_text(text: str) -> bool:
     """A sentence begins with an order to write, explain or plan, and not only a label."""
-    text = text.lower()
     for _, at, _ in _ORDER_STARTS.find(text):
         order = _ORDER.match(text, at) if _begins_sentence(text, at) else None
         if order is not None and not _LABEL_ORDER.match(text, order.end()):
@@ -116,9 +122,13 @@ def _begins_sentence(text: str, at: int) -> bool:
     return _BEFORE_ORDER.search(text[max(0, at - _BEFORE_ORDER_CHARS) : at]) is not None
 
 
-def lists_options(text: str) -> bool:
-    """The text enumerates short answers to choose from."""
-    text = text.lower()
+def states_options(text: str) -> bool:
+    """The text enumerates short answers to choose from, in a sentence that asks for one of them."""
+    # Few texts have options at all, and the second search is for those.
+    return _enumerates(text) and _enumerates(_NOT_IN_FORCE.sub(" ", text))
+
+
+def _enumerates(text: str) -> bool:
     if _CHOICE.search(text) or _CHOICE_AFTER.search(text) or ("?" in text and _CHOICE_ASKED.search(text)):
         return True
     if ("|" in text or " / " in text) and _SLASHES.search(text):
@@ -145,14 +155,13 @@ def _holds_options(text: str, listed: re.Match[str]) -> bool:
 
 def states_scale(text: str) -> bool:
     """The text names the limits of a rating."""
-    text = text.lower()
     named = any(word in text for word in _SCALE_WORDS) and _SCALE.search(text) is not None
     return named or _RANGE.search(text) is not None
 
 
 def is_only_contract(text: str) -> bool:
     """The text says nothing but in which of a few general forms to answer: a letter, a number, yes or no."""
-    return len(text) <= 120 and _CONTRACT_WORDS.issuperset(re.findall(r"[^\W_]+", text.lower()))
+    return len(text) <= 120 and _CONTRACT_WORDS.issuperset(re.findall(r"[^\W_]+", text))
 
 
 def names_fields(text: str) -> bool:
@@ -161,6 +170,6 @@ def names_fields(text: str) -> bool:
         return False  # the request itself is an object
     sentences = text.replace("\n", ".").split(".")
     stated = " ".join([*_SKETCH.findall(text), *filter(_JSON.search, sentences)])
-    if not PROSE.isdisjoint(_WORD.findall(stated.lower())):
+    if not PROSE_KEYS.isdisjoint(_WORD.findall(stated)):
         return False
     return "{" in stated or _ARRAY.search(stated) is not None or any(pattern.search(text) for pattern in _SEVERAL)

@@ -2,6 +2,7 @@
 
 from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.scores import Scores
+from traffic.features import PREMISE_WORDS
 
 PARTLY_PREDICTABLE, CLEARLY_PREDICTABLE = 0.4, 0.5
 """Classifier skill on a closed label: below the first it predicts little, from the second on it predicts the label."""
@@ -13,10 +14,8 @@ FEW_WORDS_SHARE = 0.04
 """Largest share of words found in one message only, where a shape's messages recombine a few words."""
 ROWS_OF_QUESTIONS = 40
 """Rows per label needed where only a question suggests reasoning: the wording of open questions is hard to learn."""
-PREMISE_WORDS = 30
-"""Words from which on a message may hold facts to reason from: in a shorter one, wording may be hard to learn."""
 FEW_LABELS = 6
-"""Answers up to which it is chance that they stand in the requests; verdicts that are worked out have no more."""
+"""Maximum distinct answers of a worked-out verdict; so few occur in requests by chance."""
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 LONG_WORDS = 200
@@ -61,20 +60,20 @@ def _is_asked(b: Behaviour) -> bool:
 
 
 def _weighed_below(b: Behaviour) -> float:
-    """Skill below which a verdict on facts is hard: an instruction that asks to weigh them is believed further."""
+    """Skill below which a verdict on facts is hard; higher if the instruction asks for reasoning."""
     if asks_for_reasoning(b):
         return WEIGHED_VERDICT
     return CLEARLY_PREDICTABLE if b.wording.get("reasoning", 0.0) >= 0.5 else PARTLY_PREDICTABLE
 
 
-def predictability(b: Behaviour, scores: Scores) -> None:
+def add_predictability(b: Behaviour, scores: Scores) -> None:
     """How well a cheap classifier predicts the label: what it cannot has to be worked out."""
     if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
         scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
     if b.skill is None or b.answered < 20:
         return
-    # Whoever guesses among what a request names is right now and then.
-    guessed = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
+    # Chance accuracy of picking one of the named candidates.
+    chance = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
     bare = b.skill if b.skill_without_numbers is None else b.skill_without_numbers
     if b.skill >= 0.15 and bare < 0.6 * b.skill:
         scores.add(
@@ -86,15 +85,15 @@ def predictability(b: Behaviour, scores: Scores) -> None:
             f"few words in new combinations, of which a cheap classifier learns little (skill {b.skill:.2f})",
             reasoning=4.5, label=-2.0,
         )  # fmt: skip
-    elif 0.25 + guessed <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
+    elif 0.25 + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
         scores.add(
             f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
             reasoning=3.0, label=-1.0,
         )  # fmt: skip
-    elif b.skill >= 0.25 + guessed:
+    elif b.skill >= 0.25 + chance:
         points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
         scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
-    elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not guessed and (has_premises(b) or _is_asked(b)))):
+    elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not chance and (has_premises(b) or _is_asked(b)))):
         combined = _recombines_few_words(b)
         needed = ENOUGH_ROWS if combined or has_premises(b) else ROWS_OF_QUESTIONS
         doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)

@@ -8,14 +8,14 @@ from pipeline.profile.predictability import (
     FEW_LABELS,
     LONG_WORDS,
     MIN_BODIES,
-    PREMISE_WORDS,
     REASONING_SIGNS,
+    add_predictability,
     asks_for_reasoning,
     has_premises,
-    predictability,
 )
 from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
+from traffic.features import LONG_CONTEXT_TOKENS, PREMISE_WORDS
 
 MAX_CANNED = 40
 FEW = 5
@@ -40,7 +40,6 @@ VALUE_WORDS = 4
 """Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
 LONG_PROSE, SHORT_PROSE = 100, 70
 """Words from which on free text may be an argument, and up to which it is a reply or a note."""
-LONG_TOKENS = 4000
 LABEL_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 _SIGNS: dict[str, tuple[str, ...]] = {
     "reasoning": REASONING_SIGNS,
@@ -235,8 +234,8 @@ def _is_small(b: Behaviour) -> bool:
 
 def _questions(b: Behaviour) -> float:
     """Share of messages whose question is the task; in a text to be rewritten or given a title it is not."""
-    told = max(b.signs.get(sign, 0.0) for sign in ("generation", "rewrite", "extraction", "summary"))
-    return 0.0 if told >= 0.5 else b.question_share
+    drafted = max(b.signs.get(sign, 0.0) for sign in ("generation", "rewrite", "extraction", "summary"))
+    return 0.0 if drafted >= 0.5 else b.question_share
 
 
 def _is_mechanical(b: Behaviour) -> bool:
@@ -303,13 +302,13 @@ def _edits(b: Behaviour, scores: Scores) -> None:
 
 
 def _prose(b: Behaviour, scores: Scores) -> None:
-    if b.input_tokens_p50 >= 0.6 * LONG_TOKENS and b.answer_words_p50 >= 25 and not b.is_record:
+    if b.input_tokens_p50 >= 0.6 * LONG_CONTEXT_TOKENS and b.answer_words_p50 >= 25 and not b.is_record:
         scores.add(
             f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words",
-            long_context=6.0 if b.input_tokens_p50 >= LONG_TOKENS else 4.5,
+            long_context=6.0 if b.input_tokens_p50 >= LONG_CONTEXT_TOKENS else 4.5,
         )
     elif (
-        b.input_tokens_p50 >= 0.4 * LONG_TOKENS
+        b.input_tokens_p50 >= 0.4 * LONG_CONTEXT_TOKENS
         and b.answer_words_p50 >= 100
         and not b.is_record
         and b.question_share >= 0.8
@@ -358,7 +357,7 @@ def _is_review_of_code(b: Behaviour) -> bool:
 
 
 def _is_worked_out_table(b: Behaviour) -> bool:
-    """The message is mostly numbers, which nobody asked to summarise."""
+    """The message is mostly numbers, and no summary is asked for."""
     numbers = b.user_numbers_p50 >= max(2 * TABLE_NUMBERS, 0.25 * b.user_words_p50)
     long = b.answer_words_p50 >= TABLE_WORDS
     return numbers and long and b.wording.get("reasoning", 0) >= 0.5 and b.signs.get("summary", 0) < 0.5
@@ -422,7 +421,7 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (_is_short(b) or _is_closed_structure(b)):
         return
-    predictability(b, scores)
+    add_predictability(b, scores)
     if b.decided_by_numbers_share >= 0.2:
         scores.add(
             f"{b.decided_by_numbers_share:.0%} have the same text as others, other numbers and another answer",

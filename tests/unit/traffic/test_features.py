@@ -172,7 +172,7 @@ def test_a_topic_a_mention_a_rating_or_a_short_message_is_a_label(system: str, m
     assert type_of(system, message) == "classification"
 
 
-def test_examples_as_earlier_turns_are_no_conversation() -> None:
+def test_examples_of_a_rewrite_as_earlier_turns_are_no_conversation() -> None:
     examples = ("tgu late", "tug late", "ferri erly", "ferry early")
     assert tier_of("Fix the spelling of the note. Output the note.", *examples, "brge on tim") == 1
     assert tier_of("Fix the spelling of the note. Output the note.", "tgu late", "The tug is late. " * 30, "brge") == 2
@@ -196,8 +196,10 @@ def test_what_a_policy_forbids_to_write_is_no_order_to_write() -> None:
 
 
 def test_a_list_of_words_in_what_a_person_writes_to_an_assistant_is_no_instruction() -> None:
-    message = "[tone: calm | place: quay]\n\nTell me about the tug."
-    assert tier_of("You are a helpful assistant.", message) > 1
+    message = "Topic of the day? tug, ferry or barge.\n\nI like the tug."
+    assert of(None, message).asks_options
+    assistant = "You are a helpful assistant for the crew. Answer whatever they ask, in their language."
+    assert not of(assistant, message).asks_options
 
 
 def test_a_request_that_is_an_object_itself_names_no_fields_of_its_answer() -> None:
@@ -207,9 +209,12 @@ def test_a_request_that_is_an_object_itself_names_no_fields_of_its_answer() -> N
 @pytest.mark.parametrize(
     "instruction",
     [
-        "Review the whole agreement, rank the risks and propose wording.",
-        "You negotiate for the owner. Think about the next move before you write.",
-        "Analyse the full table and say what is uncertain.",
+        "Review the whole agreement with the harbour.",
+        "Rank the risks of the crossing.",
+        "You negotiate for the owner of the tug.",
+        "Think about the tide before you write.",
+        "Analyse the full table of landings.",
+        "Say what is uncertain in the log.",
         "Argue like an experienced pilot against the fine.",
         "Plan a four-week unit on knots for twelve cadets.",
     ],
@@ -237,7 +242,7 @@ def test_a_signature_with_a_description_is_code() -> None:
     assert type_of(None, "free_berths(harbour, day): all berths nobody has booked, in order") == "code"
 
 
-def test_examples_as_turns_are_no_conversation() -> None:
+def test_examples_of_a_label_as_earlier_turns_are_no_conversation() -> None:
     system = "Answer with exactly one label: order, complaint, praise."
     examples = ("too late", "complaint", "two more", "order", "well done", "praise")
     assert tier_of(system, *examples, "where is it") == 1

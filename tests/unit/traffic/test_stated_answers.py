@@ -2,7 +2,7 @@
 
 import pytest
 
-from traffic.stated_answers import is_only_contract, lists_options, names_fields, orders_text, states_scale
+from traffic.stated_answers import is_only_contract, names_fields, orders_text, states_options, states_scale
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,7 @@ from traffic.stated_answers import is_only_contract, lists_options, names_fields
         "Mood of the crew: calm, tense or angry.",
         "Say buoy or wreck.",
         "<labels>late_tug,lost_crate,other</labels>",
+        "Pick one of red, green, blue. Nothing else.",
         "Include or exclude?",
         "File the note. LOG / PERMIT / INVOICE / OTHER",
         "kind: tug | ferry | barge",
@@ -23,7 +24,7 @@ from traffic.stated_answers import is_only_contract, lists_options, names_fields
     ],
 )
 def test_enumerated_answers_are_options(text: str) -> None:
-    assert lists_options(text)
+    assert states_options(text.lower())
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,14 @@ def test_enumerated_answers_are_options(text: str) -> None:
     ],
 )
 def test_other_enumerations_are_no_options(text: str) -> None:
-    assert not lists_options(text)
+    assert not states_options(text.lower())
+
+
+@pytest.mark.parametrize(
+    "text", ["never say yes or no.", "do not output red, green or blue.", "if the mate is angry, say calm or tense."]
+)
+def test_options_that_are_forbidden_or_for_one_case_are_none(text: str) -> None:
+    assert not states_options(text)
 
 
 @pytest.mark.parametrize(
@@ -50,27 +58,32 @@ def test_other_enumerations_are_no_options(text: str) -> None:
     ],
 )
 def test_json_with_named_values_names_fields(text: str) -> None:
-    assert names_fields(text)
+    assert names_fields(text.lower())
 
 
 def test_json_with_prose_or_without_named_values_names_no_fields() -> None:
-    assert not names_fields('Reply as JSON {"answer": str, "sources": [int]}')
-    assert not names_fields("Respond with JSON.")
+    assert not names_fields('reply as json {"answer": str, "sources": [int]}')
+    assert not names_fields("respond with json.")
+    assert not names_fields('respond with json:\n{\n"ship": str,\n"summary": str\n}')
 
 
 def test_an_order_begins_a_sentence_and_is_for_more_than_a_label() -> None:
-    assert orders_text("Harbour office. Draft the letter.")
-    assert not orders_text("Masters write in any language. Sort the mail.")
-    assert not orders_text("Write the category.")
+    assert orders_text("harbour office. draft the letter.")
+    assert not orders_text("masters write in any language. sort the mail.")
+    assert not orders_text("write the category.")
+    assert orders_text("sort the mail and then write a reply")
+    assert not orders_text("write nothing that the crew must not see.")
 
 
 def test_an_instruction_of_nothing_but_the_form_of_the_answer_is_only_a_contract() -> None:
-    assert is_only_contract("Reply with the letter only.")
-    assert is_only_contract("Antworte nur mit ja oder nein.")
-    assert not is_only_contract("Is the ship late? Yes or no.")
+    assert is_only_contract("reply with the letter only.")
+    assert is_only_contract("antworte nur mit ja oder nein.")
+    assert not is_only_contract("is the ship late? yes or no.")
 
 
 def test_a_scale_has_limits_or_is_called_a_rating() -> None:
     assert states_scale("1-5, number only")
-    assert states_scale("Rate the berth. Number only.")
-    assert not states_scale("What is owed? Number only.")
+    assert states_scale("rate the berth. number only.")
+    assert not states_scale("what is owed? number only.")
+    assert not states_scale("today is 2026-11-29. what is owed? number only.")
+    assert not states_scale("delivery takes 3 to 5 days. what is owed? number only.")

@@ -312,9 +312,9 @@ def test_a_record_of_numbers_that_are_not_in_the_request_is_a_calculation() -> N
 
 
 def test_a_text_that_judges_a_program_is_code() -> None:
-    review = {"code_input_share": 1.0, "wording": {"code": 1.0}, "user_words_p50": 60}
+    review = {"code_input_share": 1.0, "wording": {"generation": 1.0}, "user_words_p50": 60}
     assert tier(**PROSE, **review, signs={"code": 1.0}) == 3
-    assert tier(**PROSE, **review, signs={"code": 1.0, "generation": 1.0}) != 1
+    assert tier(**PROSE, **review, signs={"code": 1.0, "generation": 1.0}) == 2
 
 
 def test_a_long_edit_is_no_argument() -> None:
