@@ -301,13 +301,13 @@ def parquet_rows(file: LogFile) -> Iterator[bytes]:
         with file.open() as stored:
             for batch in _batches(stored):
                 for row in batch.to_pylist(maps_as_pydicts="lossy"):
-                    cells = {key: _written(value) for key, value in row.items() if value is not None}
+                    cells = {key: _decoded_bytes(value) for key, value in row.items() if value is not None}
                     yield msgspec.json.encode(cells, enc_hook=str)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file.path}: damaged Parquet or Arrow file: {error}") from None
 
 
-def _written(value: Any) -> Any:
+def _decoded_bytes(value: Any) -> Any:
     """Decodes text that a warehouse stored as bytes; other values are unchanged."""
     if isinstance(value, bytes):
         with contextlib.suppress(UnicodeDecodeError):

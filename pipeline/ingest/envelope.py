@@ -34,10 +34,10 @@ def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool
         deeper: list[tuple[Path, Mapping[str, Any]]] = []
         for path, node in level:
             for key, value in node.items():
-                for way, shape in _shapes((*path, str(key)), opened_value(value)):
+                for shape_path, shape in _shapes((*path, str(key)), opened_value(value)):
                     if recognises(shape):
-                        return way
-                    deeper.append((way, shape))
+                        return shape_path
+                    deeper.append((shape_path, shape))
         level = deeper
     return None
 

@@ -28,10 +28,10 @@ def _plain_mongo(value: Any) -> Any:
         return [_plain_mongo(item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    if len(value) == 1 and (made := _MONGO.get(next(iter(value)))) is not None:
-        inside = _plain_mongo(next(iter(value.values())))
+    if len(value) == 1 and (converter := _MONGO.get(next(iter(value)))) is not None:
+        content = _plain_mongo(next(iter(value.values())))
         with contextlib.suppress(ValueError, TypeError):
-            return made(inside)
+            return converter(content)
     return {key: _plain_mongo(item) for key, item in value.items()}
 
 
@@ -44,11 +44,11 @@ def _dynamo_type(value: Any) -> str | None:
 
 
 def _plain_dynamo(value: Any) -> Any:
-    inside = value[kind] if (kind := _dynamo_type(value)) else value
+    content = value[kind] if (kind := _dynamo_type(value)) else value
     if kind == "M":
-        return {key: _plain_dynamo(item) for key, item in inside.items()}
+        return {key: _plain_dynamo(item) for key, item in content.items()}
     if kind == "L":
-        return [_plain_dynamo(item) for item in inside]
+        return [_plain_dynamo(item) for item in content]
     if kind == "N":
-        return float(inside) if "." in inside or "e" in inside.casefold() else int(inside)
-    return None if kind == "NULL" else inside
+        return float(content) if "." in content or "e" in content.casefold() else int(content)
+    return None if kind == "NULL" else content

@@ -238,9 +238,9 @@ class StopCutter:
         if self.matched is not None:
             return ""
         text = self._pending + text
-        found = [(at + len(stop), at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:
-            _, start, self.matched = min(found)
+        matches = [(start + len(stop), start, stop) for stop in self._stops if (start := text.find(stop)) >= 0]
+        if matches:
+            _, start, self.matched = min(matches)
             self._pending = ""
             return text[:start]
         # The end may be the beginning of a stop sequence.

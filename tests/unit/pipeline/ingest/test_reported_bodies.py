@@ -462,5 +462,5 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_log_holds_what_was_decided_before_it_was_read(case: Case, tmp_path: Path) -> None:
+def test_documented_rows_are_read_into_the_expected_records(case: Case, tmp_path: Path) -> None:
     reported.run(case, tmp_path)
