@@ -5,7 +5,6 @@ summary can count it.
 """
 
 import base64
-import binascii
 import contextlib
 import json
 import re
@@ -89,7 +88,7 @@ def parse_time(value: Any) -> datetime:
 
 
 _EPOCH = re.compile(r"(?:/Date\()?(\d{9,20}(?:\.\d+)?)(?:(?:[+-]\d{4})?\)/)?")
-"""As text; .NET writes `/Date(1788249600000+0200)/`, where the offset says nothing of the moment."""
+"""As text; .NET writes `/Date(1788249600000+0200)/`, where the offset does not change the instant."""
 
 
 def _time_of_text(text: str) -> datetime:
@@ -148,6 +147,15 @@ def milliseconds(start: datetime, end: datetime) -> float | None:
     """Milliseconds from start to end; None if negative."""
     elapsed = (end - start).total_seconds() * 1000
     return elapsed if elapsed >= 0 else None
+
+
+def elapsed_ms(start: Any, end: Any, end_field: str, notes: Notes) -> float | None:
+    """Milliseconds between two optional `Time`s; None without either, or if negative.
+
+    Only an unreadable end is noted: the start is the row's time, which is checked separately.
+    """
+    begun, ended = optional_time(start, "start", Notes()), optional_time(end, end_field, notes)
+    return None if begun is None or ended is None else milliseconds(begun, ended)
 
 
 _MAX_NUMBER = 1e16
@@ -261,10 +269,15 @@ def opened_payload(value: Any) -> Any:
     body = value.get("data", value.get("text"))
     if not isinstance(body, str) or str(value.get("encoding")).casefold() != "base64":
         return value if body is None else body
+    return text_of_base64(body)
+
+
+def text_of_base64(body: str) -> str:
+    """Text of a base64 body. Raises: ValueError if it is not UTF-8 in base64."""
     try:
         return base64.b64decode(body, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"the body is said to be base64 and is not: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"the body is declared as base64 but is not: {error}") from None
 
 
 def _decoded(value: str) -> Any:

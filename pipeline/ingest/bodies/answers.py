@@ -1,7 +1,5 @@
 """Answers of every provider's API, recognised by their own keys."""
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +10,7 @@ from pipeline.ingest.bodies import streams
 from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, tool_call, written
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text
+from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text, text_of_base64
 
 _WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events")
 """Keys of the body, or of the events of a stream, in batch files, HTTP recordings and gateway logs."""
@@ -158,9 +156,9 @@ def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
 
 def _from_base64(body: str) -> str:
     try:
-        return base64.b64decode(body, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise Unreadable("unknown_answer", "the body is declared as base64 but is not") from None
+        return text_of_base64(body)
+    except ValueError as error:
+        raise Unreadable("unknown_answer", str(error)) from None
 
 
 def _holds_no_text(tree: Mapping[str, Any]) -> bool:
@@ -345,8 +343,9 @@ def _plain(tree: dict[str, Any], notes: Notes) -> Answer:
     part = results[0] if isinstance(results, list) and results and isinstance(results[0], dict) else tree
     written = next((part[key] for key in _PLAIN if isinstance(part.get(key), str)), None)
     details = part["details"] if isinstance(part.get("details"), dict) else {}
-    ends = {**details, **part}
-    finish = next((ends[key] for key in ("stop_reason", "completionReason", "finish_reason") if ends.get(key)), None)
+    finish_fields = {**details, **part}
+    finish_keys = ("stop_reason", "completionReason", "finish_reason")
+    finish = next((finish_fields[key] for key in finish_keys if finish_fields.get(key)), None)
     answer = Answer(text=written, finish_reason=finish_reason(finish, notes))
     prompt = tree.get("inputTextTokenCount", tree.get("prompt_token_count", part.get("input_token_count")))
     output = part.get("tokenCount", tree.get("generation_token_count", part.get("generated_token_count")))

@@ -14,7 +14,7 @@ import msgspec
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
-from pipeline.ingest.values import Notes, milliseconds, opened_value, optional_time, text
+from pipeline.ingest.values import Notes, elapsed_ms, opened_value, text
 from traffic.record import Usage
 
 _NOT_SENT = frozenset({"_type", "model", "model_name", "messages", "stream_options"})
@@ -63,10 +63,10 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     failed = row.get("status") == "error" or bool(row.get("error"))
     answer = None if not outputs or failed else read_answer(outputs, notes)
     model = metadata.get("ls_model_name") or invocation.get("model") or inputs.get("model")
-    start = optional_time(row.get("start_time"), "start_time", Notes())
+    start = row.get("start_time")
     return Draft(
         id=row.get("id"),
-        ts=row.get("start_time"),
+        ts=start,
         trace_id=row.get("trace_id"),
         session_id=text(_conversation(metadata), "session_id", notes),
         call_site=text(metadata.get("call_site"), "call_site", notes),
@@ -77,19 +77,14 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         model=text(model, "model", notes),
         usage=_usage(row, outputs, answer, notes),
         cost_usd=row.get("total_cost"),
-        ttft_ms=_since(start, row.get("first_token_time"), "first_token_time", notes),
-        latency_ms=_since(start, row.get("end_time"), "end_time", notes),
+        ttft_ms=elapsed_ms(start, row.get("first_token_time"), "first_token_time", notes),
+        latency_ms=elapsed_ms(start, row.get("end_time"), "end_time", notes),
     )
 
 
 def _conversation(metadata: Mapping[str, Any]) -> Any:
     """Metadata keys of LangSmith threads."""
     return next((metadata[key] for key in ("session_id", "thread_id", "conversation_id") if metadata.get(key)), None)
-
-
-def _since(start: Any, moment: Any, field: str, notes: Notes) -> float | None:
-    end = optional_time(moment, field, notes)
-    return None if start is None or end is None else milliseconds(start, end)
 
 
 def _prompt(inputs: Mapping[str, Any], invocation: Mapping[str, Any], notes: Notes) -> Prompt | None:

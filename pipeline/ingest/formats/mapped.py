@@ -21,11 +21,10 @@ from pipeline.ingest.values import (
     Notes,
     amount,
     count,
+    elapsed_ms,
     flag,
-    milliseconds,
     opened_payload,
     opened_value,
-    optional_time,
     text,
 )
 from traffic import config
@@ -94,7 +93,7 @@ class _Reader:
         self._has = [finder((place,)) for place in places.has]
 
     def other_kind(self, row: Mapping[str, Any]) -> str | None:
-        """What a row is that is no request; None for a request."""
+        """Reason the row is not a request, or None."""
         if self._has and not any(find(row) for find in self._has):
             return f"no {self._places.has[0]}"
         return next(
@@ -112,6 +111,9 @@ class _Reader:
         get = found.get
         answer = self._answer(found, notes)
         error = get("error")
+        latency_ms = _duration("latency", found, notes)
+        if latency_ms is None:
+            latency_ms = elapsed_ms(get("time"), get("end"), "end", notes)
         return Draft(
             id=get("id"),
             ts=get("time"),
@@ -126,7 +128,7 @@ class _Reader:
             ),
             usage=self._usage(found, notes),
             cost_usd=get("cost_usd"),
-            latency_ms=_duration("latency", found, notes) or _between(get("time"), get("end"), notes),
+            latency_ms=latency_ms,
             ttft_ms=_duration("ttft", found, notes),
             cache_hit=get("cache_hit"),
             trace_id=get("trace_id"),
@@ -198,11 +200,6 @@ def _duration(name: str, found: Mapping[str, Any], notes: Notes) -> float | None
         if (read := amount(found.get(field), field, notes)) is not None:
             return read * factor
     return None
-
-
-def _between(start: Any, end: Any, notes: Notes) -> float | None:
-    begun, ended = optional_time(start, "time", Notes()), optional_time(end, "end", notes)
-    return None if begun is None or ended is None else milliseconds(begun, ended)
 
 
 def _reader(mapping: TagMapping, name: str = "mapped") -> LineReader:

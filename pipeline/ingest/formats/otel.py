@@ -31,7 +31,7 @@ from pipeline.ingest.formats.otel_attributes import (
     whole,
     with_usual_names,
 )
-from pipeline.ingest.values import Notes, amount, count, milliseconds, opened_value, optional_time, text
+from pipeline.ingest.values import Notes, amount, count, elapsed_ms, opened_value, text
 from traffic.record import Usage
 
 _REQUESTS = frozenset({"chat", "text_completion", "generate_content", "completion", "responses", "message"})
@@ -146,7 +146,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         ttft_ms=(ttft := _ttft(a, notes)),
         # Only streams have a first chunk.
         stream=True if ttft is not None and a.get("gen_ai.request.stream") is None else None,
-        latency_ms=(end - start) / 1e6 if start is not None and end is not None else _between(begun, span, notes),
+        latency_ms=(end - start) / 1e6 if start is not None and end is not None else _duration(begun, span, notes),
         tags=_tags(row, a),
     )
 
@@ -161,13 +161,11 @@ def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _between(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None:
+def _duration(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None:
     """Milliseconds between times in text, or from a duration in nanoseconds."""
     if (duration := count(span.get("duration"), "duration", Notes())) is not None:
         return duration / 1e6
-    start = optional_time(begun, "start_time", Notes())
-    end = optional_time(_first_of(span, _ENDS), "end_time", notes)
-    return None if start is None or end is None else milliseconds(start, end)
+    return elapsed_ms(begun, _first_of(span, _ENDS), "end_time", notes)
 
 
 _STARTS = ("start_time", "startTime", "start_timestamp", "@timestamp")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.ingest.bodies import Answer, Unreadable, failure_text, read_answer, read_prompt
 from pipeline.ingest.formats.format import Draft
-from pipeline.ingest.values import Notes, amount, count, milliseconds, opened_value, optional_time, text
+from pipeline.ingest.values import Notes, amount, count, elapsed_ms, opened_value, text
 
 _TIMES = (
     "timestamp",
@@ -134,9 +134,7 @@ def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) ->
         return seconds * 1000
     if isinstance(response, Mapping) and "body" in response:
         return response.get("delay_ms", response.get("latency_ms"))
-    begun = optional_time(start, "start_time", Notes())
-    ended = optional_time(row.get("end_time", row.get("endTime")), "end_time", notes)
-    return None if begun is None or ended is None else milliseconds(begun, ended)
+    return elapsed_ms(start, row.get("end_time", row.get("endTime")), "end_time", notes)
 
 
 def created(response: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.values import milliseconds, opened, parse_time
+from pipeline.ingest.values import Notes, elapsed_ms, milliseconds, opened, opened_payload, parse_time
 
 
 @given(st.integers(631_152_000, 4_102_444_800), st.integers(0, 999_999), st.integers(-14 * 60, 14 * 60))
@@ -44,6 +44,31 @@ def test_a_clock_that_went_backwards_gives_no_duration() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert milliseconds(start, start + timedelta(seconds=1.5)) == 1500
     assert milliseconds(start, start - timedelta(seconds=1)) is None
+
+
+@pytest.mark.parametrize(
+    "start,end,elapsed,nulled",
+    [
+        ("2026-09-01T08:00:00Z", 1788249600.25, 250.0, []),
+        ("2026-09-01T08:00:00Z", None, None, []),
+        (None, "2026-09-01T08:00:01Z", None, []),
+        ("2026-09-01T08:00:00Z", "soon", None, ["end_time"]),
+        ("soon", "2026-09-01T08:00:01Z", None, []),
+    ],
+)
+def test_elapsed_time_needs_both_times_and_notes_an_unreadable_end(
+    start: object, end: object, elapsed: float | None, nulled: list[str]
+) -> None:
+    notes = Notes()
+    assert elapsed_ms(start, end, "end_time", notes) == elapsed
+    assert notes.nulled == nulled
+
+
+def test_a_payload_declared_as_base64_is_decoded_or_refused() -> None:
+    assert opened_payload({"encoding": "base64", "data": "e30="}) == "{}"
+    for body in ("e30", "/w==", "é"):
+        with pytest.raises(ValueError, match="base64"):
+            opened_payload({"encoding": "base64", "data": body})
 
 
 def test_json_in_a_string_is_taken_out() -> None:
