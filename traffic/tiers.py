@@ -72,11 +72,17 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Exact length of tool call ids (letters and digits only), if the endpoint rejects others (Mistral: 9)."""
     reasoning_history: bool = False
     """Whether to send the reasoning of earlier answers (`reasoning_content`, `thinking_blocks`). DeepSeek's thinking
-    mode and gateways in front of Claude require it; most other endpoints reject it."""
+    mode, Kimi's and gateways in front of Claude require it; most other endpoints reject it. A call without reasoning
+    gets a blank one."""
     turn_rules: tuple[TurnRule, ...] = ()
     """Orders of messages that the server requires. `system_first`: one system message, at the beginning (many chat
     templates); `assistant_after_tool`: no user message directly after a tool result (Mistral); `alternate`: no two
     consecutive user messages."""
+    efforts: tuple[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"], ...] = ()
+    """Values of `reasoning_effort` that the model has; another value becomes the nearest of them. Empty: all."""
+    tools_effort: str | None = None
+    """`reasoning_effort` of every request with tools, whatever the client asks for (`none` for OpenAI's gpt-5.4 to 5.6,
+    which take no tools with reasoning in chat completions)."""
     adaptive_thinking: bool = False
     """Whether to convert a thinking budget to adaptive thinking with an effort, as Claude models after 4.6 require."""
     rename: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from router.wire.call_ids import exact_id
-from router.wire.thinking import adaptive
+from router.wire.thinking import adaptive, nearest_effort
 from router.wire.turns import ruled
 from traffic.loose_json import text, tree, trees
 from traffic.tiers import Endpoint
@@ -32,20 +32,13 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     sent = dict(body)
     if "tools" in sent and (endpoint.tool_schema_leave_out or endpoint.tool_description_chars is not None):
         _fit_tools(sent, endpoint)
-    if endpoint.tool_call_id_chars is not None and "messages" in sent:
-        sent["messages"] = _with_call_ids(sent["messages"], endpoint.tool_call_id_chars)
+    if "messages" in sent:
+        _fit_messages(sent, endpoint)
+    _fit_thinking(sent, endpoint)
     for ours, theirs in endpoint.rename.items():
         if ours in sent:
             value = sent.pop(ours)
             sent.setdefault(theirs, value)
-    if endpoint.roles and "messages" in sent:
-        sent["messages"] = _with_roles(sent["messages"], endpoint.roles)
-    if endpoint.turn_rules and "messages" in sent:
-        sent["messages"] = ruled(_plain(sent["messages"]), endpoint.turn_rules)
-    if endpoint.adaptive_thinking and "thinking" in sent:
-        sent["thinking"], config = adaptive(tree(_plain(sent["thinking"])), tree(_plain(sent.get("output_config"))))
-        if config:
-            sent["output_config"] = config
     for name, value in endpoint.body.items():
         sent.setdefault(name, value)
     for name in endpoint.leave_out:
@@ -64,7 +57,34 @@ def _adapts(endpoint: Endpoint) -> bool:
         or endpoint.tool_call_id_chars is not None
         or endpoint.turn_rules
         or endpoint.adaptive_thinking
+        or endpoint.reasoning_history
+        or endpoint.efforts
+        or endpoint.tools_effort is not None
     )
+
+
+def _fit_messages(sent: dict[str, Any], endpoint: Endpoint) -> None:
+    """Apply what the server requires of call ids, roles, turns and reasoning."""
+    if endpoint.tool_call_id_chars is not None:
+        sent["messages"] = _with_call_ids(sent["messages"], endpoint.tool_call_id_chars)
+    if endpoint.roles:
+        sent["messages"] = _with_roles(sent["messages"], endpoint.roles)
+    if endpoint.turn_rules:
+        sent["messages"] = ruled(_plain(sent["messages"]), endpoint.turn_rules)
+    if endpoint.reasoning_history:
+        sent["messages"] = _with_reasoning(sent["messages"])
+
+
+def _fit_thinking(sent: dict[str, Any], endpoint: Endpoint) -> None:
+    """Express effort and thinking budget as the model takes them."""
+    if endpoint.tools_effort is not None and "tools" in sent:
+        sent["reasoning_effort"] = endpoint.tools_effort
+    if endpoint.efforts and "reasoning_effort" in sent:
+        sent["reasoning_effort"] = nearest_effort(_plain(sent["reasoning_effort"]), endpoint.efforts)
+    if endpoint.adaptive_thinking and "thinking" in sent:
+        sent["thinking"], config = adaptive(tree(_plain(sent["thinking"])), tree(_plain(sent.get("output_config"))))
+        if config:
+            sent["output_config"] = config
 
 
 def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
@@ -109,6 +129,7 @@ def _without(schema: Any, keywords: Sequence[str]) -> Any:
 
 
 _SYSTEM = ("system", "developer")
+_REASONING = frozenset({"reasoning", "reasoning_details", "thinking_blocks"})
 _SCHEMAS_BY_NAME = ("properties", "$defs", "definitions")
 _VALUES = ("enum", "const", "default", "examples", "required")
 
@@ -130,6 +151,19 @@ def _with_call_ids(messages: Any, chars: int) -> Any:
             if message.get(key)
         }
         for message in trees(_plain(messages))
+    ]
+
+
+def _with_reasoning(messages: Any) -> Any:
+    """Tool calls with a reasoning: servers that require it reject calls of another model or turn without one."""
+    if isinstance(messages, msgspec.Raw) and b'"tool_calls"' not in bytes(messages):
+        return messages
+    return [
+        # An empty text counts as missing (Kimi).
+        message | {"reasoning_content": text(message.get("reasoning_content")) or " "}
+        if tree(message).get("tool_calls") and not _REASONING.intersection(message)
+        else message
+        for message in _plain(messages)
     ]
 
 

@@ -1,11 +1,23 @@
 """Thinking parameters of Anthropic endpoints. Pure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from traffic.loose_json import Tree, tree, trees
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
 """Largest thinking budgets that count as low and as medium effort."""
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Values of `reasoning_effort` in ascending order."""
+
+
+def nearest_effort(effort: Any, supported: Sequence[str]) -> Any:
+    """The supported effort next to the requested one, the higher one of two."""
+    if effort not in EFFORTS:
+        return effort
+    rank = EFFORTS.index
+    return min(supported, key=lambda value: (abs(rank(value) - rank(effort)), -rank(value)))
 
 
 def effort_of(budget_tokens: int) -> str:

@@ -101,3 +101,28 @@ def test_the_required_format_of_tool_call_ids_is_learned() -> None:
     assert learned.apply(GPT).tool_call_id_chars == 9
     assert not learned.learn(GPT, refusal)
     assert any("tool_call_id_chars: 9" in line for line in learned.warnings())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (
+            "Unsupported value: 'reasoning_effort' does not support 'max' with this model. Supported values are: 'none', "
+            "'low', and 'high'."
+        ),
+        (
+            "Unsupported value: 'max' is not supported with the 'gpt-5.1' model. Supported values are: 'none', 'low', and "
+            "'high'."
+        ),
+    ],
+)
+def test_the_efforts_of_a_model_are_learned(text: str) -> None:
+    learned = Learned()
+    assert learned.learn(GPT, text)
+    assert learned.apply(GPT).efforts == ("none", "low", "high")
+    assert not learned.learn(GPT, text)
+    assert any("efforts: [none, low, high]" in line for line in learned.warnings())
+
+
+def test_values_of_other_parameters_are_no_efforts() -> None:
+    assert not Learned().learn(GPT, "'auto' is not supported with this model. Supported values are: 'low' and 'high'.")
