@@ -108,7 +108,7 @@ async def ask(
         detail = (error_text(body) or "") if body else ""
         attempt.outcome = Outcome("failed", reason, forwarded=attempt.forwarding, detail=detail)
         attempt.body = b""
-        if isinstance(error, StatedError) and not attempt.forwarding:
+        if isinstance(error, StatedError):
             _refused_inside(attempt, error)
     except AttemptFailed as error:
         attempt.outcome = msgspec.structs.replace(error.outcome, forwarded=attempt.forwarding)
@@ -120,12 +120,13 @@ async def ask(
 
 
 def _refused_inside(attempt: Attempt, error: StatedError) -> None:
-    """Treat an error inside an answer of status 200 like an error of the status that it states."""
+    """Treat an error inside an answer of status 200 like an error of the status that it states. After the beginning of
+    the answer it remains a failure, and the client learns its status."""
     status = stated_status(error.tree)
     if status is None:
         return
     failure = refusal(status, encode(error.tree))
-    if failure.outcome.kind != "failed":
+    if failure.outcome.kind != "failed" and not attempt.forwarding:
         attempt.outcome, attempt.body = failure.outcome, failure.body or b""
     attempt.status = status
 

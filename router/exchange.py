@@ -25,7 +25,7 @@ from router.routing import Route
 from router.services import Services
 from router.target import Target
 from router.wire.dialects import CLIENTS, left_out
-from router.wire.errors import error_text
+from router.wire.errors import CONTEXT_LENGTH_EXCEEDED, error_text
 from traffic import retry_and_escalation
 from traffic.checks import canonical
 from traffic.record import Purpose
@@ -319,12 +319,15 @@ class Exchange:
             error = self._dialect.error(status, message, kind)
             await self.client.end(self._dialect.error_event(error, self.request))
             return
-        body = None
+        body, code = None, None
         if step.kind == "refused" and status == attempt.status:
-            body = self._dialect.error_of(status, attempt.body)
+            # Agents compact their conversation at this error.
+            too_long = attempt.outcome.refusal == "context_length" and status == 400
+            code = CONTEXT_LENGTH_EXCEEDED if too_long else None
+            body = self._dialect.error_of(status, attempt.body, code)
             message = error_text(attempt.body) or message
         if body is None:
-            body = self._dialect.error(status, message, kind)
+            body = self._dialect.error(status, message, kind, code)
         headers = list(self._headers(attempt, state.attempt, complete=True))
         # The router has retried already; retries by the client's SDK would multiply.
         headers.append((b"x-should-retry", b"false"))
@@ -411,7 +414,7 @@ def _client_status(attempt: Attempt, step: GiveUp, dialect: Dialect) -> tuple[in
     """Status and error type for the client if no endpoint answered."""
     if step.kind == "refused" and attempt.outcome.refusal != "account":
         return attempt.status, "invalid_request_error"
-    if step.kind == "throttled":
+    if step.kind == "throttled" or attempt.status == 429:
         return 429, "rate_limit_exceeded"
     if step.kind == "deadline" or step.reason.startswith("timeout"):
         return 504, "upstream_timeout"

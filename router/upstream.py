@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from router import bedrock
 from router.addresses import ConnectionFailed, ConnectTimeout
 from router.http_client import HttpClient, Response
-from router.wire.errors import error_text
+from router.wire.errors import error_text, stated_delay_s
 from router.wire.refusals import classify_refusal
 from traffic.retry_and_escalation import Outcome, stated_pause_s
 from traffic.tiers import Endpoint
@@ -18,8 +18,8 @@ from traffic.tiers import Endpoint
 ERROR_BODY_BYTES = 65_536
 NO_CONTENT = (204, 205)
 WHOLE_SECONDS_FROM = 10.0
-TRY_AGAIN = (408, 409, 425)
-"""4xx that concern the server's state rather than the request: timeout, conflict, too early."""
+TRY_AGAIN = (408, 409, 425, 499)
+"""4xx that concern the server's state rather than the request: timeout, conflict, too early, cancelled (Google)."""
 
 
 class AttemptFailed(Exception):
@@ -263,6 +263,8 @@ async def _refusal(response: Response) -> AttemptFailed:
 def refusal(status: int, body: bytes, retry_after_s: float | None = None) -> AttemptFailed:
     """The failure for an error status and body."""
     reason, detail = f"status {status}", error_text(body) or ""
+    if retry_after_s is None:
+        retry_after_s = stated_delay_s(body)
     if not 400 <= status < 500 or status in TRY_AGAIN:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)
         return AttemptFailed(failure, status=status, body=body)

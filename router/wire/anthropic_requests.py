@@ -15,6 +15,7 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, chat_request
 from router.wire.anthropic import ERROR_TYPES, UNSIGNED
 from router.wire.call_ids import without_signature
+from router.wire.errors import CONTEXT_LENGTH_EXCEEDED
 from router.wire.sse import named_event
 from router.wire.thinking import effort_of
 from router.wire.turns import in_order
@@ -39,6 +40,8 @@ _TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_exampl
 _OFFERED = ("web_search_", "web_fetch_")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_TOO_LONG = "prompt is too long"
+"""The words by which clients recognize this error, since it has no type or code of its own."""
 
 
 def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
@@ -184,19 +187,19 @@ class _Translation:
         return messages
 
     def _turn(self, role: str, content: str | list[Tree]) -> list[Tree]:
-        """Tool results become separate messages before the user's text; images in them follow."""
+        """Tool results become separate messages before the user's text; images and documents in them follow."""
         if isinstance(content, str):
             return [{"role": role, "content": content}]
-        results, pictures = [], []
+        results, files = [], []
         for block in content:
             if block["type"] == "tool_result":
-                result, images = self._result(block)
+                result, inner_files = self._result(block)
                 results.append(result)
-                pictures += images
+                files += inner_files
         other_blocks = [block for block in content if block["type"] != "tool_result"]
-        user_content = self._content(other_blocks) if other_blocks or not (results or pictures) else ""
-        if pictures:
-            user_content = pictures + (
+        user_content = self._content(other_blocks) if other_blocks or not (results or files) else ""
+        if files:
+            user_content = files + (
                 [{"type": "text", "text": user_content}]
                 if isinstance(user_content, str) and user_content
                 else list(user_content or ())
@@ -204,22 +207,23 @@ class _Translation:
         return results + ([{"role": role, "content": user_content}] if user_content or not results else [])
 
     def _result(self, block: Tree) -> tuple[Tree, list[Tree]]:
-        """A tool result as a message, and its images, which tool messages cannot contain."""
+        """A tool result as a message, and its images and documents, which tool messages cannot contain."""
         content = block.get("content") or ""
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        images = [part for part in parts if part["type"] == "image"]
-        text = self._content([part for part in parts if part["type"] != "image"])
+        files = [part for part in parts if _is_file(part)]
+        text = self._content([part for part in parts if not _is_file(part)])
         if isinstance(text, list) and any(part["type"] != "text" for part in text):
             self.missing += [f"tool_result.{part['type']}" for part in text if part["type"] != "text"]
         if block.get("is_error"):
             # Chat completions cannot express it otherwise.
             text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
-        if images and not text:
-            text = "(see the image)"
+        kinds = " and ".join(dict.fromkeys(part["type"] for part in files))
+        if files and not text:
+            text = f"(see the {kinds})"
         identity, _ = without_signature(block["tool_use_id"])
-        label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
-        labelled_images = [label, *(part for image in images for part in self._parts(image))] if images else []
-        return self._marked({"role": "tool", "tool_call_id": identity, "content": text}, block), labelled_images
+        label = {"type": "text", "text": f"{kinds.capitalize()} in the result of tool call {identity}:"}
+        labelled_files = [label, *(part for file in files for part in self._parts(file))] if files else []
+        return self._marked({"role": "tool", "tool_call_id": identity, "content": text}, block), labelled_files
 
     def _assistant(self, content: str | list[Tree]) -> list[Tree]:
         if isinstance(content, str):
@@ -317,6 +321,12 @@ class _Translation:
 # ------------------------------------------------------------------------------------ answers and errors
 
 
+def _is_file(block: Tree) -> bool:
+    """Whether the block is an image, or a document that is not a text."""
+    source = tree(block.get("source"))
+    return block["type"] == "image" or (block["type"] == "document" and source.get("type") == "base64")
+
+
 def _is_search(block: Tree) -> bool:
     """Whether the block is a web search by the server, or its result."""
     if block["type"] == "server_tool_use":
@@ -359,7 +369,9 @@ def _as_deltas(block: Tree) -> tuple[Tree, list[Tree]]:
 
 def error(status: int, message: str, kind: str, code: str | None = None) -> bytes:
     """The error body. `kind` and `code` are OpenAI's names; in this protocol the type follows from the status."""
-    del kind, code
+    del kind
+    if code == CONTEXT_LENGTH_EXCEEDED and _TOO_LONG not in message.lower():
+        message = f"{_TOO_LONG}: {message}"
     return msgspec.json.encode({"type": "error", "error": {"type": error_type(status), "message": message}})
 
 
@@ -367,13 +379,13 @@ def error_type(status: int) -> str:
     return ERROR_TYPES.get(status, "invalid_request_error" if 400 <= status < 500 else "api_error")
 
 
-def error_of(status: int, body: bytes) -> bytes | None:
+def error_of(status: int, body: bytes, code: str | None = None) -> bytes | None:
     """An endpoint's error in this protocol; unchanged if it is in this protocol already."""
     tree = json_or(body)
     stated = tree.get("error") if isinstance(tree, dict) else None
     if not isinstance(stated, dict):
         return None
-    return body if tree.get("type") == "error" else error(status, str(stated.get("message")), "")
+    return body if tree.get("type") == "error" else error(status, str(stated.get("message")), "", code)
 
 
 def error_event(body: bytes, request: ChatRequest) -> bytes:

@@ -435,10 +435,13 @@ def _image(url: str) -> Tree:
 def _file(file: Tree) -> Tree:
     """A document block for a PDF or text; files uploaded to another provider cannot be read."""
     name = text(file.get("filename"))
+    titled = {"title": name} if name else {}
+    if not file.get("file_data") and text(file.get("file_url")).startswith("https://"):
+        return {"type": "document", "source": {"type": "url", "url": file["file_url"]}} | titled
     media = media_of(text(file.get("file_data")), name)
     if media is None or not (media.is_text or media.kind == "application/pdf"):
         raise Untranslatable("messages.file that is neither a PDF nor a text with its data")
-    return _document(media) | ({"title": name} if name else {})
+    return _document(media) | titled
 
 
 def _document(media: Media) -> Tree:

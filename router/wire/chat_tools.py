@@ -85,6 +85,29 @@ def as_function(tool: Tree) -> Tree:
     return {"type": "function", "function": function | {"parameters": schema}}
 
 
+def is_flat(tool: Tree) -> bool:
+    """Whether a tool has the format of the Responses API or of Anthropic, which servers of chat completions reject."""
+    return "name" in tool and "function" not in tool and "custom" not in tool
+
+
+def nested(tool: Tree) -> Tree:
+    """A flat tool in the format of chat completions, for endpoints with custom tools."""
+    if tool.get("type") != "custom" or "parameters" in tool or "input_schema" in tool:
+        return as_function(tool) if is_flat(tool) else tool
+    custom = {key: tool[key] for key in ("name", "description", "format") if key in tool}
+    grammar = {key: value for key, value in tree(tool.get("format")).items() if key != "type"}
+    if tree(tool.get("format")).get("type") == "grammar" and "grammar" not in grammar:
+        custom["format"] = {"type": "grammar", "grammar": grammar}
+    return {"type": "custom", "custom": custom}
+
+
+def nested_choice(choice: Any) -> Any:
+    """A flat tool choice in the format of chat completions, for endpoints with custom tools."""
+    if tree(choice).get("type") == "custom" and is_flat(choice):
+        return {"type": "custom", "custom": {"name": choice["name"]}}
+    return choice if "custom" in tree(choice) else _as_choice(choice)
+
+
 def _as_choice(choice: Any) -> Any:
     """A tool choice in the format of chat completions; some clients use those of other APIs."""
     words = {"any": "required", "auto": "auto", "none": "none", "required": "required"}

@@ -61,9 +61,7 @@ def untranslatable(request: ChatRequest, target: Target) -> str | None:
             chat_requests.body_for(request, endpoint)
         except Untranslatable as error:
             return str(error)
-        # Anthropic has a web search tool too.
-        searching = f"tools of type {responses_requests.WEB_SEARCH}"
-        return ", ".join(name for name in request.untranslated if name != searching) or None
+        return ", ".join(n for n in request.untranslated if n not in responses_requests.FOR_ANTHROPIC) or None
     if request.dialect == "anthropic" and (refused := openai_limits.refused(request, target)) is not None:
         return refused
     if not request.untranslated and endpoint.kind != "bedrock":

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 MAX_TEXT_CHARS = 500
+CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+"""OpenAI's code for a request that exceeds the model's context."""
 _TEXT_KEYS = ("message", "msg", "detail", "details", "error_description", "error_message", "reason", "title", "errors")
 _NAME_KEYS = ("code", "type", "status")
 _SECRET = re.compile(
@@ -76,7 +78,31 @@ _STATUSES = {
     "RESOURCE_EXHAUSTED": 429,
     "INVALID_ARGUMENT": 400,
     "UNAVAILABLE": 503,
+    "throttlingException": 429,
+    "validationException": 400,
+    "serviceUnavailableException": 503,
 }
+
+
+_FAILURES = ("error", "network_error")
+"""Finish reasons of answers that failed."""
+
+
+def stated_delay_s(body: bytes) -> float | None:
+    """Seconds after which an error's text says to try again, where no header does (Google, OpenAI, Groq)."""
+    match = _DELAY.search(body.decode("utf-8", "replace"))
+    if match is None:
+        return None
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _DURATION.findall(match[1] or match[2]))
+
+
+_DELAY = re.compile(
+    r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?s)"'
+    r"|(?:retry|try again) (?:in|after) ((?:\d+(?:\.\d+)? ?(?:ms|[hms])[a-z]*[ ,]*)+)",
+    re.IGNORECASE,
+)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|[hms])", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def masked(text: str) -> str:
@@ -97,10 +123,10 @@ def decoded(body: bytes) -> Any:
 
 
 def _error_of_choice(tree: dict[str, Any]) -> Any:
-    """OpenRouter's error of the provider behind it: in a choice, or as a finish reason only."""
+    """OpenRouter's error of the provider behind it, or Z.ai's: in a choice, or as a finish reason only."""
     choices = tree.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") == "error"):
+        if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") in _FAILURES):
             return choice.get("error") or "the provider failed"
     return None
 

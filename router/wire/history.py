@@ -1,4 +1,5 @@
-"""Removes fields of earlier answers that an endpoint rejects: reasoning, Anthropic's blocks, Gemini's signatures."""
+"""Removes fields of earlier answers that an endpoint rejects: reasoning, Anthropic's blocks, Gemini's signatures, empty
+lists of parts."""
 
 from typing import Any
 
@@ -11,7 +12,10 @@ from traffic.tiers import Endpoint
 
 _OURS = ("thinking_blocks", "provider_specific_fields")
 """Fields that routers add to answers of Anthropic endpoints."""
-_TRACES = (b'"reasoning_content"', b'"thinking_blocks"', b'"provider_specific_fields"', b'"extra_content"')
+_TRACES = (
+    *(b'"reasoning_content"', b'"thinking_blocks"', b'"provider_specific_fields"', b'"extra_content"'),
+    *(b'"content":[]', b'"content": []'),
+)
 
 
 def fitted_messages(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
@@ -35,6 +39,9 @@ def _fitted(message: Tree, endpoint: Endpoint, *, translated: bool) -> Tree:
         left_out.add("reasoning_content")
     fitted = {key: value for key, value in message.items() if key not in left_out}
     calls = trees(fitted.get("tool_calls"))
+    if calls and fitted.get("content") == []:
+        # Cursor sends it beside calls.
+        fitted["content"] = None
     if translated and calls and not _is_google(endpoint):
         fitted["tool_calls"] = [{key: value for key, value in c.items() if key != "extra_content"} for c in calls]
     return fitted

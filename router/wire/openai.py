@@ -15,6 +15,7 @@ from router.request import parse as parse_chat
 from router.target import Target
 from router.wire import plain_completion
 from router.wire.chat import Assembly, Piece, is_content
+from router.wire.chat_tools import is_flat, nested, nested_choice
 from router.wire.errors import error_in
 from router.wire.history import fitted_messages
 from router.wire.protocol import Answer, StatedError, Unreadable
@@ -75,6 +76,10 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     if endpoint.own:
         for key in ("user", "store", "service_tier"):
             body.pop(key, None)
+    if any(map(is_flat, request.body.tools or ())):
+        body["tools"] = [nested(tool) for tool in request.body.tools or ()]
+        if "tool_choice" in body:
+            body["tool_choice"] = nested_choice(msgspec.json.decode(body["tool_choice"]))
     fitted_messages(body, request, target)
     _cap(body, request, target)
     if stream:
@@ -281,6 +286,8 @@ class ChatStream:
         for choice in choices:
             delta = self.delta(choice)
             self.begun = self.begun or is_content(delta)
+            # Moonshot.
+            self._usage.add(choice.get("usage"))
             # Other choices (n > 1) are billed in usage; the log keeps only the first.
             if not index(choice.get("index")):
                 pieces += self.assembly.add(delta)
@@ -374,14 +381,14 @@ def error(status: int, message: str, kind: str, code: str | None = None) -> byte
     return _encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
-def error_of(status: int, body: bytes) -> bytes | None:
+def error_of(status: int, body: bytes, code: str | None = None) -> bytes | None:
     """An endpoint's error in this protocol; unchanged if it is in this protocol already."""
     tree = json_or(body)
     stated = tree.get("error") if isinstance(tree, dict) else None
     if not isinstance(stated, dict):
         return None
     if tree.get("type") == "error":
-        return error(status, str(stated.get("message")), str(stated.get("type")))
+        return error(status, str(stated.get("message")), str(stated.get("type")), code)
     return body
 
 

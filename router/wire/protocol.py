@@ -146,8 +146,9 @@ class ClientDialect(Protocol):
 
     def error(self, status: int, message: str, kind: str, code: str | None = None) -> bytes: ...
 
-    def error_of(self, status: int, body: bytes) -> bytes | None:
-        """An endpoint's error in this dialect; None if it is not a known error format."""
+    def error_of(self, status: int, body: bytes, code: str | None = None) -> bytes | None:
+        """An endpoint's error in this dialect; None if it is not a known error format. `code`: OpenAI's code for it, if
+        known."""
         ...
 
     def error_event(self, body: bytes, request: ChatRequest) -> bytes:

@@ -8,7 +8,7 @@ Covers OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI a
 import re
 from typing import Any
 
-from router.wire.errors import decoded, error_text
+from router.wire.errors import decoded, error_text, stated_delay_s
 from traffic.retry_and_escalation import Refusal
 
 ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
@@ -17,6 +17,8 @@ ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
 _CODES: dict[str, Refusal] = {
     "context_length_exceeded": "context_length",
     "request_too_large": "context_length",
+    "exceed_context_size_error": "context_length",
+    "model_max_prompt_tokens_exceeded": "context_length",
     "content_policy_violation": "content_policy",
     "content_filter": "content_policy",
     "responsibleaipolicyviolation": "content_policy",
@@ -45,9 +47,12 @@ _CODES: dict[str, Refusal] = {
     "unsupported_model": "account",
 }
 _CONTEXT = re.compile(
-    r"context (?:length|window|limit)|prompt is too long|input is too long|longer than the (?:maximum )?model(?:'s)? "
-    r"(?:context|length)|maximum model length|too many (?:input )?tokens|input (?:token count|tokens) .{0,60}exceed"
+    r"context (?:length|window|limit|size)|prompt is too long|input is too long"
+    r"|longer than the (?:maximum )?model(?:'s)? (?:context|length)|maximum model length|too many (?:input )?tokens"
+    r"|input (?:token count|tokens) .{0,60}exceed"
     r"|exceed.{0,40}(?:maximum|max)[^.]{0,30}tokens allowed|reduce the length of the (?:messages|prompt|input)"
+    r"|(?:maximum|max) prompt length|model token limit|prompt (?:token count )?.{0,20}exceeds|range of input length"
+    r"|tokens \+ .{0,20} must be <="
 )
 _POLICY = re.compile(
     r"content (?:filter|management|moderation) ?(?:ing)?|content polic|usage polic|safety (?:system|filter|polic)"
@@ -94,7 +99,9 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
     stated = (error_text(body) or "").lower()
     text = _QUOTED.sub("''", stated)
     if status == 429:
-        return "account" if coded == "account" or _SPENT.search(text) else None
+        # Google states the same for limits per minute, with a delay.
+        spent = _SPENT.search(text) is not None and stated_delay_s(body) is None
+        return "account" if coded == "account" or spent else None
     if coded == "content_policy" or (status == 403 and _POLICY.search(text)):
         return "content_policy"
     if status in ACCOUNT_STATUSES:

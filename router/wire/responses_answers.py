@@ -19,9 +19,9 @@ from router.wire.custom_tools import input_of
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
-from router.wire.responses_tools import tools_of
+from router.wire.responses_tools import SEARCH, offered_in, tools_of
 from router.wire.sse import StreamReader
-from traffic.loose_json import index, is_object
+from traffic.loose_json import index, is_object, json_or, tree, trees
 from traffic.record import Usage
 
 Tree = dict[str, Any]
@@ -86,7 +86,7 @@ class ResponseEncoder:
 
     def __init__(self, request: ChatRequest) -> None:
         sent = {key: msgspec.json.decode(request.native[key]) for key in _ECHOED if key in request.native}
-        self._tools = {tool.sent_name: tool for tool in tools_of(sent.get("tools"))}
+        self._tools = {tool.sent_name: tool for tool in tools_of(offered_in(request.native))}
         self._request = request
         self._number = 0
         self._open: list[Tree] = []
@@ -95,6 +95,8 @@ class ResponseEncoder:
         self._calls: dict[int, Tree] = {}
         """Function call items by position of the call."""
         self._finish_reason: str | None = None
+        self._logprobs: list[Tree] = []
+        """Log-probabilities of the current chunk."""
         self.response: Tree = {
             "id": f"resp_{request.id}",
             "object": "response",
@@ -135,6 +137,7 @@ class ResponseEncoder:
             reason = choice.get("finish_reason")
             self._finish_reason = reason if isinstance(reason, str) else self._finish_reason
             delta = choice.get("delta")
+            self._logprobs = trees(tree(choice.get("logprobs")).get("content"))
             for piece in self._assembly.add(delta) if isinstance(delta, dict) else ():
                 events += self._piece(piece)
         return events
@@ -194,7 +197,9 @@ class ResponseEncoder:
             events += [self._at(item, "response.content_part.added", content_index=index, part=_copied(part))]
         content[-1][key] += text
         fields: Tree = {"content_index": len(content) - 1, "delta": text}
-        fields |= {"logprobs": []} if kind == "output_text" else {}
+        if kind == "output_text":
+            fields["logprobs"], self._logprobs = self._logprobs, []
+            content[-1]["logprobs"] += fields["logprobs"]
         return [*events, self._at(item, f"response.{kind}.delta", **fields)]
 
     def _image(self, url: str) -> list[Tree]:
@@ -227,6 +232,14 @@ class ResponseEncoder:
             tool_name = tool.as_called() if tool is not None else {"name": call.name}
             item |= {"status": "in_progress", "call_id": with_signature(call), **tool_name}
             item |= {"input" if custom else "arguments": ""}
+            if tool is not None and tool.kind == SEARCH:
+                item = {
+                    "id": _id("tsc"),
+                    "type": "tool_search_call",
+                    "status": "in_progress",
+                    "call_id": item["call_id"],
+                }
+                item |= {"execution": "client", "arguments": {}}
             self._calls[call.position] = item
             events += self._begin(item)
         if not piece.text or item["status"] == "completed":
@@ -234,6 +247,9 @@ class ResponseEncoder:
         if item["type"] == "custom_tool_call":
             # The text is inside a JSON object and can be decoded only when that is complete.
             item["input"] += piece.text
+            return events
+        if item["type"] == "tool_search_call":
+            item["arguments"] = tree(json_or(call.arguments))
             return events
         item["arguments"] += piece.text
         return [*events, self._at(item, "response.function_call_arguments.delta", delta=piece.text)]
@@ -278,7 +294,7 @@ class ResponseEncoder:
             return []
         part, index = item["content"][-1], len(item["content"]) - 1
         key = "text" if part["type"] == "output_text" else "refusal"
-        extra: Tree = {"logprobs": []} if key == "text" else {}
+        extra: Tree = {"logprobs": part["logprobs"]} if key == "text" else {}
         return [
             self._at(item, f"response.{part['type']}.done", content_index=index, **{key: part[key]}, **extra),
             self._at(item, "response.content_part.done", content_index=index, part=_copied(part)),

@@ -14,17 +14,20 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, chat_request, decode_tree
 from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
-from router.wire.responses_tools import hosted, sent_name, tools_of
+from router.wire.responses_tools import SEARCH, hosted, offered_tools, offers_tools, sent_name, tools_of
 from router.wire.sse import named_event
 from router.wire.turns import in_order
 from traffic.loose_json import dumped, tree, trees
-from traffic.tool_calls import arguments_of
+from traffic.tool_calls import arguments_of, tool_call
 
 Tree = dict[str, Any]
 
 WEB_SEARCH = "web_search"
-_OFFERED = (WEB_SEARCH, "image_generation")
-"""Hosted tools that Codex offers with every request."""
+FILE_URL = "input.input_file.file_url"
+FOR_ANTHROPIC = (f"tools of type {WEB_SEARCH}", FILE_URL)
+"""What only Anthropic's API has an equivalent of."""
+_OFFERED = (WEB_SEARCH, "image_generation", SEARCH)
+"""Hosted tools that Codex offers with every request. A hosted tool search is needless where all tools are sent."""
 _NEEDS_A_STORE = ("previous_response_id", "conversation", "prompt")
 _UNCHANGED = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "user", "metadata", "service_tier")
 _UNCHANGED_TOO = (
@@ -104,7 +107,7 @@ class _Translation:
         return tree
 
     def _tools(self, sent: Tree, tree: Tree) -> None:
-        offered, choice = trees(sent.get("tools")), sent.get("tool_choice")
+        offered, choice = offered_tools(sent.get("tools"), sent.get("input")), sent.get("tool_choice")
         if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
             allowed = [(tool.get("type"), tool.get("name")) for tool in trees(choice.get("tools"))]
             offered = [tool for tool in offered if (tool.get("type"), tool.get("name")) in allowed]
@@ -176,9 +179,11 @@ class _Translation:
             message = {"role": item["role"], "content": self._content(item["content"])}
             messages.append(self._with_reasoning(message) if item["role"] == "assistant" else message)
         elif kind in ("function_call", "custom_tool_call"):
-            arguments = (
-                arguments_of(item["arguments"]) if kind == "function_call" else custom_tools.arguments(item["input"])
-            )
+            if kind == "function_call":
+                # Strict servers reject an empty text, which is no JSON.
+                arguments = arguments_of(item["arguments"]) or "{}"
+            else:
+                arguments = custom_tools.arguments(item["input"])
             function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": arguments}
             identity, extra = without_signature(item["call_id"])
             call = extra | {"id": identity, "type": "function", "function": function}
@@ -188,9 +193,17 @@ class _Translation:
         elif kind in _OWN_CALLS:
             own_keys = ("type", "id", "call_id", "status")
             arguments = dumped({key: value for key, value in item.items() if key not in own_keys})
-            function = {"name": kind.removesuffix("_call"), "arguments": arguments}
-            call = {"id": item["call_id"], "type": "function", "function": function}
+            call = tool_call(item["call_id"], kind.removesuffix("_call"), arguments)
             messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
+        elif kind == "tool_search_call" and item.get("call_id"):
+            call = tool_call(item["call_id"], SEARCH, dumped(item.get("arguments") or {}))
+            messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
+        elif kind == "tool_search_output" and item.get("call_id"):
+            names = [tool.sent_name for tool in tools_of(item["tools"])]
+            self._output({"call_id": item["call_id"], "output": f"Tools: {', '.join(names) or 'none'}"}, messages)
+        elif kind == "tool_search_call" or offers_tools(item):
+            # Run by the server, or no part of the conversation.
+            return
         elif kind == "item_reference":
             raise BadRequest("`item_reference` is not supported: this router stores no responses")
         elif kind == "reasoning":
@@ -242,8 +255,11 @@ class _Translation:
         if kind == "input_image" and part.get("image_url"):
             image = {"url": part["image_url"]} | ({"detail": part["detail"]} if part.get("detail") else {})
             return {"type": "image_url", "image_url": image}
-        if kind == "input_file" and part.get("file_data"):
-            return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if key in part}}
+        if kind == "input_file" and (part.get("file_data") or part.get("file_url")):
+            if not part.get("file_data"):
+                self.missing.append(FILE_URL)
+            keys = ("filename", "file_data", "file_url")
+            return {"type": "file", "file": {key: part[key] for key in keys if part.get(key)}}
         if kind == "input_audio":
             return part
         self.missing.append(f"input.{kind}")
@@ -251,7 +267,12 @@ class _Translation:
 
 
 error = openai.error
-error_of = openai.error_of
+
+
+def error_of(status: int, body: bytes, code: str | None = None) -> bytes | None:
+    """An endpoint's error in OpenAI's format; with a known code, which servers of chat completions may state otherwise,
+    it is written anew."""
+    return openai.error_of(status, body) if code is None else None
 
 
 def error_event(body: bytes, request: ChatRequest) -> bytes:

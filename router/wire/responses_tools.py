@@ -1,7 +1,7 @@
 """Converts tools of OpenAI's Responses API to chat completions, and maps their names back.
 
 A tool in a namespace (used by Codex for agents and MCP servers) becomes the function `namespace__tool`; in its calls,
-namespace and name are restored.
+namespace and name are restored. A tool search that the client runs becomes the function `tool_search`.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,25 @@ from router.wire import custom_tools
 from router.wire.endpoint_limits import OPENAI, fitted_name
 from traffic.loose_json import Tree, text, tree, trees
 
+SEARCH = "tool_search"
+_WITH_TOOLS = ("additional_tools", "tool_search_output")
+"""Types of input items that offer tools."""
+
 
 class ResponseTool(msgspec.Struct, frozen=True):
-    """A function or a custom tool."""
+    """A tool that the client runs."""
 
     sent_name: str
     """Name in chat completions."""
     name: str
     namespace: str
-    custom: bool
+    kind: str
+    """`function`, `custom` or `tool_search`."""
     spec: Tree = {}
+
+    @property
+    def custom(self) -> bool:
+        return self.kind == "custom"
 
     def as_function(self) -> Tree:
         """The tool in the format of chat completions."""
@@ -54,11 +63,38 @@ def tools_of(tools: Any, namespace: str = "") -> Iterator[ResponseTool]:
         if kind == "namespace" and not namespace:
             yield from tools_of(tool.get("tools"), name)
         elif kind in ("function", "custom"):
-            yield ResponseTool(sent_name(name, namespace), name, namespace, kind == "custom", tool)
+            yield ResponseTool(sent_name(name, namespace), name, namespace, kind, tool)
+        elif is_client_search(tool):
+            yield ResponseTool(SEARCH, SEARCH, "", SEARCH, tool)
+
+
+def is_client_search(tool: Tree) -> bool:
+    """Whether the tool is a tool search that the client runs."""
+    return tool.get("type") == SEARCH and tool.get("execution") == "client"
 
 
 def hosted(tools: Any) -> list[str]:
     """Types of hosted tools."""
     return [
-        str(tool.get("type")) for tool in trees(tools) if tool.get("type") not in ("function", "custom", "namespace")
+        str(tool.get("type"))
+        for tool in trees(tools)
+        if tool.get("type") not in ("function", "custom", "namespace") and not is_client_search(tool)
     ]
+
+
+def offered_tools(tools: Any, items: Any) -> list[Tree]:
+    """Tools of a request, including those of its input items, without repetitions."""
+    added = [tool for item in trees(items) if offers_tools(item) for tool in trees(item["tools"])]
+    offered = trees(tools)
+    return offered + [tool for n, tool in enumerate(added) if tool not in offered and tool not in added[:n]]
+
+
+def offers_tools(item: Tree) -> bool:
+    return item.get("type") in _WITH_TOOLS and isinstance(item.get("tools"), list)
+
+
+def offered_in(native: dict[str, msgspec.Raw]) -> list[Tree]:
+    """`offered_tools` of an undecoded request."""
+    tools, items = native.get("tools", msgspec.Raw(b"[]")), bytes(native.get("input", b""))
+    adding = any(items.find(b'"%b"' % kind.encode()) >= 0 for kind in _WITH_TOOLS)
+    return offered_tools(msgspec.json.decode(tools), msgspec.json.decode(items) if adding else [])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.errors import error_in, error_text
+from router.wire.errors import error_in, error_text, stated_delay_s
 from router.wire.refusals import classify_refusal
 
 
@@ -30,6 +30,13 @@ def anthropic_error(message: str) -> bytes:
         anthropic_error("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
         b'{"object": "error", "message": "This model\'s maximum context length is 512 tokens.", "code": 400}',
         b'[{"error": {"message": "The input token count (2000000) exceeds the maximum number of tokens allowed."}}]',
+        openai_error("the request exceeds the available context size (8192 tokens), try increasing it"),
+        openai_error("prompt token count of 140000 exceeds the limit of 128000"),
+        openai_error("This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
+        openai_error("Your request exceeded model token limit: 262144 (requested: 291351)"),
+        openai_error("Prompt exceeds max length"),
+        openai_error("Range of input length should be [1, 129024]"),
+        openai_error("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 5000"),
     ],
 )
 def test_a_prompt_that_is_too_long_is_recognised(body: bytes) -> None:
@@ -180,3 +187,18 @@ def test_the_providers_message_behind_a_gateway_is_read() -> None:
     for raw in (msgspec.json.encode(error).decode(), error, "too hot"):
         body = {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}}
         assert error_text(msgspec.json.encode(body)) == "Provider returned error: too hot"
+
+
+@pytest.mark.parametrize(
+    "body, seconds",
+    [
+        (b'[{"error": {"details": [{"retryDelay": "34.5s"}]}}]', 34.5),
+        (openai_error("Limit 9, used 9. Please try again in 1m2.5s. Visit the console."), 62.5),
+        (openai_error("Please try again in 20ms."), 0.02),
+        (openai_error("Please retry after 7 seconds."), 7),
+        (openai_error("Please try again in a moment."), None),
+        (b"<html>retry", None),
+    ],
+)
+def test_a_delay_stated_in_an_error_is_parsed(body: bytes, seconds: float | None) -> None:
+    assert stated_delay_s(body) == seconds
