@@ -26,13 +26,16 @@ class NotJson(ValueError):
 
 
 def loads(data: bytes) -> Any:
-    """Parse JSON; accepts invalid UTF-8, lone surrogates, NaN and huge numbers. Raises: NotJson."""
+    """Parse JSON; accepts invalid UTF-8, lone surrogates, raw line breaks in strings, NaN and huge numbers.
+
+    Raises: NotJson.
+    """
     try:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
-        return _without_surrogates(json.loads(data.decode("utf-8-sig", "replace")))
+        return _without_surrogates(json.loads(data.decode("utf-8-sig", "replace"), strict=False))
     except ValueError:
         raise NotJson("no JSON") from None
 

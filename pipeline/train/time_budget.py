@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from pipeline.train.trainer import Trainer
 
 WARM_UP_EXAMPLES = 2
-TIMED_EXAMPLES = (4, 8, 8)
-"""Per timed batch; fewer if the run's batches are smaller. The first is small: on a slow machine it is the only one."""
+TIMED_EXAMPLES = 8
+"""Per timed batch; fewer if the run's batches are smaller."""
+TIMED_BATCHES = 3
 MAX_TIMED_SECONDS = 3.0
-"""No further batch is timed after this long."""
+"""No further batch is timed after this long; on a slow machine one is enough."""
 
 
 def steps_within(
@@ -39,7 +40,7 @@ def measure(trainer: "Trainer", batch_size: int) -> float:
     """
     model: Any = trainer.model
     size = len(trainer.train_dataset)  # type: ignore[arg-type]
-    batches = [WARM_UP_EXAMPLES, *(min(batch_size, examples) for examples in TIMED_EXAMPLES)]
+    batches = [WARM_UP_EXAMPLES, *[min(batch_size, TIMED_EXAMPLES)] * TIMED_BATCHES]
     total = sum(batches)
     order = [index * size // total for index in range(total)]
     timed = seconds = 0.0

@@ -21,7 +21,15 @@ from router.wire.citations import Citation
 from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, fitted_name, fitted_names
 from router.wire.errors import error_in
 from router.wire.media import media_of
-from router.wire.protocol import Answer, EndpointDialect, Stream, Unreadable, Untranslatable, WrappedStream
+from router.wire.protocol import (
+    Answer,
+    EndpointDialect,
+    StatedError,
+    Stream,
+    Unreadable,
+    Untranslatable,
+    WrappedStream,
+)
 from router.wire.sse import DONE, event
 from router.wire.turns import in_order, with_ids, with_results
 from traffic.loose_json import NotJson, Tree, encode, loads, text, tree, trees
@@ -78,6 +86,7 @@ def converse_body(body: Tree) -> Tree:
         if "document" in kinds and "text" not in kinds:
             # The API rejects a document without text.
             message["content"].append({"text": "(see the document)"})
+    _make_names_unique(messages)
     sent: Tree = {"messages": messages}
     if system:
         sent["system"] = system
@@ -154,6 +163,17 @@ def _blocks(content: Any) -> list[Tree]:
             raise Untranslatable(f"messages.{kind}")
         blocks += _cache_point(part)
     return blocks
+
+
+def _make_names_unique(messages: list[Tree]) -> None:
+    """Number documents of equal names, which the API rejects."""
+    names = set[str]()
+    for document in (tree(block.get("document")) for message in messages for block in message["content"]):
+        name, number = text(document.get("name")), 1
+        while document and document["name"].lower() in names:
+            number += 1
+            document["name"] = f"{name[:190]} {number}"
+        names.add(text(document.get("name")).lower())
 
 
 def _cache_point(marked: Tree) -> list[Tree]:
@@ -341,6 +361,8 @@ class Chunks:
         self._names = names or {}
         self._calls: dict[int, int] = {}
         """Positions of tool calls by block index."""
+        self._without_input: set[int] = set()
+        """Block indexes of calls without input so far."""
         self._thought: list[str] = []
         self._chars = 0
         """Characters of text so far."""
@@ -364,18 +386,21 @@ class Chunks:
         if headers.get(":message-type") != "event":
             kind = headers.get(":exception-type") or headers.get(":error-code") or "error"
             message = text(payload.get("message")) or text(headers.get(":error-message"))
-            raise Unreadable(f"error: {kind}: {message}")
+            raise StatedError(f"{kind}: {message}", {"error": {"type": kind, "message": message}})
         kind = headers.get(":event-type")
         if kind == "messageStart":
             yield self._chunk({"role": "assistant", "content": ""})
         elif kind == "contentBlockStart" and (use := tree(tree(payload.get("start")).get("toolUse"))):
             position = self._calls.setdefault(payload.get("contentBlockIndex", 0), len(self._calls))
+            self._without_input.add(payload.get("contentBlockIndex", 0))
             name = text(use.get("name"))
             function = {"name": self._names.get(name, name), "arguments": ""}
             call = {"index": position, "id": text(use.get("toolUseId")), "type": "function", "function": function}
             yield self._chunk({"tool_calls": [call]})
         elif kind == "contentBlockDelta":
             yield from self._delta(tree(payload.get("delta")), payload.get("contentBlockIndex", 0))
+        elif kind == "contentBlockStop" and (index := payload.get("contentBlockIndex", 0)) in self._without_input:
+            yield self._chunk({"tool_calls": [{"index": self._calls[index], "function": {"arguments": "{}"}}]})
         elif kind == "messageStop":
             yield self._chunk({}, _finish(payload.get("stopReason"), called=bool(self._calls)))
         elif kind == "metadata":
@@ -395,6 +420,7 @@ class Chunks:
             block = {"type": "redacted_thinking", "data": thought["redactedContent"]}
             yield self._chunk({"thinking_blocks": [block]})
         if text(use.get("input")):
+            self._without_input.discard(index)
             position = self._calls.setdefault(index, len(self._calls))
             yield self._chunk({"tool_calls": [{"index": position, "function": {"arguments": use["input"]}}]})
         if text(thought.get("text")):

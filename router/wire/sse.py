@@ -100,6 +100,10 @@ class StreamReader:
             self._name = value.strip()
         elif not field:
             self._comment = True
+        elif field == b"error":
+            # Older versions of llama.cpp.
+            self._name = field
+            self._data.append(value)
         elif field.startswith(b"{"):
             # A proxy that fails during a stream writes its error as a plain body.
             self._data.append(line)

@@ -122,3 +122,31 @@ def test_requests_unsupported_by_bedrock_go_to_another_endpoint(
         assert said(router, logprobs=True) == "spare"
         assert said(router, response_format={"type": "json_object"}) == "spare"
         assert servers[0].bodies == []
+
+
+def test_a_throttled_stream_is_a_429(
+    credentials: pytest.MonkeyPatch, servers: tuple[RawUpstream, RawUpstream], tmp_path: Any
+) -> None:
+    throttled = bedrock.frame("throttlingException", {"message": "slow down"}, exception=True)
+    servers[0].play = Play((throttled,), bedrock.EVENT_STREAM)
+    servers[1].play = plain({"error": {"message": "slow down"}}, status=429)
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+    with running(servers, Home(tmp_path)) as router:
+        httpx.post(f"{router.base_url}/chat/completions", json=body, timeout=20)
+        assert [record.status for record in router.log] == [429, 429]
+
+
+def test_a_streamed_call_without_input_has_empty_arguments(
+    credentials: pytest.MonkeyPatch, servers: tuple[RawUpstream, RawUpstream], tmp_path: Any
+) -> None:
+    frames = (
+        ("messageStart", {"role": "assistant"}),
+        ("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}}),
+        ("contentBlockStop", {"contentBlockIndex": 0}),
+        ("messageStop", {"stopReason": "tool_use"}),
+    )
+    servers[0].play = Play((b"".join(bedrock.frame(*frame) for frame in frames),), bedrock.EVENT_STREAM)
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+    with running(servers, Home(tmp_path)) as router:
+        answer = httpx.post(f"{router.base_url}/chat/completions", json=body, timeout=20)
+        assert '"arguments":"{}"' in answer.text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.raw_upstream import plain
 from tests.fakes.reports import OK_CHAT, OK_MESSAGE, Case
 from tests.fakes.reports.agents import AGENTS
 from tests.fakes.reports.from_claude import FROM_CLAUDE
@@ -46,3 +47,20 @@ def test_a_reported_case_behaves_as_expected(bench: Bench, tmp_path: Path, case:
         with running_bench(tmp_path, max_retries=1) as own:
             heard = played(own, case)
     assert case.right(heard), (heard.status, heard.body[:600], heard.asked)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Your messages resulted in 130001 tokens.", "code": "context_length_exceeded"},
+        {"message": "the request exceeds the available context size", "type": "exceed_context_size_error"},
+        {"message": "prompt token count of 9 exceeds the limit of 8", "code": "model_max_prompt_tokens_exceeded"},
+    ],
+)
+def test_agents_recognize_a_prompt_that_is_too_long_for_every_endpoint(tmp_path: Path, error: dict[str, str]) -> None:
+    with running_bench(tmp_path, max_retries=1) as bench:
+        bench.gpt.refuse = bench.claude.refuse = lambda head, body: plain({"error": error}, status=400)
+        heard = bench.messages(bench.gpt, OK_CHAT)
+    assert (heard.status, heard.json["error"]["type"]) == (400, "invalid_request_error")
+    # By these words Claude Code knows that it must compact the conversation.
+    assert heard.json["error"]["message"].startswith("prompt is too long")

@@ -16,6 +16,13 @@ OK_MESSAGE = plain(message({"type": "text", "text": "ok"}))
 USER = {"role": "user", "content": "hello"}
 TOOL = {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {}}}
 FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+RESPONSE_TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+CLIENT_SEARCH = {
+    "type": "tool_search",
+    "execution": "client",
+    "description": "d",
+    "parameters": {"type": "object", "properties": {"query": {"type": "string"}}},
+}
 PNG, JPEG = (base64.b64encode(head + bytes(20)).decode() for head in (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"))
 FOUND = {
     "type": "web_search_result_location",

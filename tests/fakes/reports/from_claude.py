@@ -1,8 +1,27 @@
 """Answers of Anthropic's, for clients of chat completions and responses."""
 
-from tests.fakes.raw_upstream import plain
-from tests.fakes.reports import CITED, PAGE, RESULT, SEARCH, URL_CITATION, USER, Case, asked, blocks, deltas, first
+from tests.fakes.raw_upstream import Play, named, plain
+from tests.fakes.reports import (
+    CITED,
+    PAGE,
+    RESULT,
+    SEARCH,
+    URL_CITATION,
+    USER,
+    Body,
+    Case,
+    asked,
+    blocks,
+    deltas,
+    first,
+)
 from tests.fakes.wire_bench import message
+
+BEGUN: tuple[Body, ...] = (
+    {"type": "message_start", "message": message()},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "o"}},
+)
 
 FROM_CLAUDE = [
     Case(
@@ -135,5 +154,26 @@ FROM_CLAUDE = [
         "claude",
         lambda h: (h.status, h.json["choices"][0]["finish_reason"], h.record.error) == (200, "stop", None),
         play=plain(message()),
+    ),
+    *[
+        Case(
+            f"a prompt that is too long, for {client}",
+            client,
+            "claude",
+            lambda h: (h.status, h.json["error"]["code"]) == (400, "context_length_exceeded"),
+            play=plain(
+                {"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 9 > 8"}},
+                status=400,
+            ),
+        )
+        for client in ("chat", "responses")
+    ],
+    Case(
+        "an overload in the middle of a stream keeps its type",
+        "chat",
+        "claude",
+        lambda h: h.events[-1]["error"]["type"] == "overloaded_error",
+        {"stream": True},
+        Play((named(*BEGUN), 0.1, named({"type": "error", "error": {"type": "overloaded_error", "message": "full"}}))),
     ),
 ]

@@ -2,8 +2,23 @@
 
 from tests.fakes import raw_upstream as raw
 from tests.fakes.raw_upstream import events, plain
-from tests.fakes.reports import ANNOTATED, URL_CITATION, Case, failing
-from tests.fakes.wire_bench import LAST, START, STOP, WHOLE, choice, completion, delta
+from tests.fakes.reports import ANNOTATED, CLIENT_SEARCH, TOOL, URL_CITATION, Case, failing
+from tests.fakes.wire_bench import LAST, OK, START, STOP, USAGE, WHOLE, calls_of, choice, completion, delta, part
+
+OK_LOGPROB = {"token": "ok", "logprob": -0.1, "bytes": [111, 107], "top_logprobs": []}
+GOOGLE_LIMIT = plain(
+    [
+        {
+            "error": {
+                "code": 429,
+                "message": "You exceeded your current quota, please check your plan and billing details.",
+                "status": "RESOURCE_EXHAUSTED",
+                "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"}],
+            }
+        }
+    ],
+    status=429,
+)
 
 FROM_GPT = [
     *[
@@ -151,5 +166,91 @@ FROM_GPT = [
         ),
         {"stream": True},
         raw.stream(WHOLE),
+    ),
+    Case(
+        "log-probabilities of a response",
+        "responses",
+        "gpt",
+        lambda h: h.json["output"][0]["content"][0]["logprobs"] == [OK_LOGPROB],
+        {"top_logprobs": 1, "include": ["message.output_text.logprobs"]},
+        plain(completion(choice({"content": "ok"}, logprobs={"content": [OK_LOGPROB]}))),
+    ),
+    Case(
+        "log-probabilities of a response's stream",
+        "responses",
+        "gpt",
+        lambda h: (
+            h.event("response.output_text.delta")["logprobs"] == [OK_LOGPROB]
+            and h.event("response.output_text.done")["logprobs"] == [OK_LOGPROB]
+        ),
+        {"top_logprobs": 1, "include": ["message.output_text.logprobs"], "stream": True},
+        raw.stream(events(START, delta({"content": "ok"}, logprobs={"content": [OK_LOGPROB]}), STOP, LAST, b"[DONE]")),
+    ),
+    Case(
+        "a call of the client's tool search",
+        "responses",
+        "gpt",
+        lambda h: (
+            (item := h.event("response.output_item.done")["item"])["type"] == "tool_search_call"
+            and (item["call_id"], item["execution"], item["arguments"]) == ("s", "client", {"query": "x"})
+        ),
+        {"tools": [CLIENT_SEARCH], "stream": True},
+        calls_of(part('{"query":', index=0, id="s", name="tool_search"), part('"x"}', index=0)),
+    ),
+    Case(
+        "a literal line break in arguments",
+        "messages",
+        "gpt",
+        lambda h: h.json["content"][0]["input"] == {"a": "x\ny"},
+        {"tools": [TOOL]},
+        plain(
+            completion(choice({"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{"a": "x\ny"}'}}]}))
+        ),
+    ),
+    Case(
+        "usage inside of a choice (Moonshot)",
+        "chat",
+        "gpt",
+        lambda h: (h.record.usage.input_uncached, h.record.usage.cache_read, h.record.usage.output) == (6, 4, 2),
+        {"stream": True},
+        raw.stream(events(START, OK, delta({}, "stop", usage=USAGE | {"cached_tokens": 4}), b"[DONE]")),
+    ),
+    Case(
+        "a finish reason that is a failure",
+        "messages",
+        "gpt",
+        lambda h: h.events[-1]["type"] == "error" and h.record.error,
+        {"stream": True},
+        raw.stream(events(START, OK), 0.1, events(delta({}, "network_error"), b"[DONE]")),
+    ),
+    Case(
+        "an overload in the middle of a stream",
+        "messages",
+        "gpt",
+        lambda h: h.events[-1]["error"]["type"] == "overloaded_error",
+        {"stream": True},
+        raw.stream(events(START, OK), 0.1, events({"choices": [], "error": {"code": 503, "message": "full"}})),
+    ),
+    Case(
+        "an event that is named by its field",
+        "chat",
+        "gpt",
+        lambda h: (h.status, h.json["error"]["message"]) == (400, "no grammar"),
+        {"stream": True},
+        raw.stream(b'error: {"code": 400, "message": "no grammar", "type": "invalid_request_error"}\n\n'),
+    ),
+    Case(
+        "a delay in the text of a 429",
+        "chat",
+        "gpt",
+        lambda h: (h.status, h.headers["retry-after"]) == (429, "35"),
+        refusing=lambda head, body: GOOGLE_LIMIT,
+    ),
+    Case(
+        "Google's word for a request that was cancelled",
+        "chat",
+        "gpt",
+        lambda h: h.status == 502,
+        play=plain({"error": {"code": 499, "message": "gone", "status": "CANCELLED"}}, status=499),
     ),
 ]

@@ -22,6 +22,7 @@ def returned(content: Any) -> dict[str, Any]:
 
 
 NO_FIELD = "Unknown name \"{}\" at 'tools[0].function_declarations[0].parameters': Cannot find field."
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}
 UNKNOWN_KEYWORDS = plain(
     [
         {
@@ -339,5 +340,13 @@ MESSAGES_TO_GPT = [
         "gpt",
         lambda h: h.status == 400 and h.json["error"]["message"] == NO_CONTENT,
         refusing=lambda head, body: IN_A_LIST,
+    ),
+    from_claude(
+        "a PDF in a result follows it",
+        lambda h: (
+            roles(h) == ["user", "assistant", "tool", "user"]
+            and asked(h)["messages"][3]["content"][1]["file"]["file_data"] == "data:application/pdf;base64,JVBERg=="
+        ),
+        returned([{"type": "document", "source": PDF}]),
     ),
 ]

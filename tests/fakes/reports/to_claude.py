@@ -183,4 +183,13 @@ TO_CLAUDE = [
         lambda h: asked(h)["tools"][0]["type"].startswith("web_search_"),
         {"tools": [{"type": "web_search"}]},
     ),
+    Case(
+        "a PDF by its address is a document",
+        "responses",
+        "claude",
+        lambda h: (
+            asked(h)["messages"][0]["content"][0]["source"] == {"type": "url", "url": "https://example.com/a.pdf"}
+        ),
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "https://example.com/a.pdf"}]}]},
+    ),
 ]

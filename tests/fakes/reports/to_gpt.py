@@ -1,20 +1,37 @@
 """Requests for an endpoint of chat completions, from clients of every protocol."""
 
+from tests.fakes.raw_upstream import Play, plain
 from tests.fakes.reports import (
     CALLED,
+    CLIENT_SEARCH,
     GROQ_UNKNOWN,
     LONG_ID,
     MISTRAL_UNKNOWN,
     PAGE,
     PNG,
+    RESPONSE_TOOL,
     RETURNED,
     THINKING_WANTED,
+    TOOL,
     USER,
     Case,
     asked,
     roles,
     user,
 )
+
+NAMESPACE = {"type": "namespace", "name": "mcp__x", "description": "d", "tools": [RESPONSE_TOOL | {"name": "js"}]}
+GRAMMAR = {"syntax": "lark", "definition": "start: WORD"}
+CALLING = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+
+
+def refused(message: str) -> Play:
+    return plain({"error": {"message": message, "type": "invalid_request_error"}}, status=400)
+
 
 TO_GPT = [
     Case(
@@ -339,5 +356,130 @@ TO_GPT = [
                 {"role": "user", "content": [RETURNED["content"][0] | {"tool_use_id": "gone"}]},
             ]
         },
+    ),
+    Case(
+        "tools that Codex sends as an item of the input",
+        "responses",
+        "gpt",
+        lambda h: [t["function"]["name"] for t in asked(h)["tools"]] == ["exec", "mcp__x__js"],
+        {
+            "input": [
+                {
+                    "type": "additional_tools",
+                    "role": "developer",
+                    "tools": [RESPONSE_TOOL | {"name": "exec"}, NAMESPACE],
+                },
+                USER,
+            ]
+        },
+    ),
+    Case(
+        "tools that the client's search found can be called",
+        "responses",
+        "gpt",
+        lambda h: (
+            [t["function"]["name"] for t in asked(h)["tools"]] == ["tool_search", "mcp__x__js"]
+            and roles(h) == ["user", "assistant", "tool"]
+            and "mcp__x__js" in asked(h)["messages"][2]["content"]
+        ),
+        {
+            "tools": [CLIENT_SEARCH],
+            "input": [
+                USER,
+                {"type": "tool_search_call", "call_id": "s", "execution": "client", "arguments": {"query": "x"}},
+                {"type": "tool_search_output", "call_id": "s", "execution": "client", "tools": [NAMESPACE]},
+            ],
+        },
+    ),
+    Case(
+        "empty arguments of an earlier call are an empty object",
+        "responses",
+        "gpt",
+        lambda h: asked(h)["messages"][1]["tool_calls"][0]["function"]["arguments"] == "{}",
+        {
+            "input": [
+                USER,
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": ""},
+                {"type": "function_call_output", "call_id": "c", "output": "r"},
+            ]
+        },
+    ),
+    Case(
+        "flat tools of Cursor",
+        "chat",
+        "gpt",
+        lambda h: (
+            [t["type"] for t in asked(h)["tools"]] == ["function", "custom"]
+            and asked(h)["tools"][1]["custom"]["format"] == {"type": "grammar", "grammar": GRAMMAR}
+            and asked(h)["tool_choice"] == {"type": "custom", "custom": {"name": "ApplyPatch"}}
+        ),
+        {
+            "tools": [
+                RESPONSE_TOOL,
+                {"type": "custom", "name": "ApplyPatch", "format": {"type": "grammar", **GRAMMAR}},
+            ],
+            "tool_choice": {"type": "custom", "name": "ApplyPatch"},
+        },
+    ),
+    Case(
+        "an empty list of parts beside a call",
+        "chat",
+        "gpt",
+        lambda h: h.status == 200 and asked(h)["messages"][1]["content"] is None,
+        {"messages": [USER, CALLING | {"content": []}, {"role": "tool", "tool_call_id": "c", "content": "r"}]},
+    ),
+    Case(
+        "Kimi wants reasoning in every call",
+        "chat",
+        "gpt",
+        lambda h: h.status == 200 and asked(h)["messages"][1]["reasoning_content"] == " ",
+        {"messages": [USER, CALLING, {"role": "tool", "tool_call_id": "c", "content": "r"}]},
+        refusing=lambda head, body: (
+            refused("thinking is enabled but reasoning_content is missing in assistant tool call message at index 1")
+            if b"reasoning_content" not in body
+            else None
+        ),
+    ),
+    Case(
+        "an effort that a model does not have becomes the nearest",
+        "chat",
+        "gpt",
+        lambda h: h.status == 200 and asked(h)["reasoning_effort"] == "low",
+        {"reasoning_effort": "minimal"},
+        refusing=lambda head, body: (
+            refused(
+                "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. Supported values "
+                "are: 'none', 'low', 'medium', 'high', and 'xhigh'.",
+            )
+            if b"minimal" in body
+            else None
+        ),
+    ),
+    Case(
+        "a model that takes no tools beside an effort",
+        "messages",
+        "gpt",
+        lambda h: h.status == 200 and asked(h)["reasoning_effort"] == "none" and asked(h)["tools"],
+        {"tools": [TOOL], "output_config": {"effort": "high"}},
+        refusing=lambda head, body: (
+            refused(
+                "Function tools with reasoning_effort are not supported for gpt-5.6 in /v1/chat/completions. To use "
+                "function tools, use /v1/responses or set reasoning_effort to 'none'.",
+            )
+            if b'"none"' not in body
+            else None
+        ),
+    ),
+    Case(
+        "xAI names a parameter in camel case",
+        "chat",
+        "gpt",
+        lambda h: h.status == 200 and "reasoning_effort" not in asked(h),
+        {"reasoning_effort": "low"},
+        refusing=lambda head, body: (
+            plain({"code": "invalid", "error": "Model x does not support parameter reasoningEffort."}, status=400)
+            if b"reasoning_effort" in body
+            else None
+        ),
     ),
 ]

@@ -232,3 +232,11 @@ def test_a_cited_text_is_text_with_annotations() -> None:
     assert said["content"] == "So blue"
     assert said["annotations"] == [{"type": "url_citation", "url_citation": place}]
     assert said["thinking_blocks"] == [{"type": "redacted_thinking", "data": "abc"}]
+
+
+def test_documents_of_one_name_are_numbered() -> None:
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}
+    part = {"type": "file", "file": file}
+    message = {"role": "user", "content": [part, {"type": "file", "file": file | {"filename": "A.pdf"}}, part]}
+    content = converse_body({"messages": [message]})["messages"][0]["content"]
+    assert [block["document"]["name"] for block in content if "document" in block] == ["a pdf", "A pdf 2", "a pdf 3"]
