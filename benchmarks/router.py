@@ -2,10 +2,10 @@
 
     make bench-router              # or: python -m benchmarks.router [--quick] [--beside CHECKOUT] [--json [FILE]]
 
-`fasttier route` with all features, the gateways of benchmarks/gateways.py (--quick omits LiteLLM), and an instant
-upstream run in separate processes; this process generates the load. Direct and routed requests alternate in short
-slices, so that noise of the machine affects all targets equally. Only ratios within one run are comparable: the targets
-are multiples of vllm-router's figures. `--beside` also measures the router of another checkout (old against new).
+`fasttier route` with all features, the gateways of benchmarks/gateways.py (--quick omits LiteLLM), an instant upstream
+and wrk as the load generator run in separate processes. Direct and routed requests alternate in slices of a second, so
+that noise of the machine affects all targets equally. Only ratios within one run are comparable: the targets are
+multiples of vllm-router's figures. `--beside` also measures the router of another checkout (old against new).
 """
 
 import json
@@ -14,11 +14,11 @@ import platform
 import re
 import secrets
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import uvloop
 
-from benchmarks import gateways, harness, load
+from benchmarks import gateways, harness, instant_upstream, wrk
 from serving.supervise import free_port
 from traffic import config
 from traffic.adapters import Adapter, BaseModel, CallSitePrompts
@@ -53,14 +52,11 @@ ON = (
     "Tier 1 also template match, pruned prompt, log-probabilities, label check and confidence threshold"
 )
 
-WARM_UP = 200
 ROUNDS = 10
-SLICE = {1: 400, 16: 800, 64: 1280}
-"""Requests per target and round, by concurrency."""
-CONCURRENCY = tuple(SLICE)
-STREAM_SHARE = 0.5
-LITELLM_SHARE = 0.15
-"""At 14 ms of CPU per request, more would take longer than all other targets together."""
+CONCURRENCY = (1, 16, 64)
+WARM_UP_CONCURRENCY = 4
+LITELLM_SLICE_S = 3
+"""With 64 requests at once, an answer of LiteLLM takes more than half a second: too few of them end in one second."""
 
 BASELINE = gateways.VLLM_ROUTER.name
 BARS = {
@@ -80,18 +76,22 @@ class Target:
     pid: int
     """Process whose CPU time is measured, including its children."""
     call_site: str = "bench.other"
-    share: float = 1.0
-    """Fraction of the requests of a slice."""
+    slice_s: int = 1
+    """Duration of the load in each round, in the whole seconds that wrk takes."""
     stream: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1/chat/completions"
 
 
 @dataclass
 class Measurement:
     """Measurements of a target at one concurrency."""
 
-    total_ms: list[float] = field(default_factory=list)
-    first_ms: list[float] = field(default_factory=list)
-    p50_by_round: list[float] = field(default_factory=list)
+    latency_us: Counter[int] = field(default_factory=Counter)
+    """Number of requests by time from the first byte sent to the last byte received."""
+    p50_ms_by_round: list[float] = field(default_factory=list)
     cpu_s: float = 0.0
     wall_s: float = 0.0
     generator_cpu_s: float = 0.0
@@ -137,7 +137,7 @@ def stop_with(stack: ExitStack, process: "subprocess.Popen[Any]") -> None:
 
 def start_upstream(stack: ExitStack) -> tuple[int, int]:
     """Port and pid of the upstream."""
-    command = [sys.executable, load.__file__, "--upstream"]
+    command = [sys.executable, instant_upstream.__file__]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stop_with(stack, process)
     assert process.stdout is not None
@@ -179,69 +179,93 @@ def cpu_seconds(pid: int) -> float:
 # ------------------------------------------------------------------------------------ the measurement
 
 
-def requests(target: Target, key: str, numbers: Iterator[int], count: int) -> list[bytes]:
-    """Distinct requests, as from an application."""
+def request_body(target: Target) -> dict[str, Any]:
+    """A request as from an application, with the place of the number that makes it distinct."""
     tags = {"call_site": target.call_site, "plan": "free", "language": "en", "user_id": "u", "customer_id": "c"}
-    bodies = []
-    for _ in range(count):
-        text = f"I want my money back for order {next(numbers)}"
-        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
-        body = {"model": "m", "messages": messages, "temperature": 0, "metadata": tags}
-        bodies.append(load.chat_request(target.port, key, body | ({"stream": True} if target.stream else {})))
-    return bodies
+    messages = [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": f"I want my money back for order {wrk.NUMBER}"},
+    ]
+    body = {"model": "m", "messages": messages, "temperature": 0, "metadata": tags}
+    return body | ({"stream": True} if target.stream else {})
+
+
+def check_answer(target: Target, body: bytes, headers: dict[str, str]) -> None:
+    """Send one request and read its answer. Raises: SystemExit if it is not the whole answer of the upstream."""
+    request = urllib.request.Request(target.url, body, headers)  # noqa: S310 - a port of this machine
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        answer = response.read()
+    if b"refund" not in answer or target.stream != answer.rstrip().endswith(b"data: [DONE]"):
+        sys.exit(f"{target.name} did not give the upstream's answer: {answer[:2000]!r}")
 
 
 def measure(
-    targets: Sequence[Target], key: str, scale: float, progress: Callable[[str], None]
-) -> tuple[dict[tuple[Target, int], Measurement], Counter[Target]]:
-    """Run all rounds; returns the measurements, and the number of requests per target."""
-    numbers = iter(range(10**9))
-    measurements = {(target, concurrency): Measurement() for concurrency in CONCURRENCY for target in targets}
-    sent: Counter[Target] = Counter()
+    targets: Sequence[Target], key: str, folder: Path, rounds: int, progress: Callable[[str], None]
+) -> tuple[dict[tuple[Target, int], Measurement], Counter[Target], Counter[Target]]:
+    """Run all rounds; returns the measurements, and per target the number of answered requests and of those cut off.
 
-    def ask(target: Target, count: int, concurrency: int) -> load.Sample:
-        batch = requests(target, key, numbers, count)
-        sent[target] += count
-        return uvloop.run(load.ask(target.port, batch, concurrency))
+    `folder`: for the bodies of the requests.
+    """
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    measurements = {(target, concurrency): Measurement() for concurrency in CONCURRENCY for target in targets}
+    answered: Counter[Target] = Counter()
+    cut_off: Counter[Target] = Counter()
+    bodies = {target: folder / f"{number}.json" for number, target in enumerate(targets)}
+    # A slice has fewer requests than this.
+    first_numbers = iter(range(0, 10**9, 10**5))
+
+    def ask(target: Target, concurrency: int) -> wrk.Sample:
+        sample = wrk.ask(
+            target.url, bodies[target], headers,
+            connections=concurrency, seconds=target.slice_s, first_number=next(first_numbers),
+        )  # fmt: skip
+        answered[target] += sample.latency_us.total()
+        cut_off[target] += concurrency
+        return sample
 
     for target in targets:
-        ask(target, max(round(WARM_UP * target.share), 40), 4)
-    for number in range(ROUNDS):
-        progress(f"round {number + 1} of {ROUNDS}")
+        body = json.dumps(request_body(target))
+        bodies[target].write_text(body)
+        check_answer(target, body.replace(wrk.NUMBER, "0").encode(), headers)
+        answered[target] += 1
+        ask(target, WARM_UP_CONCURRENCY)
+    for number in range(rounds):
+        progress(f"round {number + 1} of {rounds}")
         for concurrency in CONCURRENCY:
             # Each round starts with another target, so that none always follows the same one.
             turn = number % len(targets)
             for target in [*targets[turn:], *targets[:turn]]:
-                count = max(round(SLICE[concurrency] * target.share * scale), 2 * concurrency, 10)
                 before = cpu_seconds(target.pid)
-                sample = ask(target, count, concurrency)
+                sample = ask(target, concurrency)
                 measurement = measurements[target, concurrency]
                 measurement.cpu_s += cpu_seconds(target.pid) - before
-                measurement.total_ms += sample.total_ms
-                measurement.first_ms += sample.first_ms
-                measurement.p50_by_round.append(statistics.median(sample.total_ms))
+                measurement.latency_us += sample.latency_us
+                measurement.p50_ms_by_round.append(quantile_ms(sample.latency_us, 0.5))
                 measurement.wall_s += sample.wall_s
-                measurement.generator_cpu_s += sample.generator_cpu_s
-    return measurements, sent
+                measurement.generator_cpu_s += sample.cpu_s
+    return measurements, answered, cut_off
 
 
-def quantile(values: Sequence[float], q: float) -> float:
-    return sorted(values)[min(int(q * len(values)), len(values) - 1)]
+def quantile_ms(latency_us: Counter[int], q: float) -> float:
+    latencies = sorted(latency_us.elements())
+    return latencies[min(int(q * len(latencies)), len(latencies) - 1)] / 1000
 
 
 def figures(measurement: Measurement, direct: Measurement) -> dict[str, float]:
     """Figures of one target at one concurrency, relative to the direct call of the same rounds."""
-    count = len(measurement.total_ms)
-    added = [routed - straight for routed, straight in zip(measurement.p50_by_round, direct.p50_by_round, strict=True)]
+    count = measurement.latency_us.total()
+    p50_ms, p99_ms = (quantile_ms(measurement.latency_us, q) for q in (0.5, 0.99))
+    added = [
+        routed - straight for routed, straight in zip(measurement.p50_ms_by_round, direct.p50_ms_by_round, strict=True)
+    ]
     return {
         "requests": count,
-        "p50_ms": quantile(measurement.total_ms, 0.5),
-        "p99_ms": quantile(measurement.total_ms, 0.99),
-        "added_p50_ms": quantile(measurement.total_ms, 0.5) - quantile(direct.total_ms, 0.5),
+        "p50_ms": p50_ms,
+        "p99_ms": p99_ms,
+        "added_p50_ms": p50_ms - quantile_ms(direct.latency_us, 0.5),
         "added_p50_ms_least_round": min(added),
         "added_p50_ms_most_round": max(added),
-        "added_p99_ms": quantile(measurement.total_ms, 0.99) - quantile(direct.total_ms, 0.99),
-        "added_first_byte_p50_ms": quantile(measurement.first_ms, 0.5) - quantile(direct.first_ms, 0.5),
+        "added_p99_ms": p99_ms - quantile_ms(direct.latency_us, 0.99),
         "cpu_us": measurement.cpu_s / count * 1e6,
         "requests_per_s": count / measurement.wall_s,
         "generator_busy": measurement.generator_cpu_s / measurement.wall_s,
@@ -249,36 +273,44 @@ def figures(measurement: Measurement, direct: Measurement) -> dict[str, float]:
     }
 
 
-def check_log(folder: Path, sent: Counter[Target], port: int) -> int:
-    """Number of records in the log of the router on `port`. Raises: SystemExit if it skipped work that is measured."""
+def check_log(folder: Path, answered: Counter[Target], cut_off: Counter[Target], port: int) -> int:
+    """Number of records in the log of the router on `port`. Raises: SystemExit if it skipped work that is measured.
+
+    Requests that wrk cut off at the end of a slice have a record as answered, or as left by the client (status 499).
+    """
     # Files of past hours are compressed; pyarrow detects that by name.
     files = {path.name.removesuffix(".zst"): path for path in sorted(Home(folder).log.glob("requests-*.jsonl*"))}
     lines = [line for path in files.values() for line in pa.input_stream(str(path)).read().splitlines()]
     records = [decode_record(line) for line in lines]
     for call_site in (CALL_SITE, "bench.other"):
-        attempts = [record for record in records if record.call_site == call_site]
-        expected = sum(count for target, count in sent.items() if target.port == port and target.call_site == call_site)
-        if len(attempts) != expected or any(record.error or record.status != 200 for record in attempts):
+        sent = [target for target in answered if target.port == port and target.call_site == call_site]
+        least, most_cut_off = sum(answered[target] for target in sent), sum(cut_off[target] for target in sent)
+        attempts = [record for record in records if record.call_site == call_site and record.status != 499]
+        left = sum(record.call_site == call_site for record in records) - len(attempts)
+        failed = sum(record.status != 200 or record.error is not None for record in attempts)
+        if failed or not least <= len(attempts) <= least + most_cut_off - left:
             sys.exit(
-                f"{expected} requests of {call_site} made {len(attempts)} attempts, or some failed: not a measurement"
+                f"{least} answered requests of {call_site} made {len(attempts)} attempts, {failed} of them failed, and "
+                f"{left} requests were left by the client ({most_cut_off} were cut off): not a measurement"
             )
         if call_site == CALL_SITE:
-            whole = all(record.tier == 1 and record.confidence is not None and record.template for record in attempts)
+            complete = all(
+                record.tier == 1 and record.confidence is not None and record.template for record in attempts
+            )
         else:
-            whole = all(record.tier == 2 and record.cost_usd for record in attempts)
-        if not whole:
+            complete = all(record.tier == 2 and record.cost_usd for record in attempts)
+        if not complete:
             sys.exit(f"requests of {call_site} were not all judged and priced as they should: not a measurement")
     return len(records)
 
 
-# -------------------------------------------------------------------------------------- what is told
+# ----------------------------------------------------------------------------------------- the report
 
 COLUMNS = {
     "p50 ms": ("p50_ms", "8.2f"),
     "p99 ms": ("p99_ms", "8.2f"),
     "+p50": ("added_p50_ms", "8.2f"),
     "+p99": ("added_p99_ms", "8.2f"),
-    "+1st byte": ("added_first_byte_p50_ms", "10.2f"),
     "CPU us": ("cpu_us", "8.0f"),
     "req/s": ("requests_per_s", "8.0f"),
     "generator": ("generator_busy", "10.0%"),
@@ -293,7 +325,7 @@ def row_of(target: Target, concurrency: int, measurement: Measurement, direct: M
 
 def table(rows: Sequence[dict[str, Any]], *, stream: bool) -> Iterator[str]:
     """The table for the terminal."""
-    kind_of_answer = f"streams of {load.STREAM_TOKENS} tokens" if stream else "one label"
+    kind_of_answer = f"streams of {instant_upstream.STREAM_TOKENS} tokens" if stream else "one label"
     widths = {name: int(form.partition(".")[0]) for name, (_, form) in COLUMNS.items()}
     yield f"{kind_of_answer:26}{'conc.':>6}" + "".join(f"{name:>{width}}" for name, width in widths.items())
     for row in rows:
@@ -338,7 +370,7 @@ def report(result: dict[str, Any]) -> Iterator[str]:
         verdict = "MET" if bar["met"] else "MISSED"
         yield f"{bar['bar']:36}{bar['target']:26}{bar['ratio']:6.2f}x {BASELINE}  bar {bar['most']:g}x  {verdict}"
     yield ""
-    yield f"fasttier with {ON}; {result['log_records']:,} records in its log, as many as requests"
+    yield f"fasttier with {ON}; {result['log_records']:,} records in its log, one for each request"
     for name, setting in result["gateways"].items():
         yield f"{name}: {setting}"
     yield "+: added to the direct call of the same rounds; CPU: of the server with its children (direct: the upstream)"
@@ -360,13 +392,14 @@ def start_gateways(
             continue
         stop_with(stack, process)
         settings[gateway.name] = f"{gateway.version()}, {gateway.setting}"
-        share = LITELLM_SHARE if gateway is gateways.LITELLM else 1.0
-        targets.append(Target(gateway.name, port, process.pid, share=share))
+        slice_s = LITELLM_SLICE_S if gateway is gateways.LITELLM else 1
+        targets.append(Target(gateway.name, port, process.pid, slice_s=slice_s))
     return targets, settings
 
 
-def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, Any]:
+def run(*, quick: bool, rounds: int, beside: Path | None = None) -> dict[str, Any]:
     """Start all processes, measure, and stop them."""
+    wrk.program()
     wanted = [gateways.HAPROXY, gateways.VLLM_ROUTER, *([] if quick else [gateways.LITELLM])]
     key = "sk-" + secrets.token_hex(16)
     busy, began = os.getloadavg()[0], time.monotonic()
@@ -387,9 +420,9 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
             targets.append(Target("beside: Tier 2", port, pid))
         peers, settings = start_gateways(wanted, folder, upstream_port, key, stack)
         targets += peers
-        targets += [replace(target, stream=True, share=target.share * STREAM_SHARE) for target in targets]
-        measurements, sent = measure(targets, key, scale, harness.progress)
-        records = {port: check_log(home, sent, port) for port, home in routers.items()}
+        targets += [replace(target, stream=True) for target in targets]
+        measurements, answered, cut_off = measure(targets, key, folder, rounds, harness.progress)
+        records = {port: check_log(home, answered, cut_off, port) for port, home in routers.items()}
     direct = {target.stream: target for target in targets if target.name == "direct"}
     rows = [
         row_of(target, concurrency, measurements[target, concurrency], measurements[direct[target.stream], concurrency])
@@ -411,14 +444,14 @@ def run(*, quick: bool, scale: float, beside: Path | None = None) -> dict[str, A
 
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--quick", action="store_true", help="without LiteLLM, and a quarter of the requests")
+    parser.add_argument("--quick", action="store_true", help="without LiteLLM, and a quarter of the rounds")
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="measure the router of another checkout too")
-    parser.add_argument("--scale", type=float, default=1.0, help="more or fewer requests")
+    parser.add_argument("--scale", type=float, default=1.0, help="more or fewer rounds")
     options = parser.parse_args()
     # If it is terminated, it stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    scale = options.scale * (0.25 if options.quick else 1.0)
-    result = run(quick=options.quick, scale=scale, beside=options.beside)
+    rounds = max(1, round(ROUNDS * options.scale * (0.25 if options.quick else 1.0)))
+    result = run(quick=options.quick, rounds=rounds, beside=options.beside)
     harness.show(result, options.json, report(result))
 
 

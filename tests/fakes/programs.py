@@ -9,7 +9,7 @@ program is missing the test is skipped by name; under REQUIRE_ALL=1, which `.ci/
 import os
 import shutil
 
-DEBIAN = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}
+DEBIAN = {"chromium": "chromium", "node": "nodejs", "npm": "npm", "wrk": "wrk"}
 """Program on the PATH -> Debian package that brings it."""
 
 

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.needs_program("wrk")
 def test_the_benchmark_verifies_the_log_and_reports_which_bars_are_met(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks.router", "--quick", "--scale", "0.05", "--json", str(path)]
