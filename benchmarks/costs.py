@@ -83,7 +83,7 @@ def day_of(day: int) -> list[Record]:
 
 def _measure(home: Path) -> dict[str, Any]:
     begun = time.perf_counter()
-    duckdb.sql(
+    duckdb.execute(
         f"select call_site, model, cast(ts as date), cohort['plan'], customer_id, count(*), sum(cost_usd), "  # noqa: S608
         f"sum(usage.output) "
         f"from read_parquet('{home}/records/date=*/*.parquet', hive_partitioning = false) group by all"

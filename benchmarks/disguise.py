@@ -27,8 +27,11 @@ def main() -> None:
     parser.add_argument("disguised", type=Path)
     options = parser.parse_args()
     # Half a character in a damaged line stays as it is.
-    damaged = {"encoding": "utf-8", "errors": "surrogateescape"}
-    with gzip.open(options.log, "rt", **damaged) as lines, gzip.open(options.disguised, "wt", **damaged) as out:
+    errors = "surrogateescape"
+    with (
+        gzip.open(options.log, "rt", encoding="utf-8", errors=errors) as lines,
+        gzip.open(options.disguised, "wt", encoding="utf-8", errors=errors) as out,
+    ):
         for line in lines:
             out.write(disguised_line(line))
 

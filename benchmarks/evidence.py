@@ -129,12 +129,15 @@ def lines(result: dict[str, Any]) -> list[str]:
         ],
     )
     text += ["", f"calibrated error among kept answers, {calibration['runs']:,} exchangeable runs each"]
-    head = ("task", "wrong at all", "target", "items", "kept its target", "certified", "mean error", "escalated")
-    head = (*head, "holds")
-    text += table(head, [_calibration_row(row) for row in calibration["rows"]])
+    text += table(
+        ("task", "wrong at all", "target", "items", "kept its target", "certified", "mean error", "escalated", "holds"),
+        [_calibration_row(row) for row in calibration["rows"]],
+    )
     text += ["", "the same thresholds under drift (no promise holds there: audit and calibrate again)"]
-    head = ("task", "target", "new requests", "less right by", "mean error", "kept its target")
-    text += table(head, [drift_row for row in calibration["rows"] for drift_row in _drift_rows(row)])
+    text += table(
+        ("task", "target", "new requests", "less right by", "mean error", "kept its target"),
+        [drift_row for row in calibration["rows"] for drift_row in _drift_rows(row)],
+    )
     text += ["", *_routellm(result["routellm"]), ""]
     text += [f"exceeded: {rate}" for rate in result["broken"]] or ["every rate is within its limit"]
     return [*text, f"{result['seconds']} s"]

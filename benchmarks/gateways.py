@@ -147,9 +147,9 @@ def environment(folder: Path, pins: Path) -> Path:
     if not stamp.is_file() or stamp.read_text() != wanted:
         print(f"creating {folder} (once, a minute or two)", file=sys.stderr, flush=True)
         try:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-            subprocess.run([*pip, "--no-deps", "-r", pins], check=True)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+            subprocess.run([*pip, "--no-deps", "-r", str(pins)], check=True)
         except subprocess.CalledProcessError as error:
             raise Unavailable(f"{pins.name} cannot be installed: exit status {error.returncode}") from None
         stamp.write_text(wanted)

@@ -63,7 +63,7 @@ def measure(
         return {}
     items = sorted(set.intersection(*(set(candidate.rows) for candidate in candidates.values())))
     clusters = [gold[item].source_item or item for item in items]
-    rivals = {
+    rivals: dict[str, Candidate] = {
         candidate.scores.kind: candidate
         for candidate in candidates.values()
         if candidate.scores.kind in ("teacher", "classical")
@@ -134,7 +134,7 @@ def _calibrated(
     for artifact in reversed(artifacts.listed(home, artifacts.CALIBRATION)):
         path = artifact.path / calibrations.FILE
         calibration = calibrations.load(path)
-        candidate = candidates.get(calibration.candidate)
+        candidate = candidates.get(calibration.candidate or "")
         site = calibration.call_site
         # Skips calibrations of other datasets, and of adapters that are no longer the newest.
         if candidate is None or (calibration.dataset, calibration.adapter) != (dataset, candidate.scores.adapter):
@@ -203,8 +203,10 @@ def lines(figures: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
     candidates = figures["candidates"]
     groups = [each["cohorts"] for each in candidates.values()]
     keys = sorted({(key, value) for group in groups for key, values in group.items() for value in values})
-    first = ("against gold", "n", "right", "95%", "clustered", "gate vs teacher", "points to classical", "escalated")
-    first = (*first, f"surest {SUREST:.0%}", "USD/1k", "p50 ms")
+    first = (
+        *("against gold", "n", "right", "95%", "clustered", "gate vs teacher", "points to classical", "escalated"),
+        *(f"surest {SUREST:.0%}", "USD/1k", "p50 ms"),
+    )
     rows = tuple(
         (
             *(name, each["n"], f"{each['accuracy']:.1%}", _span(each), _span(each["clustered"])),
@@ -218,8 +220,10 @@ def lines(figures: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
     cohorts = tuple((f"{key} {value}", *(_cell(group, key, value) for group in groups)) for key, value in keys)
     tables = [(first, *rows), (("right by cohort", *candidates), *cohorts)]
     if figures["calibrations"]:
-        head = ("calibration", "site", "rule", "target", "at most wrong", "kept right", "escalated", "right at cap")
-        head = (*head, "escalated")
+        head = (
+            *("calibration", "site", "rule", "target", "at most wrong", "kept right", "escalated", "right at cap"),
+            "escalated",
+        )
         tables.append((head, *(_calibration(each) for each in figures["calibrations"])))
     return tables
 

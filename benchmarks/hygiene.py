@@ -122,9 +122,10 @@ def leakage(rows: Rows, gold: dict[str, Gold]) -> dict[str, Any]:
         own: list[tuple[tuple[str, str], tuple[str, str], str, str | None]] = []
         for row in part:
             text = "\n".join(message["content"] or "" for message in row["prompt"])
-            known = gold.get(row["record_id"])
+            record_id: str = row["record_id"]
+            known = gold.get(record_id)
             exact, letters = (row["call_site"], text), (row["call_site"], re.sub(r"[\W_]+", "", text).casefold())
-            root = first.get(row["record_id"], row["record_id"])
+            root = first.get(record_id, record_id)
             item = known.source_item if known else None
             own.append((exact, letters, root, item))
             counts["exact"] += exact in texts

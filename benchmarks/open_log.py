@@ -130,7 +130,7 @@ def run_task(task: tuple[str, ...], options: argparse.Namespace, home: Home, gol
     result: dict[str, Any] = {"extract": extracted} | against_gold(extracted, home, gold)
     if options.no_train:
         return result | scored(extracted, options, home, gold)
-    dataset = ("--dataset", extracted["dataset"])
+    dataset: tuple[str, ...] = ("--dataset", extracted["dataset"])
     if options.only is None or "adapter" in options.only:
         result["train"] = stage("train", *dataset, *shlex.split(options.train), home=home)
     if options.encoder is not None:

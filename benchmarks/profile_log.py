@@ -77,7 +77,7 @@ def _measure(home: Path) -> dict[str, Any]:
                sum(length(messages)), sum(length(output.text))
         from read_parquet('{parts}', hive_partitioning = true) group by all
     """  # noqa: S608
-    duckdb.sql(query).fetchall()
+    duckdb.execute(query).fetchall()
     plain = time.perf_counter() - begun
     child = subprocess.run(
         [sys.executable, "-m", "benchmarks.profile_log", "--child", str(home)],

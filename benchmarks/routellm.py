@@ -78,7 +78,7 @@ def mt_bench(path: Path) -> list[Item]:
     scores: dict[tuple[int, str], list[float]] = {}
     texts: dict[int, tuple[str, str]] = {}
     with gzip.open(path) as lines:
-        for line in io.BufferedReader(lines):  # type: ignore[arg-type]
+        for line in io.BufferedReader(lines):
             row = msgspec.json.decode(line)
             scores.setdefault((row["question_id"], row["model"]), []).append(row["score"] / 10)
             if row["turn"] == 1 and row["model"] == WEAK:

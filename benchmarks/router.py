@@ -147,7 +147,7 @@ def start_upstream(stack: ExitStack) -> tuple[int, int]:
 def start_router(folder: Path, upstream_port: int, key: str, stack: ExitStack, root: Path = ROOT) -> tuple[int, int]:
     """Port and pid of `fasttier route` of a checkout. Raises: RuntimeError if it does not start."""
     path = prepare(folder, upstream_port)
-    command = [sys.executable, "-m", "cli", "route", "--config", path, "--home", folder]
+    command = [sys.executable, "-m", "cli", "route", "--config", str(path), "--home", str(folder)]
     environ = os.environ | {"BENCH_KEY": "k", "BENCH_CLIENT_KEYS": key, "PYTHONPATH": str(root)}
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=root, env=environ

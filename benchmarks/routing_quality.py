@@ -106,7 +106,7 @@ def rand_index(home: Home, gold: Path) -> float:
     """Adjusted Rand index of the profiled shapes against the gold file's call sites."""
     from sklearn.metrics import adjusted_rand_score
 
-    shapes = duckdb.sql(f"select id, shape from read_parquet('{home.root}/profile/shapes.parquet')").fetchall()  # noqa: S608
+    shapes = duckdb.execute(f"select id, shape from read_parquet('{home.root}/profile/shapes.parquet')").fetchall()  # noqa: S608
     sites = {key: truth.call_site for key, truth in replay.gold.read_gold(gold)}
     pairs = [(sites[key], shape) for key, shape in shapes if sites.get(key)]
     return round(float(adjusted_rand_score([a for a, _ in pairs], [b for _, b in pairs])), 4)

@@ -67,7 +67,8 @@ def arms(
         raise NotEnoughData(f"{data}: {len(training_rows)} rows in train, the benchmark needs {BATCH}")
     sampled = rows.sample([row for row in training_rows if row["weight"] > 0], chosen.max_examples, chosen.seed)
     held_out = rows.spread(dataset.read_split(data, "test").to_pylist(), scored)
-    result, levers = [], {}
+    result: list[Arm] = []
+    levers: dict[str, Any] = {}
     dtype = compute_dtype.of_weights(base, "cpu")
     for name, changed in LEVERS:
         levers |= changed

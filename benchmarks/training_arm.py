@@ -236,7 +236,7 @@ def _clock(arm: Arm) -> Any:
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             self.began = time.monotonic()
 
-        def on_log(self, _arguments: Any, state: Any, control: Any, logs: Any = None, **__: Any) -> None:
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **__: Any) -> None:
             if "loss" not in (logs or {}):
                 return
             # Reading the loss waits for the GPU to finish the step.
@@ -306,7 +306,8 @@ def _generate(model: Any, reply: Any, tokenizer: Any) -> str:
     """The greedy answer after the prompt that `reply` has read."""
     import torch
 
-    end, ids = tokenizer.convert_tokens_to_ids(tokenizer.eos_token), []
+    end = tokenizer.convert_tokens_to_ids(tokenizer.eos_token)
+    ids: list[int] = []
     while (token := int(reply.logits[0, -1].argmax())) != end and len(ids) < ANSWER_TOKENS:
         ids.append(token)
         reply = model(input_ids=torch.tensor([[token]]), past_key_values=reply.past_key_values, use_cache=True)

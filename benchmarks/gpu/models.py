@@ -92,7 +92,7 @@ def build(
     began = time.monotonic()
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(settings, dtype=torch.bfloat16)
-    count = sum(weights.numel() for weights in model.parameters())
+    count: int = sum(weights.numel() for weights in model.parameters())
     note({"parameters": count, "planned_parameters": estimate.parameters(arch), "init_s": time.monotonic() - began})
     began = time.monotonic()
     model.save_pretrained(folder)

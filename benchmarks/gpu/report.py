@@ -7,7 +7,7 @@ The last check of each device is kept in benchmarks/gpu/checks/.
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +95,9 @@ def _against_trl(check: Check) -> list[str]:
 # ------------------------------------------------------------------------------------------- the section of the page
 
 
-def load_checks(folder: Path = CHECKS) -> list[Check]:
+def load_checks() -> list[Check]:
     """The stored checks, GPUs first. Raises: msgspec.ValidationError for an invalid file."""
-    checks = [load(path) for path in sorted(folder.glob("*.json"))]
+    checks = [load(path) for path in sorted(CHECKS.glob("*.json"))]
     return sorted(checks, key=lambda check: (check.device != "cuda", check.machine.get("name", "")))
 
 
@@ -128,19 +128,20 @@ def section(checks: Sequence[Check]) -> list[str]:
         return lines
     heads = [_head(check) for check in checks]
     lines += ["", f"| path | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
-    for meaning, belongs in _rows(checks):
-        cells = [_cell(check, [step for step in check.steps if belongs(step.name)]) for check in checks]
+    for meaning, names in _rows(checks):
+        cells = [_cell(check, [step for step in check.steps if step.name in names]) for check in checks]
         lines.append(f"| {meaning} | {' | '.join(cells)} |")
     return lines
 
 
-def _rows(checks: Sequence[Check]) -> Iterator[tuple[str, Callable[[str], bool]]]:
-    """Title of each row of the table, and the predicate for its steps."""
+def _rows(checks: Sequence[Check]) -> Iterator[tuple[str, list[str]]]:
+    """Title of each row of the table, and the names of its steps."""
+    names = list(dict.fromkeys(step.name for check in checks for step in check.steps))
     for kind, meaning in PATHS.items():
-        yield meaning, lambda name, kind=kind: name.partition("/")[0] == kind
-    every = [step.name for check in checks for step in check.steps if step.name.startswith("speed/")]
-    for arm in dict.fromkeys(name.split("/", 2)[2] for name in every):
-        yield f"timed: {arm}", lambda name, arm=arm: name.startswith("speed/") and name.split("/", 2)[2] == arm
+        yield meaning, [name for name in names if name.partition("/")[0] == kind]
+    arms = {name: name.split("/", 2)[2] for name in names if name.startswith("speed/")}
+    for arm in dict.fromkeys(arms.values()):
+        yield f"timed: {arm}", [name for name in arms if arms[name] == arm]
 
 
 def _head(check: Check) -> str:

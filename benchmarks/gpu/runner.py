@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,7 +101,9 @@ class Runner:
         # On a CPU, steps are forked from a process that has imported all libraries. A GPU's driver does not work after
         # a fork once a library has used it, so there each step starts a new interpreter.
         forked = check.device == "cpu"
-        self._context = multiprocessing.get_context("forkserver" if forked else "spawn")
+        self._context: ForkServerContext | SpawnContext = (
+            multiprocessing.get_context("forkserver") if forked else multiprocessing.get_context("spawn")
+        )
         if forked:
             self._context.set_forkserver_preload(list(preloaded))
 

@@ -24,7 +24,7 @@ from benchmarks.training_arm import Arm, Outcome, Row
 from pipeline import dataset as datasets
 from pipeline import train
 from pipeline.train import compute_dtype, estimate, job, launch, publication
-from pipeline.train.config import CONFIGS, TrainConfig
+from pipeline.train.config import CONFIGS, Architecture, TrainConfig
 from pipeline.train.plan import Plan
 from traffic import adapters, config
 from traffic.errors import FastTierError
@@ -158,8 +158,11 @@ def repeated(note: Note, setup: Setup, name: str, original: str) -> None:
 def resumed(note: Note, setup: Setup, name: str, original: str) -> None:
     """Repeat it with SIGKILL after the first checkpoint, and resume."""
     work = _copied(setup, name, original)
-    context = multiprocessing.get_context("fork" if setup.device == "cpu" else "spawn")
-    process = context.Process(target=_train_here, args=(work,))
+    process = (
+        multiprocessing.get_context("fork").Process(target=_train_here, args=(work,))
+        if setup.device == "cpu"
+        else multiprocessing.get_context("spawn").Process(target=_train_here, args=(work,))
+    )
     process.start()
     try:
         while job.last_checkpoint(work.folder, 1) is None and process.is_alive():
@@ -317,7 +320,7 @@ def speed(note: Note, setup: Setup, model: str, prompt: str, trl: bool, *changes
     )
 
 
-def model_flops(arch: Any, settings: TrainConfig, length: float, supervised: float) -> float:
+def model_flops(arch: Architecture, settings: TrainConfig, length: float, supervised: float) -> float:
     """FLOPs per token required by LoRA training: forward, and backward through frozen weights, without recomputation.
 
     The output layer counts only for the share `supervised` of the tokens, which have a loss.

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 
 from benchmarks.invented.site import Message, Site, Turn, called
 from benchmarks.invented.texts import (
@@ -44,7 +45,7 @@ _ERRORS = {
     "bad_data": ("could not parse '<m>/<n>/20' as date in <tab>.<col>", "duplicate key (<col>)=(<ref>) in <pre>_<tab>", "invalid byte sequence for UTF8 at row <n><m>"),
     "internal": ("NullPointerException in [planner|catalog].resolve(<ref>)", "assertion failed: [refs|epoch] >= 0, please report"),
 }
-_PII = {
+_PII: dict[str, tuple[tuple[str, ...], Callable[[random.Random], str]]] = {
     "none": (("sku", "qty", "is_active", "warehouse", "tax_rate", "currency"), lambda r: pick(r, (str(r.randint(1, 900)), code(r), "true", "EUR"))),
     "email": (("email", "contact", "login", "usr"), lambda r: f"{pick(r, FIRST).lower()}.{pick(r, LAST).lower()}@mail.example"),
     "name": (("full_name", "owner", "recipient", "cust_nm"), name),

@@ -76,7 +76,7 @@ def transcript(r: random.Random, turns: int) -> str:
     return "\n".join(f"{pick(r, who)}: {sentence(r)}" for _ in range(turns))
 
 
-def labelled(r: random.Random, cues: dict[str, Sequence[str]], noise: float = 0.1) -> tuple[str, str]:
+def labelled(r: random.Random, cues: Mapping[str, Sequence[str]], noise: float = 0.1) -> tuple[str, str]:
     """A short message with a cue of one of the labels in it, and the label; now and then another one's cue."""
     label = pick(r, tuple(cues))
     cue = pick(r, cues[pick(r, tuple(cues)) if r.random() < noise else label])
