@@ -1,10 +1,10 @@
 """A log format: how it is recognised and how its rows become records."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -32,7 +32,7 @@ UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 """Placeholder time of a row without one; replaced by the time of its file."""
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True):
     """Result of reading one row."""
 
     record: Record
@@ -59,6 +59,22 @@ class NotARequest(Exception):
 
 LineReader = Callable[[bytes], Reading]
 """Reads one row of UTF-8. Raises: msgspec.DecodeError, Unreadable, NotARequest, ValueError."""
+StepReader = Callable[[bytes], Generator[None, None, Reading]]
+"""A line reader in steps. Many rows are read faster step by step than row by row: a step's code stays in the cache."""
+
+
+def row_by_row(read: StepReader) -> LineReader:
+    """The line reader that takes all steps of a row at once."""
+
+    def read_line(line: bytes) -> Reading:
+        steps = read(line)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast(Reading, done.value)
+
+    return read_line
 
 
 Part = tuple[str, int, Any]
@@ -90,6 +106,8 @@ class Format(NamedTuple):
     expand: Callable[[bytes], Iterable[bytes]] | None = None
     """Splits a line that contains several rows (spans, batches, hits)."""
     companions: Companions | None = None
+    steps: Callable[[TagMapping], StepReader] | None = None
+    """The reader in steps, if the format has one."""
 
 
 class RowType(NamedTuple):

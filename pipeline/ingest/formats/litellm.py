@@ -7,7 +7,7 @@ Source: litellm/types/utils.py `StandardLoggingPayload`, litellm/proxy/schema.pr
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read
 from pipeline.ingest.bodies.chat_completion import read_chat_completion
 from pipeline.ingest.bodies.prompts import read_params, read_tools
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Format, LineReader, Reading, id_of, row_type
+from pipeline.ingest.formats.format import Format, Reading, StepReader, id_of, row_by_row, row_type
 from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.system_prompts import read_plain_messages
 from pipeline.ingest.tags import TagReader, Tags
 from pipeline.ingest.values import (
     TIMEOUTS,
@@ -39,7 +40,7 @@ from pipeline.ingest.values import (
     plausible,
     text,
 )
-from traffic.prompts import PlainMessage, plain_messages
+from traffic.prompts import PlainMessage
 from traffic.record import Message, Params, Record, Usage
 
 _NULL = msgspec.Raw(b"null")
@@ -136,17 +137,26 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     return "startTime" in tree and named and ("messages" in tree or "response" in tree or "spend" in tree)
 
 
-def _reader(mapping: TagMapping) -> LineReader:
+def _steps(mapping: TagMapping) -> StepReader:
     rows = row_type(_FIELDS, mapping.roots())
     tags = TagReader(mapping)
 
-    def read(line: bytes) -> Reading:
+    def read(line: bytes) -> Generator[None, None, Reading]:
         notes = Notes()
         try:
             row = rows.decode(line)
         except msgspec.ValidationError:
             row = rows.decode(_repair(line, notes))
-        return _read(row, line, tags.read(rows.tagged(row), notes), notes)
+        yield
+        found = tags.read(rows.tagged(row), notes)
+        yield
+        if row.call_type and _is_other_call(row.call_type):
+            raise Unreadable("not_chat", f"call_type {row.call_type}")
+        answer = _answer(row.response, row.status not in ("success", "", None), notes)
+        yield
+        prompt = _prompt(row, notes)
+        yield
+        return _reading(row, line, found, answer, prompt, notes)
 
     return read
 
@@ -162,16 +172,11 @@ def _repair(line: bytes, notes: Notes) -> bytes:
     return msgspec.json.encode(tree)
 
 
-def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
-    if row.call_type and _is_other_call(row.call_type):
-        raise Unreadable("not_chat", f"call_type {row.call_type}")
-    failed = row.status not in ("success", "", None)
-    answer = _answer(row.response, failed, notes)
-    prompt = _prompt(row, notes)
+def _reading(row: Any, line: bytes, found: Tags, answer: Answer, prompt: "_Prompt", notes: Notes) -> Reading:
     start = plausible(parse_time(row.startTime))
     end = optional_time(row.endTime, "endTime", notes)
     status, error = _outcome(row, answer)
-    hit = row.cache_hit is True or str(row.cache_hit).casefold() == "true"
+    hit = row.cache_hit is True or (type(row.cache_hit) is str and row.cache_hit.casefold() == "true")
     usage = _usage(row, answer, notes, failed=status != 200)
     cost = _logged_cost(row, hit=hit, status=status)
     own_id = identity(row.id, row.request_id, answer.id) or id_of(line)
@@ -187,11 +192,11 @@ def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
         cohort=found.cohort,
         user_id=found.user_id,
         customer_id=found.customer_id,
-        messages=prompt.messages,
+        messages=msgspec.Raw(prompt.messages),
         tools=prompt.tools,
         response_format=prompt.response_format,
         params=prompt.params,
-        output=answer.output(may_call_tools=bool(prompt.tools) or bytes(prompt.messages) == b"[]"),
+        output=answer.output(may_call_tools=bool(prompt.tools) or prompt.messages == b"[]"),
         usage=usage,
         provider=row.custom_llm_provider or None,
         model=row.model or None,
@@ -210,8 +215,8 @@ def _read(row: Any, line: bytes, found: Tags, notes: Notes) -> Reading:
     return Reading(record, found.feedback, found.consumed_at, nulled, unknown, prompt.media, prompt.plain)
 
 
-class _Prompt(NamedTuple):
-    messages: msgspec.Raw
+class _Prompt(msgspec.Struct):
+    messages: bytes
     tools: list[dict[str, Any]] | None
     response_format: dict[str, Any] | None
     params: Params
@@ -225,8 +230,8 @@ def _prompt(row: Any, notes: Notes) -> _Prompt:
     parameters = sampling.tree
     if not parameters:
         notes.nulled += sampling.nulled
-    raw = _opened_messages(row.messages)
-    if len(data := bytes(raw)) < 5 and data in (b"{}", b"[]", b"null"):
+    data = _opened_messages(bytes(row.messages))
+    if data in (b"{}", b"[]", b"null"):
         sent = msgspec.json.decode(opened(row.proxy_server_request), type=Any)
         body = sent.get("body", sent) if isinstance(sent, dict) else None
         if isinstance(body, dict) and body:
@@ -234,10 +239,10 @@ def _prompt(row: Any, notes: Notes) -> _Prompt:
         if row.request_id is None and row.spend is None:
             raise Unreadable("not_chat", "the list of messages is empty")
         data = b"[]"
-    plain = plain_messages(data)
+    plain = read_plain_messages(data)
     if plain is not None or _is_openai(data):
         notes.nulled += sampling.nulled if parameters else ()
-        return _Prompt(msgspec.Raw(data), sampling.tools, sampling.response_format, sampling.params, plain=plain)
+        return _Prompt(data, sampling.tools, sampling.response_format, sampling.params, plain=plain)
     return _sorted(read_prompt({"messages": msgspec.json.decode(data)}, notes, parameters=parameters), row)
 
 
@@ -271,12 +276,14 @@ _CACHED_BYTES = 32_768
 _sampling_again = lru_cache(maxsize=512)(_read_sampling)
 
 
-def _opened_messages(raw: msgspec.Raw) -> msgspec.Raw:
+def _opened_messages(data: bytes) -> bytes:
     """Messages, also from JSON text; any other text is the prompt."""
-    inside = opened(raw)
-    if inside is raw or bytes(inside)[:1] in b"[{" or bytes(inside) == b"null":
+    if data[:1] != b'"':
+        return data
+    inside = bytes(opened(msgspec.Raw(data)))
+    if inside[:1] in b"[{" or inside == b"null":
         return inside
-    return msgspec.Raw(msgspec.json.encode([{"role": "user", "content": msgspec.json.decode(raw, type=str)}]))
+    return msgspec.json.encode([{"role": "user", "content": msgspec.json.decode(data, type=str)}])
 
 
 def _is_openai(data: bytes) -> bool:
@@ -292,7 +299,7 @@ def _is_openai(data: bytes) -> bool:
 
 def _sorted(prompt: Prompt, row: Any) -> _Prompt:
     params = prompt.params if row.stream is None else msgspec.structs.replace(prompt.params, stream=row.stream)
-    messages = msgspec.Raw(msgspec.json.encode(prompt.messages))
+    messages = msgspec.json.encode(prompt.messages)
     return _Prompt(messages, prompt.tools, prompt.response_format, params, prompt.images)
 
 
@@ -374,11 +381,11 @@ def _logged_cost(row: Any, *, hit: bool, status: int) -> float | None:
 
 
 def _ttft(row: Any, start: datetime, end: datetime | None) -> float | None:
-    if row.completionStartTime is None:
+    # LiteLLM logs the end time if it saw no first chunk.
+    if row.completionStartTime is None or row.completionStartTime == row.endTime:
         return None
     first = optional_time(row.completionStartTime, "completionStartTime", Notes())
-    # LiteLLM logs the end time if it saw no first chunk.
     return None if first is None or first == end else milliseconds(start, first)
 
 
-FORMAT = Format("litellm", _recognises, _reader)
+FORMAT = Format("litellm", _recognises, lambda mapping: row_by_row(_steps(mapping)), steps=_steps)

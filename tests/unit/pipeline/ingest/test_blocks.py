@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ingest.blocks import Job, Report, read_block
@@ -157,3 +157,40 @@ def test_a_number_that_no_column_holds_is_rejected_and_its_neighbours_are_kept(t
     report = read(tmp_path, [GOOD["native"], huge, GOOD["native"].replace(b"chatcmpl-", b"other-")], "native")
     assert (*totals(report), report.counts["reasons"]) == (3, 1, {"wrong_types": 1})
     assert staged(tmp_path).num_rows == 2
+
+
+_ROWS = [json.loads(litellm_line(attempt)) for attempt in attempts(12, 4, retries=0.3)]
+_ODD: list[object] = [
+    *(None, "", 0, -1, True, 1.5, 2**60, "x", "None", [], {}, ["a:b"], {"a": 1}, '{"a": 1}', "[]", "failure", "12"),
+    *("1772445600.5", "2026-03-02T10:00:00+02:00", 1772445600000, [{"role": "user", "content": "hi"}]),
+]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(_ROWS), st.dictionaries(st.sampled_from(sorted(_ROWS[0])), st.sampled_from(_ODD))),
+        min_size=2,
+        max_size=6,
+    ),
+    st.sampled_from([b"", b"{", b'{"startTime": NaN}', b'{"id": "\xff"}', GOOD["litellm"]]),
+)
+def test_lines_of_a_block_are_read_as_each_would_be_alone(
+    changed: list[tuple[dict[str, object], dict[str, object]]], other: bytes
+) -> None:
+    lines = [json.dumps(row | changes).encode() for row, changes in changed]
+    lines.insert(1, other)
+    with tempfile.TemporaryDirectory() as name:
+        whole, alone = Path(name, "whole"), Path(name, "alone")
+        whole.mkdir()
+        together = read(whole, lines)
+        apart = []
+        for number, line in enumerate(lines, start=1):
+            folder = alone / str(number)
+            folder.mkdir(parents=True)
+            apart.append((read(folder, [line], first=number), folder))
+        assert totals(together) == tuple(map(sum, zip(*(totals(report) for report, _ in apart), strict=True)))
+        assert rejected(whole) == [line for _, folder in apart for line in rejected(folder)]
+        rows = [row for _, folder in apart if any(folder.glob("*.arrow")) for row in staged(folder).to_pylist()]
+        found = staged(whole).to_pylist() if rows else []
+        assert sorted(map(str, found)) == sorted(map(str, rows))
