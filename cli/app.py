@@ -57,6 +57,8 @@ app = App(
     help="Move the easy majority of your LLM calls to a small model that you own, when the evidence says so.",
     help_epilogue="`fasttier COMMAND --help` shows the options of a command.",
     version_flags=[],
+    # No `--empty-set` beside `--set`.
+    default_parameter=Parameter(negative_iterable=()),
 )
 for _position, (_name, _help) in enumerate(COMMANDS.items()):
     if _name == "label":
@@ -106,6 +108,7 @@ class Period:
 
 
 WHOLE_LOG = Period()
+Dataset = Annotated[str | None, Parameter(help="Dataset: folder, task@hash or task (default: the newest).")]
 CallSites = Annotated[
     Path | None, Parameter(name="--call-sites", help="Registry of call sites (default: callsites.yaml of --home).")
 ]

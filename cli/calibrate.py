@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.app import DEFAULTS, Common, Dataset, Summary, run_stage
 from cli.servers import EndpointsOnDemand
 
 if TYPE_CHECKING:
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 def calibrate(
     *,
-    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    dataset: Dataset = None,
     candidate: Annotated[
-        str | None, Parameter(help="Candidate of the file, an adapter or a classifier; default the adapter.")
+        str | None, Parameter(help="Candidate of the file, an adapter or a classifier (default: the adapter).")
     ] = None,
-    candidates: Annotated[Path | None, Parameter(help="Candidates file (default configs/candidates.yaml).")] = None,
+    candidates: Annotated[Path | None, Parameter(help="Candidates file (default: configs/candidates.yaml).")] = None,
     target: Annotated[float | None, Parameter(help="Maximum error among the kept answers, such as 0.02.")] = None,
     confidence: Annotated[float | None, Parameter(help="Confidence level of the target, such as 0.95.")] = None,
     max_escalation: Annotated[
         float | None, Parameter(help="Choose the threshold by this escalation rate instead of an error target.")
     ] = None,
     tier_2: Annotated[
-        str | None, Parameter(help="Candidate that answers escalated requests; default the teacher.")
+        str | None, Parameter(help="Candidate that answers escalated requests (default: the teacher).")
     ] = None,
     endpoint: Annotated[
         tuple[str, ...], Parameter(help="CANDIDATE=URL of a running vLLM; by default one is started if needed.")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def decide(
     *,
-    task: Annotated[str | None, Parameter(help="Task; default the task of the newest dataset.")] = None,
+    task: Annotated[str | None, Parameter(help="Task (default: the task of the newest dataset).")] = None,
     gate: Annotated[bool, Parameter(negative="", help="Exit status 1 unless the verdict is build.")] = False,
     common: Common = DEFAULTS,
 ) -> int:

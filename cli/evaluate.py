@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, announce, run_stage
+from cli.app import DEFAULTS, Common, Dataset, Summary, announce, run_stage
 from cli.servers import endpoints_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     *,
-    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    dataset: Dataset = None,
     candidates: Annotated[Path | None, Parameter(help="Candidates file, same as --config.")] = None,
     endpoint: Annotated[
         tuple[str, ...], Parameter(help="CANDIDATE=URL of a running vLLM; own models without one are started here.")

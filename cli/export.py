@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task; default the newest.")] = None,
+    adapter: Annotated[str | None, Parameter(help="Adapter folder, task@hash or task (default: the newest).")] = None,
     *,
     merged: Annotated[
         bool,

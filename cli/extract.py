@@ -14,7 +14,7 @@ def extract(
     *,
     task: Annotated[tuple[str, ...], Parameter(help="Call site of the task; may be repeated to combine several.")] = (),
     tier: Annotated[Literal[1] | None, Parameter(help="Instead of --task: all Tier 1 call sites of the log.")] = None,
-    name: Annotated[str | None, Parameter(help="Name of the task; default the call site, or tier-1.")] = None,
+    name: Annotated[str | None, Parameter(help="Name of the task (default: the call site, or tier-1).")] = None,
     call_sites: CallSites = None,
     no_call_sites: NoCallSites = False,
     common: Common = DEFAULTS,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    *sources: str,
+    *sources: Annotated[str, Parameter(help="Files, folders, globs, s3:// and gs:// URLs, or mlflow:EXPERIMENT.")],
     format: Annotated[str, Parameter(help="auto (recognised per file), or the name of a format.")] = "auto",
     since: Annotated[str | None, Parameter(help="Only requests from this time on (2026-11-01).")] = None,
     until: Annotated[str | None, Parameter(help="Only requests before this time.")] = None,

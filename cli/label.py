@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.app import DEFAULTS, Common, Dataset, Summary, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def export_items(
     *,
-    task: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    task: Dataset = None,
     split: Annotated[str, Parameter(help="Split to label.")] = "test",
     disagreements: Annotated[
         bool, Parameter(negative="", help="Only items on which two evaluated candidates differ.")
@@ -46,7 +46,13 @@ def export_items(
     return run_stage(replace(common, out=None), stage)
 
 
-def import_labels(file: Path, *, common: Common = DEFAULTS) -> int:
+def import_labels(
+    file: Annotated[
+        Path, Parameter(help="The exported CSV file with its label column filled in, or Label Studio's JSON.")
+    ],
+    *,
+    common: Common = DEFAULTS,
+) -> int:
     """Import the labels of a completed CSV file or a Label Studio export; importing twice changes nothing."""
 
     def stage(home: "Home") -> Summary:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.app import DEFAULTS, Common, Dataset, Summary, run_stage
 from cli.train import default_config
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def plan(
     *,
-    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    dataset: Dataset = None,
     probe: Annotated[
         int | None, Parameter(help="Run N real training steps on this machine and extrapolate from them.")
     ] = None,

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def register(
-    adapter: Annotated[str | None, Parameter(help="Folder, task@hash or task; default the newest model.")] = None,
+    adapter: Annotated[str | None, Parameter(help="Folder, task@hash or task (default: the newest model).")] = None,
     *,
-    url: Annotated[str | None, Parameter(help="Its endpoint (.../v1); default a server started by `serve`.")] = None,
+    url: Annotated[str | None, Parameter(help="Its endpoint (.../v1) (default: a server started by `serve`).")] = None,
     api_key_env: Annotated[
         str | None, Parameter(help="Environment variable with the endpoint's key, here and at the router.")
     ] = None,
@@ -23,9 +23,9 @@ def register(
         bool, Parameter(negative="", help="Plain http to another machine, inside a private network.")
     ] = False,
     call_site: Annotated[
-        tuple[str, ...], Parameter(help="Deploy for these call sites only; default all of the model.")
+        tuple[str, ...], Parameter(help="Deploy for these call sites only (default: all of the model).")
     ] = (),
-    decision: Annotated[Path | None, Parameter(help="Decision file; default the newest of the task.")] = None,
+    decision: Annotated[Path | None, Parameter(help="Decision file (default: the newest of the task).")] = None,
     override: Annotated[str | None, Parameter(help="Reason for deploying without a build verdict.")] = None,
     share: Annotated[float, Parameter(help="Canary: share of the requests, 0 to 1.")] = 1.0,
     shadow: Annotated[

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def rollback(
-    call_site: str,
+    call_site: Annotated[str, Parameter(help="Call site of the deployment.")],
     *,
     cohort: Annotated[tuple[str, ...], Parameter(help="Cohort of the deployment: KEY=VALUE, as registered.")] = (),
     shadow: Annotated[bool, Parameter(negative="", help="Remove the shadow and keep the active deployment.")] = False,

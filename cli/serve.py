@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def serve(
-    *adapter: Annotated[str, Parameter(help="Folder, task@hash or task; default the newest model.")],
+    *adapter: Annotated[str, Parameter(help="Folder, task@hash or task (default: the newest model).")],
     common: Common = DEFAULTS,
 ) -> int:
     """Serve adapters of one base model, or classifiers; check parity with training, run until interrupted.

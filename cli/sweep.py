@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, run_stage
+from cli.app import DEFAULTS, Common, Dataset, Summary, run_stage
 from cli.train import default_config
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def sweep(
     *,
-    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
-    sweep: Annotated[Path | None, Parameter(help="Search space and limits (default configs/sweep.yaml).")] = None,
+    dataset: Dataset = None,
+    sweep: Annotated[Path | None, Parameter(help="Search space and limits (default: configs/sweep.yaml).")] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Search for better training settings, one trial per GPU at a time; an interrupted sweep continues.

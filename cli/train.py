@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, announce, run_stage
+from cli.app import DEFAULTS, Common, Dataset, Summary, announce, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def train(
     *,
-    dataset: Annotated[str | None, Parameter(help="Dataset folder, task@hash or task; default the newest.")] = None,
+    dataset: Dataset = None,
     dry_run: Annotated[
         bool, Parameter(negative="", help="Print the plan: parameters, memory, steps, command.")
     ] = False,
