@@ -14,6 +14,9 @@ import msgspec
 
 Places = tuple[str, ...]
 
+REQUEST_HEADERS: Places = ("headers", "request.headers", "request_headers")
+"""Objects with the headers of a request, which have tags under common names in every format."""
+
 
 class FeedbackPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Places of the users' feedback on an answer."""
@@ -90,7 +93,10 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     schema_version: Literal[1] = 1
     tags_under: Places = ()
-    """Objects with tags under common names, in any letter case; `.` is the row. The places below take precedence."""
+    """Objects with tags under common names, in any letter case; `.` is the row. The places below take precedence.
+
+    `REQUEST_HEADERS` are searched after these, before the row.
+    """
     call_site: Places = ()
     feature: Places = ()
     visibility: Places = ()
@@ -110,6 +116,7 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     def places(self) -> Iterator[str]:
         """All places of all fields."""
+        yield from REQUEST_HEADERS
         for tree in (self, self.feedback):
             for name in tree.__struct_fields__:
                 value = getattr(tree, name)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.ingest import consent
-from pipeline.ingest.mapping import Places, TagMapping
+from pipeline.ingest.mapping import REQUEST_HEADERS, Places, TagMapping
 from pipeline.ingest.values import Notes, optional_time
 from traffic.loose_json import json_or
 from traffic.record import Visibility
@@ -124,7 +124,7 @@ class TagReader:
     """
 
     def __init__(self, mapping: TagMapping) -> None:
-        self._objects = _Objects(place for place in mapping.tags_under if place != ".")
+        self._objects = _Objects(place for place in (*mapping.tags_under, *REQUEST_HEADERS) if place != ".")
         self._whole_row = "." in mapping.tags_under
         self._fields = [(name, self._objects.places(places)) for name in _NAMES if (places := getattr(mapping, name))]
         self._cohort = [(name, self._objects.places(places)) for name, places in mapping.cohort.items()]

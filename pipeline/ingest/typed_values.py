@@ -1,4 +1,4 @@
-"""Unwraps typed values in database exports: MongoDB's extended JSON, DynamoDB's attribute values."""
+"""Unwraps typed values in database exports: MongoDB's extended JSON, DynamoDB's attribute values, times as objects."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -11,6 +11,14 @@ def untyped(tree: Mapping[str, Any]) -> dict[str, Any] | None:
         return {key: _plain_dynamo(value) for key, value in tree.items()}
     plain = _plain_mongo(tree)
     return plain if isinstance(plain, dict) and plain != tree else None
+
+
+def time_of(tree: Mapping[str, Any]) -> Any:
+    """The time in an object of MongoDB, Firestore (`_seconds`) or protobuf (`seconds`); None without one."""
+    plain = _plain_mongo(tree)
+    if not isinstance(plain, Mapping):
+        return plain
+    return plain.get("_seconds", plain.get("seconds")) if len(plain) <= 2 else None
 
 
 _MONGO: dict[str, Callable[[Any], Any]] = {

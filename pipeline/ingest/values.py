@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pipeline.ingest import lenient
+from pipeline.ingest import lenient, typed_values
 
 MAX_COUNT = 2**53
 """Larger numbers are damaged; the store has 64-bit integers."""
@@ -70,10 +70,8 @@ def parse_time(value: Any) -> datetime:
                 except ValueError:
                     pass
             return _time_of_text(value)
-        if isinstance(value, Mapping) and len(value) <= 2:
-            # MongoDB's extended JSON: {"$date": "..."} or {"$date": {"$numberLong": "..."}}; Firestore; protobuf.
-            keys = ("$date", "$numberLong", "_seconds", "seconds")
-            return parse_time(next((value[key] for key in keys if key in value), None))
+        if isinstance(value, Mapping):
+            return parse_time(typed_values.time_of(value))
         if isinstance(value, list) and 3 <= len(value) <= 7 and all(type(part) is int for part in value):
             # Java's: year, month, day and so on to nanoseconds.
             return datetime(*value[:6]).replace(tzinfo=UTC)  # noqa: DTZ001 - the zone follows

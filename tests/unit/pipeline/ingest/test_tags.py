@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.consent_words import consent_of
 from pipeline.ingest.mapping import FeedbackPlaces, TagMapping
 from pipeline.ingest.tags import TagReader
 
@@ -90,6 +91,19 @@ def test_any_json_gives_tags_and_never_raises(tree: dict[str, Any]) -> None:
 def test_a_place_of_the_mapping_may_stand_in_a_list_of_names_and_values() -> None:
     fields: dict[str, Any] = {"tags_under": ("t",), "user_id": ("t.user_id", "user")}
     assert tags({"t": ["env:test", "user_id:u-1"], "user": "u-2"}, **fields).user_id == "u-1"
+
+
+def test_request_headers_hold_tags_without_being_named_in_the_mapping() -> None:
+    headers = {"X-Do-Not-Train": "1", "User-Id": "u-1"}
+    for row in ({"headers": headers}, {"request_headers": headers}, {"request": {"headers": headers}}):
+        found = tags(row)
+        assert (found.user_id, consent_of(found.cohort["training"])) == ("u-1", "no")
+
+
+def test_tags_of_the_body_come_before_those_of_the_headers() -> None:
+    row = {"headers": {"user-id": "gateway"}, "t": {"user_id": "u-1"}}
+    assert tags(row, tags_under=("t", ".")).user_id == "u-1"
+    assert tags(row | {"user_id": "row"}, tags_under=(".",)).user_id == "gateway"
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "plan", "user", "thumb", "training"]), JSON), max_size=6))

@@ -27,14 +27,18 @@ def test_epochs_in_seconds_and_milliseconds_are_told_apart(seconds: int) -> None
     "written",
     [
         "01/Sep/2026:10:00:00 +0200", "Sep 1, 2026 @ 08:00:00.000", "01.09.2026 08:00", "01.09.2026 08:00:00",
-        [2026, 9, 1, 8, 0, 0], "Tue, 01 Sep 2026 08:00:00 GMT", "2026-09-01 08:00:00 UTC",
+        [2026, 9, 1, 8, 0, 0], {"$date": "2026-09-01T08:00:00Z"}, {"$date": {"$numberLong": "1788249600000"}},
+        {"_seconds": 1788249600, "_nanoseconds": 0}, {"seconds": "1788249600", "nanos": 0},
+        "Tue, 01 Sep 2026 08:00:00 GMT", "2026-09-01 08:00:00 UTC",
     ],
 )  # fmt: skip
-def test_times_of_servers_kibana_spreadsheets_and_java(written: object) -> None:
+def test_times_of_servers_kibana_spreadsheets_java_and_databases(written: object) -> None:
     assert parse_time(written) == datetime(2026, 9, 1, 8, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", ["", "yesterday", True, None, [], 1e300, float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    "value", ["", "yesterday", True, None, [], {}, {"$oid": "x"}, {"seconds": None}, 1e300, float("inf"), float("nan")]
+)
 def test_what_is_no_time_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match=r"time|Invalid|convert|isoformat|NaN"):
         parse_time(value)
