@@ -10,7 +10,7 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire import openai, openai_limits
 from router.wire.anthropic import PING, UNSIGNED
-from router.wire.call_ids import with_signature
+from router.wire.call_ids import safe_id, with_signature
 from router.wire.chat import TOOL_CALL, Assembly, Piece
 from router.wire.media import media_of
 from router.wire.openai import ChatStream, Chunk
@@ -134,7 +134,8 @@ def _image(url: str) -> Tree:
 
 
 def _tool_use(call: ToolCall, names: dict[str, str]) -> Tree:
-    return {"type": "tool_use", "id": with_signature(call), "name": names.get(call.name, call.name), "input": {}}
+    identity = safe_id(with_signature(call))
+    return {"type": "tool_use", "id": identity, "name": names.get(call.name, call.name), "input": {}}
 
 
 def arguments_tree(arguments: str) -> Tree:

@@ -158,9 +158,9 @@ class ResponseEncoder:
     def end(self, usage: Usage | None) -> list[Tree]:
         """The last events."""
         events = [] if self._number else self.take({})
-        events += self._close(last=True)
         reason = _INCOMPLETE.get(self._finish_reason or "")
         self.response["status"] = "incomplete" if reason else "completed"
+        events += self._close(last=True)
         self.response["incomplete_details"] = {"reason": reason} if reason else None
         self.response["usage"] = _usage(usage) if usage is not None else None
         return [*events, self._event(f"response.{self.response['status']}", response=self.response)]
@@ -242,7 +242,7 @@ class ResponseEncoder:
                 item |= {"execution": "client", "arguments": {}}
             self._calls[call.position] = item
             events += self._begin(item)
-        if not piece.text or item["status"] == "completed":
+        if not piece.text or item["status"] != "in_progress":
             return events
         if item["type"] == "custom_tool_call":
             # The text is inside a JSON object and can be decoded only when that is complete.
@@ -280,7 +280,8 @@ class ResponseEncoder:
             item["input"] = input_of(item["input"])
             events += [self._at(item, "response.custom_tool_call_input.delta", delta=item["input"])]
             events += [self._at(item, "response.custom_tool_call_input.done", input=item["input"])]
-        item["status"] = "completed"
+        # An answer that was cut ends with an incomplete item.
+        item["status"] = "incomplete" if self.response["status"] == "incomplete" else "completed"
         return [*events, self._event("response.output_item.done", output_index=self._index(item), item=_copied(item))]
 
     def _end_part(self, item: Tree) -> list[Tree]:

@@ -253,7 +253,9 @@ class _Translation:
         if kind == "refusal":
             return {"type": "text", "text": part["refusal"]}
         if kind == "input_image" and part.get("image_url"):
-            image = {"url": part["image_url"]} | ({"detail": part["detail"]} if part.get("detail") else {})
+            # Chat completions do not know `original`.
+            detail = {"original": "high"}.get(part.get("detail"), part.get("detail"))
+            image = {"url": part["image_url"]} | ({"detail": detail} if detail else {})
             return {"type": "image_url", "image_url": image}
         if kind == "input_file" and (part.get("file_data") or part.get("file_url")):
             if not part.get("file_data"):

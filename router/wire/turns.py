@@ -107,23 +107,36 @@ _SYSTEM = ("system", "developer")
 
 
 def with_ids(messages: list[Tree]) -> Iterable[Tree]:
-    """The messages, with ids for tool calls without one; a result without an id belongs to the oldest open call."""
-    waiting: list[str] = []
-    unnamed = 0
+    """The messages, with a unique id for each tool call: some servers send none, or the same ones in every answer.
+
+    A result belongs to the last calls with its id; without an id to the first of the last open calls.
+    """
+    waiting: list[tuple[str, str]] = []
+    """Stated and sent ids of open calls, those of the last turn first."""
+    sent_ids: dict[str, str] = {}
+    used: set[str] = set()
     for message in messages:
         calls = trees(message.get("tool_calls"))
         if calls:
-            numbered = []
+            turn = []
             for call in calls:
-                unnamed += not call.get("id")
-                numbered.append(call | {"id": call.get("id") or f"call_{unnamed}"})
-                waiting.append(numbered[-1]["id"])
-            yield message | {"tool_calls": numbered}
+                stated = call.get("id") or ""
+                sent, number = stated or "call_1", 1
+                while sent in used:
+                    number += 1
+                    sent = f"{stated or 'call'}_{number}"
+                sent_ids[stated] = sent
+                used.add(sent)
+                turn.append((stated, sent))
+            waiting = turn + waiting
+            yield message | {"tool_calls": [call | {"id": sent} for call, (_, sent) in zip(calls, turn, strict=True)]}
         elif message.get("role") == "tool":
-            identity = message.get("tool_call_id") or (waiting[0] if waiting else None)
-            if identity in waiting:
-                waiting.remove(identity)
-            yield message if identity is None else message | {"tool_call_id": identity}
+            stated = message.get("tool_call_id") or ""
+            answered = next((entry for entry in waiting if not stated or entry[0] == stated), None)
+            if answered is not None:
+                waiting.remove(answered)
+            sent = answered[1] if answered is not None else sent_ids.get(stated, stated)
+            yield message | {"tool_call_id": sent} if sent else message
         else:
             yield message
 

@@ -1,8 +1,10 @@
 """Answers of chat completions, for clients of every protocol."""
 
+import re
+
 from tests.fakes import raw_upstream as raw
 from tests.fakes.raw_upstream import events, plain
-from tests.fakes.reports import ANNOTATED, CLIENT_SEARCH, TOOL, URL_CITATION, Case, failing
+from tests.fakes.reports import ANNOTATED, CLIENT_SEARCH, FUNCTION, TOOL, URL_CITATION, Case, failing
 from tests.fakes.wire_bench import LAST, OK, START, STOP, USAGE, WHOLE, calls_of, choice, completion, delta, part
 
 OK_LOGPROB = {"token": "ok", "logprob": -0.1, "bytes": [111, 107], "top_logprobs": []}
@@ -252,5 +254,31 @@ FROM_GPT = [
         "gpt",
         lambda h: h.status == 502,
         play=plain({"error": {"code": 499, "message": "gone", "status": "CANCELLED"}}, status=499),
+    ),
+    *[
+        Case(
+            f"Kimi's call ids in Anthropic's letters, stream {stream}",
+            "messages",
+            "gpt",
+            lambda h: re.search(rb'"id":"[a-zA-Z0-9_-]+","name":"f"', h.body),
+            {"tools": [TOOL], "stream": stream},
+            calls_of(part("{}", index=0, id="functions.f:0", name="f")),
+        )
+        for stream in (False, True)
+    ],
+    Case(
+        "a call of a response that was cut is incomplete",
+        "responses",
+        "gpt",
+        lambda h: [item["status"] for item in h.json["output"]] == ["completed", "incomplete"],
+        {"tools": [FUNCTION["function"] | {"type": "function"}]},
+        plain(
+            completion(
+                choice(
+                    {"content": "ok", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{"a": "'}}]},
+                    finish_reason="length",
+                )
+            )
+        ),
     ),
 ]

@@ -349,4 +349,18 @@ MESSAGES_TO_GPT = [
         ),
         returned([{"type": "document", "source": PDF}]),
     ),
+    responses(
+        "an image's detail that only Responses know",
+        lambda h: asked(h)["messages"][0]["content"][0]["image_url"]["detail"] == "high",
+        {
+            "input": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "original"}
+                    ],
+                }
+            ]
+        },
+    ),
 ]

@@ -2,6 +2,8 @@
 
 from tests.fakes.reports import FUNCTION, JPEG, PNG, USER, Case, asked, picture, user
 
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
 TO_CLAUDE = [
     Case(
         "a PDF as an image is a document",
@@ -191,5 +193,25 @@ TO_CLAUDE = [
             asked(h)["messages"][0]["content"][0]["source"] == {"type": "url", "url": "https://example.com/a.pdf"}
         ),
         {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "https://example.com/a.pdf"}]}]},
+    ),
+    Case(
+        "calls of three turns with one id",
+        "chat",
+        "claude",
+        lambda h: (
+            [turn["content"][0].get("id") or turn["content"][0]["tool_use_id"] for turn in asked(h)["messages"][1:]]
+            == ["c", "c", "c_2", "c_2", "c_3", "c_3"]
+        ),
+        {
+            "messages": [
+                USER,
+                *[
+                    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+                    {"role": "tool", "tool_call_id": "c", "content": "r"},
+                ]
+                * 3,
+            ],
+            "tools": [FUNCTION],
+        },
     ),
 ]
