@@ -254,7 +254,7 @@ class _Translation:
             return {"type": "text", "text": part["refusal"]}
         if kind == "input_image" and part.get("image_url"):
             # Chat completions do not know `original`.
-            detail = {"original": "high"}.get(part.get("detail"), part.get("detail"))
+            detail = "high" if part.get("detail") == "original" else part.get("detail")
             image = {"url": part["image_url"]} | ({"detail": detail} if detail else {})
             return {"type": "image_url", "image_url": image}
         if kind == "input_file" and (part.get("file_data") or part.get("file_url")):
