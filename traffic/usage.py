@@ -72,6 +72,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "cachedInputTokens",
         "cached_input_tokens",
         "cached_prompt_tokens",
+        "prompt_eval_cached_count",
         "cachedContentTokenCount",
         "cached_content_token_count",
         "gen_ai.usage.cache_read.input_tokens",

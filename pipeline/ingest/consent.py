@@ -18,7 +18,7 @@ Kind = Literal["consent", "opt_out"]
 _HEADER = "(?:x_(?:[a-z0-9]+_)??)?"
 """Before the name of an HTTP header: `X-Training-Consent`, `X-Acme-Training-Consent`."""
 _BEFORE = rf"""{_HEADER}(?:(?:user|customer|data|ai|ml|llm|model|gdpr|privacy|allows?|can|may|use|for|has|is|to|consent
-    |given)_)*"""
+    |given|used|usable|eligible|available|include|included|in)_)*"""
 _AFTER = r"""(?:_(?:to|for|of|from|in|on|train|training|ai|ml|model|consent|allowed|ok|permitted|permission|granted
     |given|flag|status))*"""
 _CONSENT = re.compile(

@@ -56,21 +56,20 @@ _DOWN = frozenset(
 
 
 _NAMES: dict[str, tuple[str, ...]] = {
-    "call_site": ("call_site", "callsite", "use_case", "prompt_name", "task"),
+    "call_site": ("call_site", "use_case", "prompt_name", "task", "function_id"),
     "feature": ("feature", "feature_name", "product_feature"),
     "visibility": ("visibility",),
-    "user_id": ("user_id", "userid", "user", "end_user", "enduser"),
+    "user_id": ("user_id", "user", "end_user", "helicone_user_id"),
     "customer_id": (
         "customer_id",
         "customer",
-        "customerid",
         "account_id",
         "tenant_id",
         "tenant",
         "org_id",
         "organization_id",
     ),
-    "session_id": ("session_id", "session", "sessionid", "conversation_id", "thread_id"),
+    "session_id": ("session_id", "session", "conversation_id", "thread_id", "helicone_session_id"),
     "tier": ("tier",),
     "consumed_at": ("consumed_at", "read_at", "seen_at"),
 }
@@ -298,7 +297,7 @@ class _KnownKeys(NamedTuple):
 def _known_keys(keys: tuple[Any, ...]) -> _KnownKeys:
     named: dict[str, list[tuple[int, Any]]] = {}
     for key in keys:
-        usual = _FIELD_OF.get(_folded(key))
+        usual = _FIELD_OF.get(_folded(key).replace("_", ""))
         if usual is not None:
             named.setdefault(usual.field, []).append((usual.rank, key))
     keys_of = {field: tuple(key for _, key in sorted(ranked, key=itemgetter(0))) for field, ranked in named.items()}
@@ -316,7 +315,8 @@ class _KnownField(NamedTuple):
 
 
 _FIELD_OF = {
-    name: _KnownField(field, rank)
+    # Without underscores, so that `sessionId` and Portkey's `_user` are known too.
+    name.replace("_", ""): _KnownField(field, rank)
     for field, names in {**_NAMES, **_COHORT_NAMES, "feedback": _FLAT_FEEDBACK_NAMES}.items()
     for rank, name in enumerate(names)
 }

@@ -111,14 +111,21 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if zone is None else moment.astimezone(UTC)
 
 
-_WORDED = ("%d/%b/%Y:%H:%M:%S %z", "%b %d, %Y @ %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M")
-"""Times of web servers, Kibana and spreadsheets. Dots imply day first; slashes are ambiguous."""
+_WORDED = (
+    *("%d/%b/%Y:%H:%M:%S %z", "%b %d, %Y @ %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"),
+    *("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f"),
+)
+"""Times of web servers, Kibana and spreadsheets. Dots imply day first; slashes are ambiguous unless the year comes
+first."""
+_AMERICAN = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M:%S.%f %p")
+"""Times of .NET and of Azure's portal: where AM and PM are capitals, the month is first."""
 
 
 def _time_in_words(text: str) -> datetime:
-    for form in _WORDED:
+    american = text.endswith((" AM", " PM"))
+    for form in _AMERICAN if american else _WORDED:
         with contextlib.suppress(ValueError):
-            return datetime.strptime(text, form)  # noqa: DTZ007 - the caller sets the zone
+            return datetime.strptime(text.replace(",", "") if american else text, form)  # noqa: DTZ007 - zone follows
     if "," not in text:
         raise ValueError(f"not a time: {text[:40]}")
     return parsedate_to_datetime(text)
@@ -182,6 +189,13 @@ def amount(value: Any, field: str, notes: Notes) -> float | None:
         notes.nulled.append(field)
         return None
     return None if read is None else float(read)
+
+
+def dollars(value: Any, field: str, notes: Notes) -> float | None:
+    """A cost: a number, text with a currency sign, or an object of parts with their total."""
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in ("total", "total_cost", "totalCost", "total_usd") if key in value), value)
+    return amount(value.strip().removeprefix("$") if isinstance(value, str) else value, field, notes)
 
 
 def count(value: Any, field: str, notes: Notes) -> int | None:

@@ -11,6 +11,7 @@ from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, to
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text, text_of_base64
+from traffic.record import Usage
 
 _WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events")
 """Keys of the body, or of the events of a stream, in batch files, HTTP recordings and gateway logs."""
@@ -40,6 +41,8 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
     if isinstance(tree, str):
         if tree.lstrip().startswith(("data:", "event:")):
             tree = streams.events_of(tree.lstrip())
+        elif (events := streams.lines_of(tree)) is not None:
+            tree = events
         else:
             return _of_text(tree, notes, depth)
     if tree is None or tree == {} or tree == [] or tree == "":
@@ -184,7 +187,7 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
         choice = joined["choices"][0] if joined else choice
     message = choice.get("message")
     if message is None and isinstance(choice.get("text"), str):
-        return Answer(text=choice["text"], finish_reason=finish_reason(choice.get("finish_reason"), notes))
+        return Answer(text=choice["text"], finish_reason=finish_reason(streams.finish_of_choice(choice), notes))
     if message is not None and not isinstance(message, dict | str):
         raise Unreadable("unknown_answer", "the message of the first choice is not an object")
     answer = Answer(text=message) if isinstance(message, str) else _message(message or {}, notes)
@@ -192,7 +195,7 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
         # The provider failed after the first token.
         answer.error = error_text(choice.get("error") or tree.get("error") or "error")
     elif answer.finish_reason != "content_filter":
-        answer.finish_reason = finish_reason(choice.get("finish_reason"), notes)
+        answer.finish_reason = finish_reason(streams.finish_of_choice(choice), notes)
     return answer
 
 
@@ -286,6 +289,7 @@ def _anthropic(tree: dict[str, Any], notes: Notes) -> Answer:
 
 def _responses(tree: dict[str, Any], notes: Notes) -> Answer:
     answer = _blocks(tree["output"], notes)
+    answer.usage = _with_searches(read_usage(tree.get("usage"), notes), tree["output"])
     status = tree.get("status")
     details = tree.get("incomplete_details")
     if status == "incomplete":
@@ -295,6 +299,14 @@ def _responses(tree: dict[str, Any], notes: Notes) -> Answer:
     elif answer.finish_reason is None and (status == "completed" or not answer.is_empty):
         answer.finish_reason = "tool_calls" if answer.tool_calls and answer.text is None else "stop"
     return answer
+
+
+def _with_searches(usage: Usage | None, items: list[Any]) -> Usage | None:
+    """Usage with the provider's web searches, which are output items; opening a page found by one costs nothing."""
+    calls = [item for item in items if isinstance(item, Mapping) and item.get("type") == "web_search_call"]
+    actions = [call["action"] if isinstance(call.get("action"), Mapping) else {} for call in calls]
+    searches = sum(action.get("type", "search") == "search" for action in actions)
+    return usage if usage is None or usage.web_searches else msgspec.structs.replace(usage, web_searches=searches)
 
 
 def _converse(tree: dict[str, Any], notes: Notes) -> Answer:
@@ -311,6 +323,9 @@ def _gemini(tree: dict[str, Any], notes: Notes) -> Answer:
     candidate = candidates[0] if isinstance(candidates[0], dict) else {}
     answer = _message(candidate.get("content") or {}, notes)
     answer.finish_reason = finish_reason(candidate.get("finishReason", candidate.get("finish_reason")), notes)
+    if answer.finish_reason == "stop" and answer.tool_calls and answer.text is None:
+        # Gemini has no reason of its own for calls.
+        answer.finish_reason = "tool_calls"
     return answer
 
 
@@ -363,6 +378,8 @@ def _usage_of(tree: Mapping[str, Any]) -> Any:
             usage = tree[key]
             # Cohere puts its counts under `tokens`.
             return usage.get("tokens", usage) if isinstance(usage, Mapping) else usage
+    if isinstance(inside := tree.get("message"), Mapping) and "usage_metadata" in inside:
+        return inside["usage_metadata"]
     return tree if "prompt_eval_count" in tree else None
 
 

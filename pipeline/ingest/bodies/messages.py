@@ -17,6 +17,7 @@ _ROLES = {
     "chatgpt": "assistant",
     "model": "assistant",
     "bot": "assistant",
+    "chatbot": "assistant",
     "bard": "assistant",
     "bing": "assistant",
     "claude": "assistant",
@@ -89,8 +90,10 @@ class Conversation:
         """Add a system prompt that is separate from the messages."""
         if content in (None, "", []):
             return
-        if isinstance(content, Mapping) and isinstance(content.get("parts"), list):
-            content = content["parts"]
+        if isinstance(content, Mapping):
+            content = content.get("parts", content)
+        if isinstance(content, Mapping):
+            content = [content]
         written = content if isinstance(content, str) else "\n".join(t for p in content if (t := message_text([p])))
         self.messages.append({"role": "system", "content": written})
 

@@ -18,6 +18,9 @@ _CAPS = (
     "maxTokenCount",
     "max_gen_len",
     "max_new_tokens",
+    "max_tokens_to_sample",
+    "num_predict",
+    "n_predict",
 )
 _TEMPERATURES = ("temperature",)
 _SORTED_ELSEWHERE = frozenset(
@@ -142,9 +145,15 @@ def _chat(tree: Mapping[str, Any], notes: Notes) -> Prompt:
         found,
         tools=read_tools(tree),
         response_format=_format(tree.get("response_format")),
-        params=read_params(tree, notes, ("system",)),
+        params=read_params(_with_options(tree), notes, ("system",)),
         user=_user(tree, notes),
     )
+
+
+def _with_options(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request with the sampling parameters that Ollama keeps under `options`."""
+    options = tree.get("options")
+    return {**options, **_beside(tree, "options")} if isinstance(options, Mapping) else tree
 
 
 def _responses(tree: Mapping[str, Any], notes: Notes) -> Prompt:
@@ -208,23 +217,31 @@ def _converse_choice(choice: Any) -> Any:
 
 def _gemini(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     found = Conversation()
-    found.add_system(tree.get("systemInstruction", tree.get("system_instruction")))
+    config = tree.get("generationConfig", tree.get("generation_config", tree.get("config")))
+    config = config if isinstance(config, Mapping) else {}
+    # Google's SDKs put the instruction and the tools into the configuration.
+    instruction = next((t[key] for t in (tree, config) for key in _INSTRUCTIONS if t.get(key)), None)
+    found.add_system(instruction)
     contents = opened_value(tree["contents"])
     for content in [contents] if isinstance(contents, str | Mapping) else contents:
         found.add({"role": "user", **content} if isinstance(content, Mapping) else content)
-    config = tree.get("generationConfig", tree.get("generation_config", tree.get("config")))
-    config = config if isinstance(config, Mapping) else {}
-    schema, mime = config.get("responseSchema", config.get("responseJsonSchema")), config.get("responseMimeType")
+    schema = next((config[key] for key in _SCHEMAS if config.get(key) is not None), None)
+    mime = config.get("responseMimeType", config.get("response_mime_type"))
     form: dict[str, Any] | None = {"type": "json_object"} if mime == "application/json" else None
     if schema is not None:
         form = {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
-    own = ("contents", "systemInstruction", "system_instruction", "generationConfig", "generation_config", "config")
-    parameters = {**config, **_beside(tree, *own, "toolConfig", "tool_config")}
+    own = ("contents", "generationConfig", "generation_config", "config", "toolConfig", "tool_config", *_INSTRUCTIONS)
+    parameters = {**_beside(config, *_INSTRUCTIONS), **_beside(tree, *own)}
     if (
         choice := _gemini_choice(tree.get("toolConfig", tree.get("tool_config", config.get("tool_config"))))
     ) is not None:
         parameters["tool_choice"] = choice
-    return _made(found, tools=read_tools(tree), response_format=form, params=read_params(parameters, notes))
+    tools = read_tools(tree) or read_tools(config)
+    return _made(found, tools=tools, response_format=form, params=read_params(parameters, notes))
+
+
+_INSTRUCTIONS = ("systemInstruction", "system_instruction")
+_SCHEMAS = ("responseSchema", "responseJsonSchema", "response_schema", "response_json_schema")
 
 
 def _gemini_choice(config: Any) -> Any:
@@ -256,10 +273,15 @@ def _text(tree: Mapping[str, Any], notes: Notes) -> Prompt:
             raise Unreadable("not_chat", "the prompt is a list of tokens")
         prompt = "\n".join(prompt)
     found = Conversation()
+    # Ollama's and Cohere's names of what is sent before the prompt.
+    found.add_system(tree.get("system", tree.get("preamble")))
+    for earlier in opened_value(tree.get("chat_history")) or ():
+        found.add({"role": earlier.get("role"), "content": earlier.get("message")} if _is_object(earlier) else earlier)
     if prompt:
         found.add(str(prompt))
     config = tree.get("textGenerationConfig")
-    parameters = {**(config if isinstance(config, Mapping) else {}), **_beside(tree, "textGenerationConfig")}
+    own = ("textGenerationConfig", "system", "preamble", "chat_history")
+    parameters = {**(config if isinstance(config, Mapping) else {}), **_beside(_with_options(tree), *own)}
     return _made(found, params=read_params(parameters, notes, _TEXT_KEYS), user=_user(tree, notes))
 
 

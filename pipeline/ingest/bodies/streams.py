@@ -2,7 +2,7 @@
 
 import base64
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,12 +29,22 @@ def events_of(text: str) -> list[dict[str, Any]]:
     return found
 
 
+def lines_of(text: str) -> list[dict[str, Any]] | None:
+    """The events of a stream of JSON lines (Ollama); None for other text."""
+    lines = text.split("\n") if text.startswith("{") and text.count("\n") else []
+    events = [json_or(line) for line in lines if line.strip()]
+    return events if len(events) > 1 and all(isinstance(event, dict) and "done" in event for event in events) else None
+
+
 def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
     """The body assembled from chunks; None if they are not chunks of a known stream."""
     events = [_opened(chunk) for chunk in chunks if isinstance(chunk, dict)]
     if not events or len(events) != len(chunks):
         return None
-    if any(event.get("type") == "message_start" for event in events):
+    if all(event.get("type") == "error" or ("error" in event and "choices" not in event) for event in events):
+        # The request failed before the first piece, with status 200.
+        return events[-1]
+    if any(event.get("type") in _ANTHROPIC for event in events):
         return _anthropic(events)
     if any(str(event.get("type", "")).startswith("response.") for event in events):
         return _responses(events)
@@ -44,9 +54,21 @@ def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
         return _chat(events)
     if any("candidates" in event for event in events):
         return _gemini(events)
-    if any("completion" in event or "generation" in event or "outputText" in event for event in events):
+    if any("done" in event and ("message" in event or "response" in event) for event in events):
+        return _ollama(events)
+    if any(_text_part(event).keys() & _TEXTS for event in events):
         return _text(events)
     return None
+
+
+_ANTHROPIC = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta"})
+_TEXTS = frozenset({"completion", "generation", "outputText", "text"})
+
+
+def _text_part(event: dict[str, Any]) -> dict[str, Any]:
+    """The piece of a completion, which Mistral's models put into a list of outputs."""
+    outputs = event.get("outputs")
+    return outputs[0] if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict) else event
 
 
 def _opened(event: dict[str, Any]) -> dict[str, Any]:
@@ -60,9 +82,17 @@ def _opened(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
+def finish_of_choice(choice: Mapping[str, Any]) -> Any:
+    """Why a choice ended. Models on Bedrock name it `stop_reason`, which of vLLM is a token or a text that ended it."""
+    stated, stop = choice.get("finish_reason"), choice.get("stop_reason")
+    return stop if stated is None and isinstance(stop, str) else stated
+
+
 def _has_choice_part(event: dict[str, Any]) -> bool:
     choices = event.get("choices")
-    return isinstance(choices, list) and any(isinstance(c, dict) and ("delta" in c or "text" in c) for c in choices)
+    # Mistral's models on Bedrock name the pieces of a message like a whole one.
+    named = ("delta", "text", "message") if event.get("object") == "chat.completion.chunk" else ("delta", "text")
+    return isinstance(choices, list) and any(isinstance(c, dict) and any(k in c for k in named) for c in choices)
 
 
 def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -77,9 +107,9 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         for choice in event.get("choices") or ():
             if not isinstance(choice, dict) or choice.get("index") not in (0, None):
                 continue
-            given = choice.get("delta")
+            given = choice.get("delta", choice.get("message"))
             delta: dict[str, Any] = given if isinstance(given, dict) else {"content": choice.get("text")}
-            finish = choice.get("finish_reason") or finish
+            finish = finish_of_choice(choice) or finish
             for key in ("content", "refusal"):
                 if isinstance(piece := message_text(delta.get(key)), str):
                     message[key] = (message.get(key) or "") + piece
@@ -176,11 +206,25 @@ def _gemini(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _text(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for event in events:
-        for key in ("completion", "generation", "outputText"):
-            if isinstance(event.get(key), str):
-                body["completion"] = body.get("completion", "") + event[key]
+        part = _text_part(event)
+        for key in _TEXTS & part.keys():
+            if isinstance(part[key], str):
+                body["completion"] = body.get("completion", "") + part[key]
         for key in ("stop_reason", "completionReason"):
-            if event.get(key):
-                body["stop_reason"] = event[key]
-        body |= {key: value for key, value in event.items() if key.endswith(("_token_count", "TokenCount"))}
+            if part.get(key):
+                body["stop_reason"] = part[key]
+        counts = {key: value for key, value in event.items() if key.endswith(("_token_count", "TokenCount"))}
+        # A later event writes null for a count of an earlier one.
+        body |= {key: value for key, value in counts.items() if value is not None}
     return body
+
+
+def _ollama(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last event has the counts; the pieces are messages (`/api/chat`) or texts (`/api/generate`)."""
+    body = dict(events[-1])
+    if "response" in body:
+        return body | {"response": "".join(str(event.get("response") or "") for event in events)}
+    messages = [event["message"] for event in events if isinstance(event.get("message"), dict)]
+    calls = [call for message in messages for call in message.get("tool_calls") or ()]
+    content = "".join(str(message.get("content") or "") for message in messages)
+    return body | {"message": {"role": "assistant", "content": content, "tool_calls": calls}}

@@ -11,7 +11,7 @@ import msgspec
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.tags import Feedback, TagReader
-from pipeline.ingest.values import Notes, amount, flag, identity, parse_time, plausible
+from pipeline.ingest.values import Notes, amount, dollars, flag, identity, parse_time, plausible
 from traffic.prompts import PlainMessage
 from traffic.record import Params, Record, Usage
 
@@ -227,7 +227,7 @@ def _reading(
     if known == (None,) * 6 and not draft.cost_usd:
         raise Unreadable("no_contents", f"neither prompt, answer, model nor tokens: no row of {source_format}")
     own_id = identity(draft.id, answer.id) or id_of(line)
-    cost = amount(draft.cost_usd or answer.cost_usd, "cost_usd", notes)
+    cost = dollars(draft.cost_usd or answer.cost_usd, "cost_usd", notes)
     params = prompt.params if prompt else Params()
     if draft.stream is not None:
         params = msgspec.structs.replace(params, stream=draft.stream)

@@ -341,11 +341,18 @@ def _outcome(row: Any, answer: Answer) -> tuple[int, str | None]:
         if answer.error is not None:
             return 0, answer.error
         return 200, None
-    information = row.error_information or _ErrorInformation()
+    information = row.error_information or _logged_error(row.metadata)
     code = str(information.error_code or "")
     message = information.error_message or row.error_str or answer.error or row.status
     status = int(code) if code.isascii() and code.isdecimal() and len(code) == 3 else 0
     return status, f"{information.error_class}: {message}" if information.error_class else message
+
+
+def _logged_error(metadata: Any) -> _ErrorInformation:
+    """The error in the metadata, where SpendLogs keep it."""
+    metadata = opened_value(metadata)
+    inside = metadata.get("error_information") if isinstance(metadata, Mapping) else None
+    return _ErrorInformation(**(_error_information(inside, "error_information", Notes()) or {}))
 
 
 def _usage(row: Any, answer: Answer, notes: Notes, *, failed: bool) -> Usage | None:

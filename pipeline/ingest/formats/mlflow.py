@@ -73,7 +73,8 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     failure = _failure(span)
     start = span.get("start_time_unix_nano", span.get("start_time"))
     end = span.get("end_time_unix_nano", span.get("end_time"))
-    usage = a.get("mlflow.chat.tokenUsage")
+    # The tracer of OpenAI's agents writes plain names.
+    usage = a.get("mlflow.chat.tokenUsage", a.get("usage"))
     # A missing output is also written as JSON.
     answer = None if outputs in ("null", "None") else read_answer(opened_value(outputs), notes)
     return Draft(
@@ -84,7 +85,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         answer=answer,
         status=0 if failure else 200 if answer is not None else None,
         error=failure,
-        model=text(a.get("mlflow.llm.model"), "mlflow.llm.model", notes),
+        model=text(a.get("mlflow.llm.model", a.get("model")), "mlflow.llm.model", notes),
         provider=text(a.get("mlflow.llm.provider"), "mlflow.llm.provider", notes),
         usage=read_usage(usage, notes) if isinstance(usage, Mapping) else None,
         latency_ms=(end - start) / 1e6 if isinstance(start, int) and isinstance(end, int) else None,

@@ -1,7 +1,8 @@
-"""OpenAI's batch files: output lines `{custom_id, response{status_code, body}, error}` and their input lines.
+"""Batch files of OpenAI and Gemini: output lines `{custom_id, response{status_code, body}, error}` and input lines.
 
 An output file alone has no prompts; cost and volume still count. Ingested together with its input file
-(`{custom_id, method, url, body}`) each answer is joined with its prompt.
+(`{custom_id, method, url, body}`) each answer is joined with its prompt. Gemini's have `{key, request}` and
+`{key, response | error}`.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from pipeline.ingest.values import Notes
 
 
 def _recognises(tree: Mapping[str, Any]) -> bool:
+    if "key" in tree and not tree.keys() - _GEMINI_KEYS:
+        return "error" in tree or _contents_of(tree) is not None
     if "custom_id" not in tree or "request" in tree:
         return False
     response = tree.get("response")
@@ -24,8 +27,17 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     )
 
 
+_GEMINI_KEYS = frozenset({"key", "request", "response", "error", "metadata"})
+
+
+def _contents_of(tree: Mapping[str, Any]) -> Any:
+    """Gemini's request or response of a line."""
+    body = tree.get("request", tree.get("response"))
+    return body if isinstance(body, Mapping) and body.keys() & {"contents", "candidates", "promptFeedback"} else None
+
+
 def _is_input(tree: Mapping[str, Any]) -> bool:
-    return "method" in tree and isinstance(tree.get("body"), Mapping)
+    return ("method" in tree and isinstance(tree.get("body"), Mapping)) or ("key" in tree and "request" in tree)
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
@@ -38,22 +50,29 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     error = row.get("error")
     request = row.get("body")
     return Draft(
-        id=row.get("id") or row.get("custom_id"),
+        id=row.get("id") or row.get("custom_id") or row.get("key"),
         ts=pairs.created(response),
         prompt=read_prompt(request, notes) if isinstance(request, Mapping) else None,
         answer=answer,
         error=pairs.error_message(error) if error else None,
-        provider="openai",
+        provider="google" if "key" in row else "openai",
         service_tier="batch",
     )
 
 
+def _own_key(row: Mapping[str, Any]) -> str | None:
+    key = row.get("custom_id", row.get("key"))
+    return None if key is None else str(key)
+
+
 def _given(row: Mapping[str, Any]) -> list[Part]:
-    return [(str(row["custom_id"]), 0, row["body"])] if "custom_id" in row and _is_input(row) else []
+    key = _own_key(row)
+    return [(key, 0, row.get("body", row.get("request")))] if key is not None and _is_input(row) else []
 
 
 def _wanted(row: Mapping[str, Any]) -> str | None:
-    return str(row["custom_id"]) if "custom_id" in row and "response" in row and "body" not in row else None
+    is_output = ("response" in row or "error" in row) and not _is_input(row) and "body" not in row
+    return _own_key(row) if is_output else None
 
 
 FORMAT = tree_format(

@@ -142,7 +142,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         model=text(model, "gen_ai.request.model", notes),
         endpoint=text(a.get("server.address"), "server.address", notes),
         usage=usage,
-        cost_usd=a.get("gen_ai.usage.cost", a.get("operation.cost")),
+        cost_usd=_first_of(a, _COSTS),
         ttft_ms=(ttft := _ttft(a, notes)),
         # Only streams have a first chunk.
         stream=True if ttft is not None and a.get("gen_ai.request.stream") is None else None,
@@ -204,8 +204,12 @@ def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tup
     return code or 0, message or text(a.get("error.type"), "error.type", notes) or "error"
 
 
-_PROMPTS = ("gen_ai.input.messages", "gen_ai.prompt", "ai.prompt.messages", "gen_ai.request.messages")
-_ANSWERS = ("gen_ai.output.messages", "gen_ai.completion")
+_COSTS = ("gen_ai.usage.cost", "gen_ai.usage.total_cost", "operation.cost", "llm.cost.total")
+_PROMPTS = (
+    *("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.prompt_json", "ai.prompt.messages"),
+    "gen_ai.request.messages",
+)
+_ANSWERS = ("gen_ai.output.messages", "gen_ai.completion", "gen_ai.completion_json")
 
 
 def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -371,6 +375,8 @@ def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
     resource = row.get("resource")
     if isinstance(resource, Mapping):
         groups["resource"] = attributes_of(resource.get("attributes"))
+    if isinstance(metadata := opened_value(a.get("metadata")), Mapping):
+        groups["metadata"] = dict(metadata)
     for key, value in a.items():
         first, dot, rest = key.partition(".")
         if dot and first not in ("gen_ai", "llm", "server", "http", "error"):

@@ -31,6 +31,7 @@ _TIMES = (
     "date",
     "created",
     "logging_time",
+    "EventTime",
 )
 _REQUESTS = (
     "request",
@@ -42,11 +43,13 @@ _REQUESTS = (
     "req",
     "backendRequestBody",
     "full_request",
+    "requestbody",
 )
 _RESPONSES = (
     "response",
     "response_body",
     "responseBody",
+    "responsebody",
     "modelOutput",
     "backendResponseBody",
     "full_response",
@@ -58,7 +61,10 @@ _RESPONSES = (
     "output",
 )
 """Names of bodies; `recordId`, `modelInput` and `modelOutput` are Bedrock's (batches), `full_request` Vertex's."""
-_IDS = ("id", "request_id", "requestId", "custom_id", "recordId", "databricks_request_id", "correlationId", "key")
+_IDS = (
+    *("id", "request_id", "requestId", "RequestId", "custom_id", "recordId", "databricks_request_id", "correlationId"),
+    "key",
+)
 _PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
 
 
@@ -79,8 +85,9 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
     status = count(row.get("status", row.get("status_code", row.get("responseCode"))), "status", Notes())
     answer, failure = _answered(response, status, notes)
     if answer is None and status is None and isinstance(row.get("status"), str):
-        # Vertex's batches put a row's error there.
+        # Vertex's batches put a row's error there: words, then an object with the code.
         failure = failure or row["status"] or None
+        status = _status_in(row["status"])
     error = opened_value(row.get("error"))
     start = next((place[key] for place in (row, recorded) for key in _TIMES if place.get(key) is not None), None)
     return Draft(
@@ -114,6 +121,12 @@ def _answered(response: Any, status: int | None, notes: Notes) -> tuple[Answer |
         return None, failure_text(response)
 
 
+def _status_in(written: str) -> int | None:
+    error = opened_value(written[max(0, written.find("{")) :])
+    inside = error.get("error", error) if isinstance(error, Mapping) else None
+    return count(inside.get("code"), "status", Notes()) if isinstance(inside, Mapping) else None
+
+
 def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
     """What an HTTP recorder wrote about the call (`{"method", "url", "body"}`, else nothing), and the body."""
     value = next((opened_value(row[key]) for key in _REQUESTS if row.get(key) is not None), None)
@@ -133,8 +146,12 @@ def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) ->
     if seconds is not None:
         return seconds * 1000
     if isinstance(response, Mapping) and "body" in response:
-        return response.get("delay_ms", response.get("latency_ms"))
+        return next((response[key] for key in _RESPONSE_TIMES if response.get(key) is not None), None)
     return elapsed_ms(start, row.get("end_time", row.get("endTime")), "end_time", notes)
+
+
+_RESPONSE_TIMES = ("delay_ms", "latency_ms", "response_time", "responseTime")
+"""Of recorders, in milliseconds."""
 
 
 def created(response: Any) -> Any:
