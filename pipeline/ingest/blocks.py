@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipeline.ingest import envelope, lenient
+from pipeline.ingest import containers, envelope, lenient
 from pipeline.ingest.content import BLANK, Piece
 from pipeline.ingest.formats import FORMATS, LineReader, NotARequest, Reading, Unreadable
 from pipeline.ingest.formats.format import UNDATED, StepReader
@@ -134,12 +134,26 @@ class _Block:
         if not self.job.path and self.expand is None:
             return (line,)
         try:
-            rows: Iterable[bytes] = envelope.rows_at(line, self.job.path) if self.job.path else (line,)
-            return [inner for row in rows for inner in self.expand(row)] if self.expand else list(rows)
+            rows = self._inside(line) if self.job.path else [line]
+            return [inner for row in rows for inner in self.expand(row)] if self.expand else rows
         except msgspec.DecodeError:
             if (repaired := lenient.repaired(line)) is None or repaired == line:
                 raise
             return self._rows(repaired)
+
+    def _inside(self, line: bytes) -> list[bytes]:
+        """The rows inside a line, of which a few may be wrapped otherwise than the file's others."""
+        try:
+            return list(envelope.rows_at(line, self.job.path))
+        except KeyError:
+            recognises, tree = FORMATS[self.job.format].recognises, msgspec.json.decode(line)
+            if not isinstance(tree, dict):
+                raise
+            if recognises(tree):
+                return [line]
+            if (path := envelope.find(tree, recognises)) is None:
+                raise
+            return list(envelope.rows_at(line, path))
 
     def _add_row(
         self, number: int, piece: Piece, line_number: int, row: bytes, reading: Reading | Exception, counted: PieceCount
@@ -356,7 +370,8 @@ def _lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
     if first == 1:
         data = data.removeprefix(_BOM)
     # Not split at once: each copied line is read while it is in the CPU cache.
-    for number, line in enumerate(io.BytesIO(data), start=first):
+    lines = enumerate(io.BytesIO(data), start=first)
+    for number, line in containers.joined(lines) if containers.has_pieces(data) else lines:
         row = line.strip(BLANK)
         # A set lookup hashes the whole row, so only rows of one byte are looked up.
         if len(row) > 1 or row not in _BRACKETS:

@@ -234,11 +234,12 @@ class Content:
 
 def first_trees(head: bytes) -> list[Any]:
     """Decodes those of the first lines that are JSON."""
-    from pipeline.ingest import lenient
+    from pipeline.ingest import containers, lenient
 
     trees = []
-    rows = (line.strip(BLANK) for line in head.removeprefix(_BOM).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
-    for line in rows:
+    lines = enumerate(head.removeprefix(_BOM).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
+    for _, row in containers.joined(lines) if containers.has_pieces(head) else lines:
+        line = row.strip(BLANK)
         tree: Any = None
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             tree = msgspec.json.decode(line)
@@ -332,7 +333,19 @@ def csv_rows(content: Content) -> Iterator[bytes]:
     head = content.head()
     lines = itertools.islice(_lines(content), int(_SEPARATOR_LINE.match(head.removeprefix(_BOM)) is not None), None)
     for row in csv.DictReader(lines, dialect=_dialect(head)):
-        yield msgspec.json.encode({key: value for key, value in row.items() if key and value not in _EMPTY})
+        cells = {key: _json_cell(value) for key, value in row.items() if key and value not in _EMPTY}
+        # Azure's portal writes the zone into the names of times.
+        yield msgspec.json.encode({key.removesuffix(" [UTC]"): value for key, value in cells.items()})
+
+
+def _json_cell(cell: Any) -> Any:
+    """An object as Python prints it, which data frames write into cells, as JSON; other cells are unchanged."""
+    from pipeline.ingest import lenient
+
+    if not isinstance(cell, str) or not cell.startswith(("{'", "[{'")):
+        return cell
+    repaired = lenient.repaired(cell.encode())
+    return cell if repaired is None else repaired.decode()
 
 
 _EMPTY = (None, "", "\\N")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -26,10 +26,48 @@ def whole(data: bytes) -> tuple[bytes, Any] | None:
         return None
 
 
-def frame(tree: Any) -> list[bytes]:
-    """Rows of a data frame written in column or split orientation (`{"id": {"0": ...}}`); empty for other documents."""
+def rows_of(tree: Any, is_row: Callable[[Mapping[str, Any]], bool]) -> tuple[list[bytes], str]:
+    """Rows of a document that has no list of them, and what it is; empty for other documents."""
     if not isinstance(tree, dict):
+        return [], ""
+    kinds = ((_frame, "a data frame"), (_loki, "a Loki query"), (_insights, "a Logs Insights query"))
+    found = next(((rows, kind) for read, kind in kinds if (rows := read(tree))), None)
+    return found or (_keyed(tree, is_row), "an object by id")
+
+
+def _loki(tree: dict[str, Any]) -> list[bytes]:
+    """Lines of a Loki query: `{"data": {"result": [{"stream": {}, "values": [[nanoseconds, line]]}]}}`."""
+    data = tree.get("data")
+    streams = data.get("result") if isinstance(data, dict) else None
+    found: list[bytes] = []
+    for stream in streams if isinstance(streams, list) else ():
+        values = stream.get("values") if isinstance(stream, dict) else None
+        lines = [v for v in values or () if isinstance(v, list) and len(v) > 1 and isinstance(v[1], str)]
+        found += [msgspec.json.encode({"timestamp": value[0], "line": value[1]}) for value in lines]
+    return found
+
+
+def _insights(tree: dict[str, Any]) -> list[bytes]:
+    """Results of a query of CloudWatch Logs Insights: `{"results": [[{"field": "@message", "value": ...}]]}`."""
+    results = tree.get("results")
+    rows = [row for row in results if isinstance(row, list)] if isinstance(results, list) else []
+    if not all(isinstance(cell, dict) and "field" in cell for row in rows for cell in row):
         return []
+    return [msgspec.json.encode({cell["field"]: cell.get("value") for cell in row}) for row in rows]
+
+
+def _keyed(tree: dict[str, Any], is_row: Callable[[Mapping[str, Any]], bool]) -> list[bytes]:
+    """Rows in an object with their ids as keys, as document databases export them, also inside another object."""
+    values = list(tree.values())
+    if not all(isinstance(value, dict) and value for value in values):
+        return []
+    if len(values) > 1 and any(map(is_row, values)):
+        return list(map(msgspec.json.encode, values))
+    return _keyed(values[0], is_row) if len(values) == 1 else []
+
+
+def _frame(tree: dict[str, Any]) -> list[bytes]:
+    """Rows of a data frame in column or split orientation (`{"id": {"0": ...}}`)."""
     columns, cells = tree.get("columns"), tree.get("data")
     if isinstance(columns, list) and isinstance(cells, list) and all(isinstance(row, list) for row in cells):
         return [msgspec.json.encode(dict(zip(map(str, columns), row, strict=False))) for row in cells]

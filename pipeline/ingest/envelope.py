@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.ingest import lenient
 from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import opened_value
 
@@ -34,7 +35,7 @@ def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool
         deeper: list[tuple[Path, Mapping[str, Any]]] = []
         for path, node in level:
             for key, value in node.items():
-                for shape_path, shape in _shapes((*path, str(key)), opened_value(value)):
+                for shape_path, shape in _shapes((*path, str(key)), _opened(value)):
                     if recognises(shape):
                         return shape_path
                     deeper.append((shape_path, shape))
@@ -51,6 +52,15 @@ def _shapes(path: Path, value: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         for step, reshaped in _RESHAPED.items():
             if (shape := reshaped(value)) is not None:
                 yield (*path, step), shape
+
+
+def _opened(value: Any) -> Any:
+    """A decoded value; of text with a prefix before its object (a container's line), the object."""
+    value = opened_value(value)
+    if not isinstance(value, str) or not value.rstrip().endswith("}"):
+        return value
+    inside = lenient.repaired(value.encode())
+    return value if inside is None else msgspec.json.decode(inside)
 
 
 def list_path(tree: Mapping[str, Any]) -> Path | None:
@@ -97,7 +107,13 @@ _TIMES = (
     *("created", "requested_at", "requestedAt", "request_created_at", "request_timestamp", "datetime", "date"),
     *("startTimeUnixNano", "start_time_unix_nano", "request_time", "timestamp_ms", "processed_time", "event_time"),
 )
-_INHERITED = ("@timestamp", "timestamp", "time", "ts", "started_at", "created_at", "durationMs", "correlationId")
+_INHERITED_TIMES = ("@timestamp", "timestamp", "time", "ts", "started_at", "created_at")
+_INHERITED = (*_INHERITED_TIMES, "durationMs", "correlationId")
+
+
+def inherited_time(row: Mapping[str, Any]) -> Any:
+    """The time that a row without one has of its enclosing object; None without."""
+    return next((row[key] for key in _INHERITED_TIMES if row.get(key) is not None), None)
 
 
 def _dated(data: bytes, around: Mapping[str, msgspec.Raw]) -> bytes:
@@ -118,6 +134,8 @@ def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = N
     data = row.strip()
     if data.startswith(b'"'):
         data = msgspec.json.decode(data, type=str).strip().encode()
+        if data[:1] not in (b"{", b"[", b'"'):
+            data = lenient.repaired(data) or data
     if data.startswith(b"["):
         for item in _decode_list(data):
             yield from rows_at(bytes(item), path, around)

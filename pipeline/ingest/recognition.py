@@ -135,8 +135,10 @@ def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Re
     if (decoded := documents.whole(data)) is None:
         return None if has_rows else _of_objects(data, named)
     document, tree = decoded
-    if rows := documents.frame(tree):
-        return _of_listed(document, rows, named, "of a data frame")
+    accepts = formats_of if named is None else lambda row: [named.name] if named.recognises(row) else []
+    rows, kind = documents.rows_of(tree, lambda row: bool(_inner_names(row, accepts)))
+    if rows:
+        return _of_listed(document, rows, named, f"of {kind}")
     path: envelope.Path | None = ()
     if (isinstance(tree, Mapping) and recognise([tree], named) is None) or (
         isinstance(tree, Mapping) and not formats_of(tree)

@@ -110,7 +110,10 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
     calls = json.loads(row["output"]["tool_calls"]) if row["output"]["tool_calls"] else []
     tools = json.loads(row["tools"]) if row["tools"] else []
     return {
-        **{key: row[key] for key in ("id", "status", "error", "model", "provider", "call_site", "user_id")},
+        **{
+            key: row[key]
+            for key in ("id", "status", "error", "model", "provider", "call_site", "user_id", "session_id")
+        },
         **{key: row[key] for key in ("cost_usd", "cache_hit", "latency_ms", "ttft_ms", "trace_id", "response_format")},
         **row["output"],
         "calls": [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls],
@@ -126,6 +129,8 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
         "stream": row["params"]["stream"],
         "failed": row["status"] != 200,
         "logged": row["price_source"] == "logged",
+        "searches": usage and usage["web_searches"],
+        "consent": dict(row["cohort"]).get("training"),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.ingest import envelope
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.messages import begins_like_messages
@@ -116,7 +117,7 @@ class _Reader:
             latency_ms = elapsed_ms(get("time"), get("end"), "end", notes)
         return Draft(
             id=get("id"),
-            ts=get("time"),
+            ts=get("time") or envelope.inherited_time(row),
             prompt=self._prompt(found, notes),
             answer=answer,
             model=text(get("model"), "model", notes),
