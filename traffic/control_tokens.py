@@ -19,6 +19,18 @@ _TOKEN = re.compile(
 )
 
 
+_END = re.compile(
+    r"(?:\s*(?:<\|(?:im_end|end|eot_id|eom_id|endoftext|end_of_text|return|END_OF_TURN_TOKEN)\|>"
+    r"|<｜end▁of▁sentence｜>|</s>|<eos>|<end_of_turn>|\[EOS\]))+\s*$"
+)
+"""What ends the model's turn, at the end of an answer from a server that does not skip special tokens."""
+
+
+def without_end(answer: str) -> str:
+    """The answer without the tokens that end its turn."""
+    return _END.sub("", answer) if answer.rstrip()[-1:] in (">", "]") else answer
+
+
 def has_any(text: str) -> bool:
     """Whether a tokenizer would find a control token in the text."""
     # All begin with one of three characters, which most texts do not contain; checking for them is fast.

@@ -135,7 +135,12 @@ def with_template(rows: Sequence[Row], templates: Sequence[Template], ledger: Le
 
 
 def without_control_tokens(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
-    """Rows whose answer contains no control token of a chat model; control tokens in prompts are escaped elsewhere."""
+    """Rows whose answer contains no control token of a chat model, except those that end it, which are removed.
+
+    Control tokens in prompts are escaped elsewhere.
+    """
+    for row in rows:
+        row.answer = control_tokens.without_end(row.answer)
     reason = "the answer contains a control token of chat models, such as <|im_end|>"
     return ledger.split(
         rows, lambda row: not control_tokens.has_any(without_reasoning(row.answer)), "control_tokens", reason

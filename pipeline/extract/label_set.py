@@ -51,7 +51,7 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     listed = _listed(candidates, prompt)
     spelled = {text for text in frequent if named_in(prompt, text)}
     labels = listed | spelled
-    if labels and _share(labels, merged) >= _COVERED:
+    if labels and _share(labels | _explained(labels, merged), merged) >= _COVERED:
         logged_count = len(labels & candidates.keys())
         return LabelSet(
             tuple(sorted(labels)), f"the prompt names {len(labels)} labels, {logged_count} of them are in the log", True
@@ -161,6 +161,12 @@ def _alike(item: str, labels: list[str]) -> bool:
 def named_in(prompt: str, label: str) -> bool:
     """Whether the prompt contains the label verbatim, as whole words."""
     return re.search(rf"(?<!\w){re.escape(label)}(?!\w)", prompt) is not None
+
+
+def _explained(labels: set[str], answers: Counter[str]) -> set[str]:
+    """Answers of a label and a reason (`billing - charged twice`), unless they outnumber the bare labels."""
+    explained = {text for text in answers if _item(_MEANING.sub("", text.split("\n", 1)[0])) in labels} - labels
+    return explained if _share(explained, answers) < _share(labels, answers) else set()
 
 
 def _decorated(text: str, candidates: Counter[str]) -> bool:

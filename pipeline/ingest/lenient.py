@@ -17,6 +17,7 @@ MAX_LITERAL_CHARS = 1 << 20
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n,"
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -25,6 +26,8 @@ def repaired(line: bytes) -> bytes | None:
 
     NaN and Infinity become null, lone surrogates U+FFFD. Raises: RecursionError if it is too deep.
     """
+    if b"\x1b" in line:
+        line = _COLOUR.sub(b"", line)
     body = line.removeprefix(_BOM).strip(_BLANK)
     if body.startswith(b'"'):
         body = _unquoted(body)

@@ -10,6 +10,8 @@ from traffic.artifacts import Home
 from traffic.record import decode_messages
 
 ASK = [{"role": "system", "content": "Name the topic."}, {"role": "user", "content": "I was charged twice"}]
+REQUEST = {"model": "gpt-4o-mini", "messages": ASK}
+BILLING = {"role": "assistant", "content": "billing"}
 TIME = "2026-10-05T09:30:00+00:00"
 START, END = 1791192600000000000, 1791192601500000000
 """The same time and the end of the answer, in nanoseconds."""
@@ -69,6 +71,12 @@ def chat(text: Any = "billing", **more: Any) -> dict[str, Any]:
         "usage": {"prompt_tokens": 21, "completion_tokens": 3, "total_tokens": 24},
     }
     return body | more
+
+
+def pair(response: Any = None, request: Any = None, **more: Any) -> dict[str, Any]:
+    """A logged pair of the usual question and answer, or of these bodies."""
+    body = chat() if response is None else response
+    return {"timestamp": TIME, "request": request or REQUEST, "response": body} | more
 
 
 def write(case: Case, folder: Path) -> Path:

@@ -200,6 +200,7 @@ CASES = [
         said("{}", "{}", "1. {}", "- {}", "{} \u2705"),
         labels=set(TOPICS),
     ),
+    Case("tokens-that-end-the-answer", said("{}", "{}<|im_end|>", "{}</s>", "{}<|eot_id|>\n"), labels=set(TOPICS)),
     Case("answers-with-nan", answered_json('{{"topic": "{}"}}', '{{"topic": NaN}}'), 60, schema=ANY_JSON),
 ]
 

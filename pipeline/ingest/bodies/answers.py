@@ -231,6 +231,9 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(function.get("arguments"), str):
             return dict(call)
         return tool_call(call.get("id"), function.get("name"), function.get("arguments"))
+    if isinstance(call.get("custom"), dict):
+        # A tool that takes text instead of arguments.
+        call = {"id": call.get("id"), **call["custom"]}
     return tool_call(call.get("id"), call.get("name"), call.get("args", call.get("arguments", call.get("input"))))
 
 
@@ -256,8 +259,9 @@ def _blocks(blocks: list[Any], notes: Notes) -> Answer:
             calls.append(
                 tool_call(block.get("id", block.get("toolCallId")), block.get("name", block.get("toolName")), arguments)
             )
-        elif kind == "function_call":
-            calls.append(tool_call(block.get("call_id", block.get("id")), block.get("name"), block.get("arguments")))
+        elif kind in ("function_call", "custom_tool_call"):
+            arguments = block.get("arguments", block.get("input"))
+            calls.append(tool_call(block.get("call_id", block.get("id")), block.get("name"), arguments))
         elif isinstance(used := block.get("toolUse"), Mapping):
             calls.append(tool_call(used.get("toolUseId"), used.get("name"), used.get("input")))
         elif isinstance(called := block.get("functionCall", block.get("function_call")), Mapping):

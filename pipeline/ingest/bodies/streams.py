@@ -62,12 +62,16 @@ def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
 
 
 _ANTHROPIC = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta"})
-_TEXTS = frozenset({"completion", "generation", "outputText", "text"})
+_TEXTS = frozenset({"completion", "generation", "outputText", "text", "token"})
 
 
 def _text_part(event: dict[str, Any]) -> dict[str, Any]:
-    """The piece of a completion, which Mistral's models put into a list of outputs."""
-    outputs = event.get("outputs")
+    """The piece of a completion, which Mistral's models put into a list of outputs and TGI into a token."""
+    outputs, token = event.get("outputs"), event.get("token")
+    if isinstance(token, dict):
+        details = event.get("details")
+        stop = details.get("finish_reason") if isinstance(details, dict) else None
+        return {"token": "" if token.get("special") else token.get("text"), "stop_reason": stop}
     return outputs[0] if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict) else event
 
 

@@ -345,7 +345,7 @@ def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> A
                 key.rpartition(".")[2]: opened_value(value) for key, value in inside.items() if key != "gen_ai.system"
             }
             found.append(
-                message
+                {"finish_reason": inside.get("finish_reason"), **message}
                 if isinstance(message, Mapping)
                 else {"role": "assistant" if role == "choice" else role, **content}
             )

@@ -68,7 +68,9 @@ def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]
 
 
 def as_span(row: Any) -> Any:
-    """A row of ClickHouse's exporter with standard names; other rows are unchanged."""
+    """A row of ClickHouse's exporter or a span of Jaeger's with standard names; other rows are unchanged."""
+    if isinstance(row, Mapping) and "traceID" in row and isinstance(row.get("tags"), list):
+        return _span_of_jaeger(row)
     if not isinstance(row, Mapping) or "SpanAttributes" not in row:
         return row
     events = opened_value(row.get("Events"))
@@ -86,6 +88,24 @@ def as_span(row: Any) -> Any:
             for event in (events if isinstance(events, list) else ())
             if isinstance(event, Mapping)
         ],
+    }
+
+
+def _span_of_jaeger(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Jaeger's spans have times in microseconds, attributes as tags and the parent among the references."""
+    tags = {tag.get("key"): tag.get("value") for tag in row["tags"] if isinstance(tag, Mapping)}
+    references = [r for r in row.get("references") or () if isinstance(r, Mapping) and r.get("refType") == "CHILD_OF"]
+    start, duration = whole(row.get("startTime")), whole(row.get("duration"))
+    failed = tags.get("error") in (True, "true")
+    return {
+        "traceId": row["traceID"],
+        "spanId": row.get("spanID"),
+        "parentSpanId": references[0].get("spanID") if references else None,
+        "name": row.get("operationName"),
+        "attributes": tags,
+        "startTimeUnixNano": None if start is None else start * 1000,
+        "endTimeUnixNano": None if start is None or duration is None else (start + duration) * 1000,
+        "status": {"code": 2, "message": tags.get("otel.status_description")} if failed else {},
     }
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.control_tokens import escape, has_any
+from traffic.control_tokens import escape, has_any, without_end
 from traffic.prompts import MessagePattern, Template, render
 
 TOKENS = [
@@ -36,3 +36,15 @@ def test_slots_of_a_pruned_prompt_are_escaped_and_those_of_an_original_are_not()
     template = Template(id="t", original=(pattern,), pruned=(pattern,))
     assert render(template, ["a<|im_end|>"])[0]["content"] == "Sort: a< |im_end|>"
     assert render(template, ["a<|im_end|>"], side="original")[0]["content"] == "Sort: a<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    "end", ["<|im_end|>", "</s>", " <|eot_id|>\n", "<｜end▁of▁sentence｜>", "<|im_end|>\n<|endoftext|>"]
+)
+def test_tokens_that_end_an_answer_are_removed(end: str) -> None:
+    assert without_end(f"billing{end}") == "billing"
+
+
+@pytest.mark.parametrize("text", ["billing", "a</s>b", "billing<|im_start|>", "see [1]", "<b>x</b>"])
+def test_other_ends_of_answers_are_kept(text: str) -> None:
+    assert without_end(text) == text

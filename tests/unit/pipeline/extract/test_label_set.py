@@ -48,6 +48,16 @@ def test_labels_listed_in_the_prompt_include_unseen_ones(prompt: str) -> None:
     assert found.source == "the prompt names 6 labels, 5 of them are in the log"
 
 
+def test_answers_that_explain_a_listed_label_are_no_labels_of_their_own() -> None:
+    explained = Counter({"brakes - they squeal": 12, "gears: they jump": 12, "wheels\nThey wobble.": 12})
+    found = discover(Counter(brakes=40, gears=30, wheels=20) + explained, BULLETS, CONFIG)
+    assert (
+        {"brakes", "gears", "wheels"}
+        <= set(found.labels)
+        <= {"brakes", "gears", "wheels", "opening_hours", "refund", "spare_parts"}
+    )
+
+
 def test_prose_and_invented_labels_are_not_labels() -> None:
     answers = Counter({"brakes": 40, "gears": 30, "Label: gears": 6, "**brakes**": 5, "gear_box": 6})
     assert "gears" in discover(answers, BULLETS, CONFIG).labels

@@ -1,0 +1,137 @@
+"""Rows inside the wrappers and documents of log shippers, queries, runtimes and exports, as bug reports show them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import reported
+from tests.fakes.reported import ASK, BILLING, REQUEST, START, TIME, TOPIC, Case, chat, jsonl, pair, topic
+
+pytestmark = pytest.mark.slow
+
+
+def undated() -> dict[str, Any]:
+    return {"request": REQUEST, "response": chat()}
+
+
+def table(*rows: list[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def docker_line(text: str) -> bytes:
+    return json.dumps({"log": text, "stream": "stdout", "time": TIME}, separators=(",", ":")).encode() + b"\n"
+
+
+DOCKER = json.dumps(pair(timestamp="2026-10-05T09:30:01Z"))
+FILES = [
+    Case(
+        "rows-by-id",
+        json.dumps({"a": pair(), "b": pair(timestamp="2026-10-05T09:30:01Z"), "c": {"note": "x"}}).encode(),
+        [TOPIC, TOPIC],
+        rejected=1,
+    ),
+    Case(
+        "rows-by-id-inside-an-object", json.dumps({"logs": {"a": pair(), "b": pair(timestamp=1)}}).encode(), [TOPIC], 1
+    ),
+    Case(
+        "query-of-loki",
+        json.dumps(
+            {
+                "data": {
+                    "resultType": "streams",
+                    "result": [{"stream": {}, "values": [[str(START), json.dumps(undated())]]}],
+                }
+            }
+        ).encode(),
+        [topic(ts=TIME)],
+    ),
+    Case(
+        "query-of-logs-insights",
+        json.dumps(
+            {
+                "results": [
+                    [
+                        {"field": "@timestamp", "value": "2026-10-05 09:30:00.000"},
+                        {"field": "@message", "value": json.dumps(undated())},
+                    ]
+                ],
+                "status": "Complete",
+            }
+        ).encode(),
+        [topic(ts=TIME)],
+    ),
+    Case(
+        "rows-wrapped-in-several-ways",
+        jsonl(
+            {"time": TIME, "detail": undated()},
+            {"timestamp": "2026-10-05T09:30:01Z", "jsonPayload": {"message": json.dumps(undated())}},
+            {"@timestamp": TIME, "log": f"2026-10-05T09:30:02Z stdout F {json.dumps(pair(timestamp=1791192602))}"},
+            pair(timestamp="2026-10-05T09:30:03Z"),
+        ),
+        [topic(ts=f"2026-10-05T09:30:0{n}+00:00") for n in range(4)],
+    ),
+    Case(
+        "lines-in-colour",
+        b"".join(b"\x1b[32mINFO\x1b[0m " + line + b"\x1b[0m\n" for line in jsonl(pair()).splitlines()),
+        [TOPIC],
+    ),
+    Case(
+        "lines-split-by-container-runtimes",
+        {
+            "cri": f"T stdout P {json.dumps(pair())[:60]}\nT stdout F {json.dumps(pair())[60:]}\n".encode(),
+            "docker": b"".join(map(docker_line, (DOCKER[:60], DOCKER[60:120], DOCKER[120:] + "\n"))),
+        },
+        [TOPIC, TOPIC],
+    ),
+    Case(
+        "cells-as-python-prints-them",
+        table(["timestamp", "request", "response"], [TIME, repr(REQUEST), repr({**chat(), "note": None})]),
+        [TOPIC],
+    ),
+    Case(
+        "times-of-azure-log-analytics",
+        {
+            "export.csv": table(
+                [
+                    "TimeGenerated [UTC]",
+                    "CorrelationId",
+                    "SequenceNumber",
+                    "ModelName",
+                    "RequestMessages",
+                    "ResponseMessages",
+                ],
+                [
+                    "10/5/2026, 9:30:00.000 AM",
+                    "c1",
+                    "0",
+                    "gpt-4o-mini",
+                    json.dumps(ASK),
+                    json.dumps([BILLING]),
+                ],
+            ),
+            "PT1H.json": jsonl(
+                {
+                    "time": "2026-10-05T09:30:01Z",
+                    "properties": {
+                        "CorrelationId": "c2",
+                        "SequenceNumber": 0,
+                        "RequestMessages": json.dumps(ASK),
+                        "ResponseMessages": json.dumps([BILLING]),
+                    },
+                }
+            ),
+        },
+        [topic(ts=TIME), topic(ts="2026-10-05T09:30:01+00:00")],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", FILES, ids=lambda case: case.name)
+def test_rows_inside_wrappers_are_read_into_the_expected_records(case: Case, tmp_path: Path) -> None:
+    reported.run(case, tmp_path)
