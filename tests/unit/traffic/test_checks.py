@@ -73,6 +73,7 @@ def test_a_refusal_counts_as_a_wrong_label_where_a_label_set_is_given() -> None:
         "申し訳ありませんが、そのご質問にはお答えできません。",
         "申し訳ございませんが、お手伝いできません。",
         "抱歉,我无法回答这个问题。",
+        "抱歉\uff0c我无法提供帮助。",
         "很抱歉,我不能提供该信息。",
     ],
 )
