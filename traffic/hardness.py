@@ -23,11 +23,13 @@ behind from there, so that the search only stops at digits. A set is searched fo
 _ROW = re.compile(rf"(?:[^0-9]*+[0-9]++(?:\.[0-9]++)?+){{{_TABLE_COLUMNS}}}")
 _NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
-# Patterns that begin with a literal are ten times faster to search than those that begin with a word boundary.
-_HOW_MANY = re.compile(r"how (?:many|much|far|long|old)\b")
-_CALCULATE = re.compile(r"calculate the\b")
+_RESULTS = (
+    ("how ", re.compile(r"how (?:many|much|far|long|old)\b")),
+    ("calculate the", re.compile(r"calculate the\b")),
+    ("what ", re.compile(r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b")),
+)
+"""Questions for a result, each with the text that it begins with, which is found ten times faster."""
 _WHEN = re.compile(r"when (?:do|does|did|will|would|must) (?:they|he|she|it|we|i|the|both)\b")
-_WHAT_IS = re.compile(r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b")
 _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
 _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
@@ -96,10 +98,9 @@ def _digits(text: str) -> int:
 def _is_word_problem(text: str) -> bool:
     """Several quantities and a question for a result."""
     lower = text[:2000].lower()
-    asked = _HOW_MANY.search(lower) or _CALCULATE.search(lower) or _WHAT_IS.search(lower)
-    if asked is not None:
+    if any(start in lower and pattern.search(lower) for start, pattern in _RESULTS):
         return len(_NUMBER.findall(lower)) >= 2
-    return _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
+    return "when " in lower and _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
 
 
 def is_puzzle(text: str) -> bool:

@@ -19,7 +19,7 @@ from traffic.stated_answers import is_only_contract, names_fields, orders_text, 
 from traffic.wording_search import WordIndex, WordingSearch, after, pattern_text
 
 _ENDS = ((". ", ".\n"), ("! ", "!\n"), ("? ", "?\n"), ("; ", ";\n"))
-_WIDE_ENDS = (("。", "\n"), ("！", "\n"), ("？", "\n"))
+_ALL_ENDS = (*_ENDS, ("。", "\n"), ("！", "\n"), ("？", "\n"))
 _PAST = re.compile(
     r"\b(?:no longer|any ?more|used to (?:be|have|return|send|support|exist|ask)|earlier|previously|formerly|legacy|"
     r"previous (?:version|variant)|historic\w*|withdrawn|retired|deprecated|obsolete|switched off|turned off|kept for|"
@@ -110,9 +110,10 @@ def standing(text: str) -> str:
 
 def _one_a_line(lower: str) -> str:
     """Each sentence of a text on a line of its own; no character changes its place."""
-    # str.replace is ten times faster than a split by pattern.
-    for end, cut in _ENDS if lower.isascii() else (*_ENDS, *_WIDE_ENDS):
-        lower = lower.replace(end, cut)
+    # str.replace is ten times faster than a split by pattern, and one character is found ten times faster than two.
+    for end, cut in _ENDS if lower.isascii() else _ALL_ENDS:
+        if end[0] in lower:
+            lower = lower.replace(end, cut)
     return lower
 
 

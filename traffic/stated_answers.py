@@ -4,6 +4,7 @@ Read from punctuation, the words for `or`, and few nouns, so that it holds in an
 functions take lower-case text.
 """
 
+import itertools
 import re
 
 from traffic.wording_search import WordIndex, beginnings, pattern_text
@@ -17,7 +18,12 @@ _OR = r"(?:or|else|oder|ou|o|of|lub|czy|eller|или|veya)"
 _COMMA = r"(?:, ?| ?[|/;·] ?)"
 _END = r"(?=\s*[.?!;)\]}\n>\"'`]|\s*$)"
 _ALTERNATIVES = rf"{_ITEM}(?:{_COMMA}{_ITEM})*(?:,? {_OR} (?:an? )?| ?[|/] ?){_ITEM}{_END}"
-# Patterns that begin with a character, not with a border, are searched several times faster.
+# Patterns that begin with a character, not with a border, are searched several times faster, with two characters faster
+# still.
+_LAST_ITEM = re.compile(rf" o(?:r|der|u|f)? (?:an? )?{_ITEM}{_END}")
+_LAST_ITEM_RARE = re.compile(rf"(?: (?:else|lub|czy|eller|или|veya) (?:an? )?|[|/] ?){_ITEM}{_END}")
+_RARE_OR = ("|", "/", " else ", " lub ", " czy ", " eller ", " или ", " veya ")
+"""Texts without which `_LAST_ITEM_RARE` cannot match."""
 _CHOICE = re.compile(rf"[:(\[{{>?]\s*{_ALTERNATIVES}")
 """`Mood: calm or tense.`, `ok | spam | abuse`."""
 _CHOICE_AFTER = re.compile(
@@ -40,6 +46,8 @@ _KIND = re.compile(
 )
 """Words before a list that say what its items are; the list follows."""
 _LONG_LIST = 8
+_SEVERAL_ITEMS = re.compile(rf"[,|/;·] ?{_ITEM}(?: ?[,|/;·]|,? {_OR} )")
+"""What every list has."""
 _AFTER_HEAD = re.compile(rf": ?{_ITEM}(?:, ?{_ITEM})+(?:,? {_OR} {_ITEM}|, ?{_ITEM})(?=\.?\s*$|\.\s)")
 _HEADED = re.compile(rf"(?:^|[.!?\n] ?)(?P<head>[^:.!?\n]{{2,120}}){_AFTER_HEAD.pattern}")
 """`Tone of the message: neutral, worried, hostile.`"""
@@ -129,13 +137,13 @@ def states_options(text: str) -> bool:
 
 
 def _enumerates(text: str) -> bool:
-    if _CHOICE.search(text) or _CHOICE_AFTER.search(text) or ("?" in text and _CHOICE_ASKED.search(text)):
+    if _offers_choice(text):
         return True
     if ("|" in text or " / " in text) and _SLASHES.search(text):
         return True
-    if ":\n" in text and any(_KIND.search(text[: found.start()]) for found in _BULLETS.finditer(text)):
+    if ":\n" in text and any(_names_kind(text, found.start()) for found in _BULLETS.finditer(text)):
         return True
-    if text.count(",") + text.count("/") + text.count(";") < 2:
+    if text.count(",") + text.count("/") + text.count(";") < 2 or not _SEVERAL_ITEMS.search(text):
         return False
     if (" of" in text and _LIST_AFTER.search(text)) or _LIST_IN.search(text):
         return True
@@ -146,11 +154,30 @@ def _enumerates(text: str) -> bool:
     return any(not _PARTS.search(found["head"]) for found in _HEADED.finditer(text))
 
 
+def _offers_choice(text: str) -> bool:
+    """Looked for from the last alternative back to the beginning of its sentence."""
+    last_items = _LAST_ITEM.finditer(text)
+    if any(separator in text for separator in _RARE_OR):
+        last_items = itertools.chain(last_items, _LAST_ITEM_RARE.finditer(text))
+    for last in last_items:
+        at, end = last.start(), last.end() + 1
+        before = text[: max(text.rfind("\n", 0, at), text.rfind(". ", 0, at)) + 1].rstrip()
+        start = max(0, len(before) - 1)
+        if _CHOICE.search(text, start, end) or _CHOICE_AFTER.search(text, start, end):
+            return True
+        if text[end - 1 : end] == "?" and _CHOICE_ASKED.search(text, start, end):
+            return True
+    return False
+
+
 def _holds_options(text: str, listed: re.Match[str]) -> bool:
     if listed["items"].count(",") + 1 >= _LONG_LIST or listed["end"].endswith("?"):
         return True
-    before = text[max(0, listed.start() - 80) : listed.start()]
-    return text[listed.start()] == "?" or _KIND.search(before) is not None
+    return text[listed.start()] == "?" or _names_kind(text, listed.start())
+
+
+def _names_kind(text: str, end: int) -> bool:
+    return _KIND.search(text[max(0, end - 80) : end]) is not None
 
 
 def states_scale(text: str) -> bool:

@@ -41,27 +41,39 @@ class WordingSearch:
     """Index of wordings by name. Raises: ValueError for a wording that can begin with any letter."""
 
     def __init__(self, wordings: Mapping[str, Iterable[str]]) -> None:
-        by_head: dict[str, dict[str, list[str]]] = {}
-        for name, alternatives in wordings.items():
-            for wording in alternatives:
+        by_head: dict[str, dict[tuple[str, frozenset[str]], list[str]]] = {}
+        for name, texts in wordings.items():
+            for wording in (alternative for text in texts for alternative in _whole_alternatives(text)):
+                key = name, _beginnings_after_gap(wording)
                 for head in beginnings(wording):
-                    by_head.setdefault(head, {}).setdefault(name, []).append(wording)
+                    by_head.setdefault(head, {}).setdefault(key, []).append(wording)
+        gaps = sorted({tails for keys in by_head.values() for _, tails in keys if tails}, key=sorted)
+        bits = {tails: 1 << n for n, tails in enumerate(gaps)} | {frozenset(): 0}
         compiled: dict[tuple[str, ...], Match] = {}
-        self._by_head: list[tuple[tuple[str, Match], ...]] = []
-        for named in by_head.values():
-            for group in named.values():
-                if tuple(group) not in compiled:
-                    compiled[tuple(group)] = re.compile(f"(?:{pattern_text(group)})\\b").match
-            self._by_head.append(tuple((name, compiled[tuple(group)]) for name, group in named.items()))
-        self._heads = WordIndex([f" {head}" for head in by_head])
+        self._tried: list[tuple[tuple[str, int, Match], ...]] = []
+        self._tails: list[int] = []
+        texts = sorted({*by_head, *(text for tails in gaps for text in tails)})
+        for text in texts:
+            groups = by_head.get(text, {})
+            for group in map(tuple, groups.values()):
+                if group not in compiled:
+                    compiled[group] = re.compile(f"(?:{pattern_text(group)})\\b").match
+            self._tried.append(
+                tuple((name, bits[tails], compiled[tuple(group)]) for (name, tails), group in groups.items())
+            )
+            self._tails.append(sum(bits[tails] for tails in gaps if text in tails))
+        self._index = WordIndex([f" {text}" for text in texts])
 
     def find(self, text: str) -> set[str]:
         """Names of the wordings in a lower-case text."""
         names: set[str] = set()
-        by_head = self._by_head
-        for head, at, _ in self._heads.find(text):
-            for name, match in by_head[head]:
-                if name not in names and match(text, at) is not None:
+        found = self._index.find(text)
+        tails = 0
+        for index, _, _ in found:
+            tails |= self._tails[index]
+        for index, at, _ in found:
+            for name, needed, match in self._tried[index]:
+                if name not in names and (not needed or needed & tails) and match(text, at) is not None:
                     names.add(name)
         return names
 
@@ -88,6 +100,23 @@ def beginnings(wording: str) -> frozenset[str]:
     if any(not text.strip() for text in texts):
         raise ValueError(f"wording {wording!r}: a wording must begin with letters")
     return frozenset(text for text in texts if not any(text[:size] in texts for size in range(1, len(text))))
+
+
+def _whole_alternatives(wording: str) -> list[str]:
+    """The alternatives of a wording that is one group."""
+    items = _items(wording)
+    if len(items) > 1 or not wording.startswith("("):
+        return [wording]
+    return [text for alternative in _alternatives(wording[1:-1]) for text in _whole_alternatives(alternative)]
+
+
+def _beginnings_after_gap(wording: str) -> frozenset[str]:
+    """Beginnings of what must stand after the last gap of a wording; empty without a gap outside of its groups."""
+    items = _items(wording)
+    if "…" not in items:
+        return frozenset()
+    after_gap = len(items) - items[::-1].index("…") + 1
+    return beginnings("".join(items[after_gap:]))
 
 
 def _beginnings(wording: str) -> tuple[set[str], set[str]]:

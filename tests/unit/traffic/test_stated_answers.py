@@ -20,6 +20,8 @@ from traffic.stated_answers import is_only_contract, names_fields, orders_text, 
         "Types:\n- tug\n- ferry\n- barge\n",
         "A line 'Reason: x' with x in late, broken, lost.",
         "items: box.lost, box.found, bag.lost, bag.found, car.lost, car.found, dog.lost, dog.found",
+        "A note of the harbour.\nWhich of these is it:\n  calm or tense",
+        "From the mate of a tug. Is it <late> or <early>?",
         "Worum geht es? Liegeplatz, Zoll oder Lotse",
     ],
 )

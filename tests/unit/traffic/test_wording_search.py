@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.wording_search import WordIndex, WordingSearch, after, beginnings
+from traffic.wording_search import WordIndex, WordingSearch, after, beginnings, pattern_text
 
 SEARCH = WordingSearch({"label": (r"(one|single) word", "labels? only"), "code": ("write … code",)})
 
@@ -23,6 +23,16 @@ def test_wordings_are_found_at_word_boundaries_only() -> None:
 def test_a_gap_does_not_cross_sentence_boundaries() -> None:
     assert found("write me some code") == {"code"}
     assert found("write to me. code is bad") == set()
+
+
+WORDINGS = ("write … code", "(plans?|break) … (steps|code … steps)", "(code … steps|steps)", "code( … plan)? only")
+
+
+@given(st.lists(st.sampled_from(["write", "code", "plan", "plans", "steps", "only", "a", ".", "\n"]), max_size=12))
+def test_the_index_finds_the_wordings_that_their_patterns_find(words: list[str]) -> None:
+    text = " ".join(words)
+    matching = {w for w in WORDINGS if re.search(rf"\b(?:{pattern_text([w])})\b", text)}
+    assert WordingSearch({w: (w,) for w in WORDINGS}).find(text) == matching
 
 
 def test_a_wording_after_frequent_words_is_indexed_by_its_own_words() -> None:
