@@ -61,7 +61,7 @@ _DEFINITION_SIGNS = (
 )  # fmt: skip
 """Texts that `_DEFINITION` cannot match without, each with one character that it needs as well."""
 _SIGNATURE = re.compile(
-    r"\s*`?[a-z]+(?:_\w+|[a-z\d]*[A-Z]\w*)\((?:[\w.]+(?:: ?[\w\[\]]+)?(?:, )?)*\)`?(?: ?->|:)", re.ASCII
+    r"\s*`?[a-z]++(?:_\w++|[a-z\d]*+[A-Z]\w*+)\((?:[\w.]++(?:: ?[\w\[\]]++)?(?:, )?)*+\)`?(?: ?->|:)", re.ASCII
 )
 """A function's signature that begins a message; its name tells it from a heading such as `note (s):`."""
 _SCHEMA_PROSE_KEYS = PROSE_KEYS | {"description", "text", "content", "message", "title", "subject", "sections"}

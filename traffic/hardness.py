@@ -13,15 +13,20 @@ _ENTITIES = 3
 _TABLE_LINES, _TABLE_COLUMNS = 4, 4
 _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
-_OPTION = re.compile(r"\n\s*\(?([A-E])[).:](?=\s)")
+_OPTION = re.compile(r"\n[^\S\n]*+\(?([A-E])[).:](?=\s)")
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
 _DIGIT = "[0-9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\uff10-\uff19]"
-_QUANTITY = re.compile(rf"{_DIGIT}(?<![A-Za-z0-9.,:/_#-]{_DIGIT})[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
+_NO_BORDER = "A-Za-z0-9.,:/_#-"
+_QUANTITY = re.compile(rf"{_DIGIT}(?<![{_NO_BORDER}]{_DIGIT})[\d.,]*(?![\d:/_-]|[A-Za-z]+\d)")
 """A number alone or before a unit, but not part of a date, time, code or address. Begins with the digit and looks
 behind from there, so that the search only stops at digits. A set is searched for twice as fast as `\\d`.
 """
 _ROW = re.compile(rf"(?:[^0-9]*+[0-9]++(?:\.[0-9]++)?+){{{_TABLE_COLUMNS}}}")
-_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
+_KINDS = "".join(
+    "1" if char in "0123456789" else "\n" if char == "\n" else "a" if re.match(f"[{_NO_BORDER}]", char) else " "
+    for char in map(chr, range(256))
+).encode()
+"""For `bytes.translate`: digits as 1, what a quantity cannot follow as a, all else but line ends as a space."""
 _NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
 _RESULTS = (
     ("how ", re.compile(r"how (?:many|much|far|long|old)\b")),
@@ -62,8 +67,13 @@ def _brings_options(text: str) -> bool:
 
 def _is_brief(text: str, least: int) -> bool:
     """Running text with several quantities, which any task would have to use."""
+    if len(text) >= READ_CHARS:
+        return False
     # Counting digits is ten times faster than the pattern and excludes most texts.
-    if len(text) >= READ_CHARS or _digits(text) < least:
+    kinds = _kinds(text)
+    if kinds.count(b"1") < least:
+        return False
+    if text.isascii() and kinds.startswith(b"1") + kinds.count(b" 1") + kinds.count(b"\n1") < least:
         return False
     quantities = len(_QUANTITY.findall(text))
     if quantities < least:
@@ -80,7 +90,7 @@ def words_below(text: str, least: int) -> bool:
 
 def _is_table(text: str) -> bool:
     """Lines of several numbers each."""
-    if text.count("\n") < _TABLE_LINES or _digits(text) < _TABLE_LINES * _TABLE_COLUMNS:
+    if text.count("\n") < _TABLE_LINES or _kinds(text).count(b"1") < _TABLE_LINES * _TABLE_COLUMNS:
         return False
     rows = 0
     for line in text.split("\n"):
@@ -91,8 +101,8 @@ def _is_table(text: str) -> bool:
     return False
 
 
-def _digits(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass").translate(None, _NO_DIGITS))
+def _kinds(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").translate(_KINDS)
 
 
 def _is_word_problem(text: str) -> bool:

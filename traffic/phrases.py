@@ -6,8 +6,7 @@ remarks on the past are removed before the search.
 """
 
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -15,8 +14,15 @@ from typing import Literal
 import msgspec
 
 from traffic import config
-from traffic.stated_answers import is_only_contract, names_fields, orders_text, states_options, states_scale
-from traffic.wording_search import WordIndex, WordingSearch, after, pattern_text
+from traffic.stated_answers import (
+    ORDER_STARTS,
+    is_only_contract,
+    names_fields,
+    orders_text,
+    states_options,
+    states_scale,
+)
+from traffic.wording_search import Hit, Removal, WordingSearch, after, pattern_text
 
 _ENDS = ((". ", ".\n"), ("! ", "!\n"), ("? ", "?\n"), ("; ", ";\n"))
 _ALL_ENDS = (*_ENDS, ("。", "\n"), ("！", "\n"), ("？", "\n"))
@@ -34,7 +40,8 @@ _PAST_HINTS = (
 )  # fmt: skip
 """Texts without which `_PAST` cannot match."""
 _CONDITIONS = ("if", "unless", "case", "wenn", "falls", "sofern", "si")
-_ITEMS = ("", "-", "*", "•")
+_LONE_ITEM = re.compile(r"\n[-*•][ \-*•\t]*+[^ \n]*+[ \-*•\t]*+(?=\n|$)")
+"""A list item of one word: a label, not an instruction."""
 _NEGATIONS = (
     "no", "not", "never", "without", "nor", "don", "doesn", "cannot", "can", "avoid", "instead", "rather",
     "kein", "keine", "keinen", "keiner", "keinem", "keines", "nicht", "ohne", "sans", "pas", "sin",
@@ -51,8 +58,8 @@ _LISTING = ("reply", "output", "answer", "return", "respond", "say", "print", "w
 _CONDITIONS_FROM = len(_PAST_HINTS)
 _NEGATIONS_FROM = _CONDITIONS_FROM + len(_CONDITIONS)
 _LISTING_FROM = _NEGATIONS_FROM + len(_NEGATIONS)
-_HINT_INDEX = WordIndex((*_PAST_HINTS, *(f" {word} " for word in (*_CONDITIONS, *_NEGATIONS, *_LISTING))))
-_NO_HINT = (0, sys.maxsize, 0)
+_ORDERS_FROM = _LISTING_FROM + len(_LISTING)
+_WORDS = (*_PAST_HINTS, *(f" {word} " for word in (*_CONDITIONS, *_NEGATIONS, *_LISTING)), *ORDER_STARTS)
 
 
 class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,7 +92,7 @@ class Phrases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _FRAGMENT = re.compile(r"<([a-z_]+)>")
 _PHRASES = config.load(Path(__file__).with_name("phrases.yaml"), Phrases)
-_SEARCH = WordingSearch(_PHRASES.resolved())
+_SEARCH = WordingSearch(_PHRASES.resolved(), _WORDS)
 _SPACELESS_SIGNS = [(name, re.compile(pattern_text(wordings))) for name, wordings in _PHRASES.spaceless.items()]
 # These two search the original text: they depend on line ends and capitals.
 _LABEL_LIST = re.compile(
@@ -103,9 +110,9 @@ _SPACELESS = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u
 
 
 def standing(text: str) -> str:
-    """The instruction in lower case, without negated clauses, conditions and remarks on the past."""
+    """The instruction in lower case, without negated clauses, conditions, remarks on the past and items of one word."""
     sentences = _one_a_line(text.lower())
-    return _standing(sentences, _HINT_INDEX.find(sentences))
+    return _without(sentences, _not_standing(sentences, _SEARCH.scan(sentences)))
 
 
 def _one_a_line(lower: str) -> str:
@@ -117,58 +124,62 @@ def _one_a_line(lower: str) -> str:
     return lower
 
 
-def _standing(text: str, hints: list[tuple[int, int, int]]) -> str:
-    """`text` without what is negated, conditional or past. `hints`: what `_HINT_INDEX` finds in it."""
-    sentences = []
-    remaining = iter(hints)
-    hint, at, _ = next(remaining, _NO_HINT)
-    start = 0
-    for sentence in text.split("\n"):
-        end = start + len(sentence)
-        hinted = []
-        while at <= end:
-            if hint < _LISTING_FROM:
-                hinted.append((hint, at - start))
-            hint, at, _ = next(remaining, _NO_HINT)
-        start = end + 1
-        # List items of one word are labels, not instructions.
-        if sentence[:1] in _ITEMS and " " not in sentence.strip(" -*•\t"):
+def _not_standing(text: str, hits: Iterable[Hit]) -> list[Removal]:
+    """What is negated, conditional or past in sentences of one line each, and list items of one word. In order, and
+    without overlaps.
+    """
+    removals = [(max(0, item.start() - 1), item.end() - 1, 0) for item in _LONE_ITEM.finditer(f"\n{text}")]
+    for word, at, _ in hits:
+        if word >= _LISTING_FROM:
             continue
-        left = _standing_part(sentence, hinted) if hinted else sentence
-        if left is not None:
-            sentences.append(left)
-    return "\n".join(sentences)
+        if word >= _NEGATIONS_FROM:
+            if clause := _NEGATED.match(text, at):
+                removals.append((at, clause.end(), 1))
+            continue
+        begin = text.rfind("\n", 0, at) + 1
+        end = text.find("\n", at)
+        end = end if end >= 0 else len(text)
+        if _PAST.search(text, begin, end) if word < _CONDITIONS_FROM else _CONDITION.match(text, begin, end):
+            removals.append((begin, end, 0))
+    if len(removals) > 1:
+        removals.sort(key=_longest_first)
+        last = 0
+        removals = [one for one in removals if one[0] >= last and (last := one[1])]
+    return removals
 
 
-def _standing_part(sentence: str, hints: list[tuple[int, int]]) -> str | None:
-    """The sentence with a space for each negated clause; None if it is conditional or about the past."""
+def _longest_first(removal: Removal) -> tuple[int, int]:
+    begin, end, _ = removal
+    return begin, -end
+
+
+def _without(text: str, removals: Iterable[Removal]) -> str:
     parts: list[str] = []
     start = 0
-    for hint, at in hints:
-        if hint < _NEGATIONS_FROM:
-            if _PAST.search(sentence) if hint < _CONDITIONS_FROM else _CONDITION.match(sentence):
-                return None
-        elif at >= start and (clause := _NEGATED.match(sentence, at)):
-            parts += (sentence[start:at], " ")
-            start = clause.end()
-    return "".join((*parts, sentence[start:])) if parts else sentence
+    for begin, end, spaces in removals:
+        parts += (text[start:begin], " " * spaces)
+        start = end
+    return "".join((*parts, text[start:]))
 
 
 def _signs_in(text: str) -> set[str]:
-    # The only letter that is longer in lower case.
-    text = text.replace("İ", "I")
-    sentences = _one_a_line(text.lower())
-    hints = _HINT_INDEX.find(sentences)
-    instruction = _standing(sentences, hints)
-    names = _SEARCH.find(instruction)
+    lower = text.lower()
+    sentences = _one_a_line(lower)
+    hits = _SEARCH.scan(sentences)
+    words = [hit for hit in hits if hit[0] < len(_WORDS)]
+    removals = _not_standing(sentences, words)
+    instruction = _without(sentences, removals) if removals else sentences
+    names = _SEARCH.names(instruction, hits, removals)
     if not instruction.isascii() and _SPACELESS.search(instruction):
         names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(instruction)}
     if ":" in text and (_begins_list(text, ":") or _begins_list(text, "(")):
         names.add("list")
-    if "label" not in names and _lists_capitals(text, hints):
+    if "label" not in names and _lists_capitals(text, words):
         names.add("label")
     if '{"' in text:
         names.add("json")
+    if orders_text(lower, [at for word, at, _ in words if word >= _ORDERS_FROM]):
+        names.add("order")
     return names
 
 
@@ -181,10 +192,10 @@ def _begins_list(text: str, mark: str) -> bool:
     return False
 
 
-def _lists_capitals(text: str, hints: list[tuple[int, int, int]]) -> bool:
+def _lists_capitals(text: str, words: Iterable[Hit]) -> bool:
     """A word such as answer is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
-    for hint, at, _ in hints:  # noqa: SIM110 - a generator costs more than the matches
-        if hint >= _LISTING_FROM and _CAPITAL_LABELS.match(text, at):
+    for word, at, _ in words:  # noqa: SIM110 - a generator costs more than the matches
+        if _LISTING_FROM <= word < _ORDERS_FROM and _CAPITAL_LABELS.match(text, at):
             return True
     return False
 
@@ -212,6 +223,8 @@ def signs(
     """
     if len(text) > head + tail:
         text = f"{text[:head]}\n\n{text[max(head, _end_of(text, tail)) :]}"
+    # The only letter that is longer in lower case.
+    text = text.replace("İ", "I")
     names = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
@@ -221,9 +234,7 @@ def signs(
         names |= {"contract", "label"}
     if "number" in names and states_scale(lower):
         names.discard("number")
-    if orders_text(lower):
-        names.add("order")
-    elif "summary" not in names and "explanation" not in names:
+    if names.isdisjoint(("order", "summary", "explanation")):
         choices = _sketches_choices(text)
         fields = "json" in names and names_fields(lower)
         stated = (lower,) if repeats else _outer_paragraphs(lower) if is_template else ()

@@ -6,8 +6,9 @@ functions take lower-case text.
 
 import itertools
 import re
+from collections.abc import Iterable
 
-from traffic.wording_search import WordIndex, beginnings, pattern_text
+from traffic.wording_search import beginnings, pattern_text
 
 _NO_ITEM = (
     r"(?!(?:in|with|from|by|to|for|at|on|of|as|and|the|an?|your|its|what|who|how|why|when|where|yyyy|mm|dd|he|she|they)"
@@ -69,7 +70,8 @@ _ORDERS = (
     r"(riassum\w*|schrijf|maak|skriv|napisz|напиши)",
 )
 _ORDER = re.compile(rf"(?:{pattern_text(_ORDERS)})\b")
-_ORDER_STARTS = WordIndex([f" {text}" for wording in _ORDERS for text in sorted(beginnings(wording))])
+ORDER_STARTS = tuple(f" {text}" for wording in _ORDERS for text in sorted(beginnings(wording)))
+"""Texts with which every order begins."""
 _BEFORE_ORDER = re.compile(r"\b(?:please|and|then|now|you|task is to|job is to) \Z")
 _BEFORE_ORDER_CHARS = len("task is to ") + 1
 _LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes|nothing)\b")
@@ -114,9 +116,9 @@ PROSE_KEYS = frozenset(
 """Fields of JSON that hold prose, whatever the form is for."""
 
 
-def orders_text(text: str) -> bool:
-    """A sentence begins with an order to write, explain or plan, and not only a label."""
-    for _, at, _ in _ORDER_STARTS.find(text):
+def orders_text(text: str, starts: Iterable[int]) -> bool:
+    """A sentence begins with an order to write, explain or plan, and not only a label. `starts`: of `ORDER_STARTS`."""
+    for at in starts:
         order = _ORDER.match(text, at) if _begins_sentence(text, at) else None
         if order is not None and not _LABEL_ORDER.match(text, order.end()):
             return True
@@ -125,7 +127,7 @@ def orders_text(text: str) -> bool:
 
 def _begins_sentence(text: str, at: int) -> bool:
     before = text[:at].rstrip()
-    if at == 0 or before.endswith((".", "!", "?", ":", ";", ">", "#", "*", "-")) or "\n" in text[len(before) : at]:
+    if not before or before.endswith((".", "!", "?", ":", ";", ">", "#", "*", "-")) or "\n" in text[len(before) : at]:
         return True
     return _BEFORE_ORDER.search(text[max(0, at - _BEFORE_ORDER_CHARS) : at]) is not None
 

@@ -12,6 +12,10 @@ from typing import Any
 from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation
 
 Match = Callable[[str, int], Any]
+Hit = tuple[int, int, int]
+"""Index, start and end of a text that was found."""
+Removal = tuple[int, int, int]
+"""Start and end of a part that a text is to lose, and how many spaces take its place."""
 
 _BORDERS = bytes(code if re.match(r"\w", chr(code)) else ord(" ") for code in range(128)) + bytes(range(128, 256))
 _WIDE_BORDER = re.compile(r"[^\w ]")
@@ -28,9 +32,9 @@ class WordIndex:
         self._of_bytes = BytesAhoCorasick([text.encode() for text in texts], implementation=Implementation.DFA)
         self._of_text = AhoCorasick(texts, implementation=Implementation.DFA, store_patterns=False)
 
-    def find(self, text: str) -> list[tuple[int, int, int]]:
-        """Index, start and end of each text found in `text` after a space put before it, so that ` word` is found at
-        the start of the word in `text`.
+    def find(self, text: str) -> list[Hit]:
+        """Where each text is in `text` after a space put before it, so that ` word` is found at the start of the word
+        in `text`. In order of their ends.
         """
         if text.isascii():
             return self._of_bytes.find_matches_as_indexes(b" %b " % text.encode().translate(_BORDERS), overlapping=True)
@@ -38,9 +42,12 @@ class WordIndex:
 
 
 class WordingSearch:
-    """Index of wordings by name. Raises: ValueError for a wording that can begin with any letter."""
+    """Index of wordings by name, and of `words` (texts as `WordIndex` takes them), which are found in the same pass.
 
-    def __init__(self, wordings: Mapping[str, Iterable[str]]) -> None:
+    Raises: ValueError for a wording that can begin with any letter.
+    """
+
+    def __init__(self, wordings: Mapping[str, Iterable[str]], words: Sequence[str] = ()) -> None:
         by_head: dict[str, dict[tuple[str, frozenset[str]], list[str]]] = {}
         for name, texts in wordings.items():
             for wording in (alternative for text in texts for alternative in _whole_alternatives(text)):
@@ -50,8 +57,8 @@ class WordingSearch:
         gaps = sorted({tails for keys in by_head.values() for _, tails in keys if tails}, key=sorted)
         bits = {tails: 1 << n for n, tails in enumerate(gaps)} | {frozenset(): 0}
         compiled: dict[tuple[str, ...], Match] = {}
-        self._tried: list[tuple[tuple[str, int, Match], ...]] = []
-        self._tails: list[int] = []
+        self._tried: list[tuple[tuple[str, int, Match], ...]] = [()] * len(words)
+        self._tails = [0] * len(words)
         texts = sorted({*by_head, *(text for tails in gaps for text in tails)})
         for text in texts:
             groups = by_head.get(text, {})
@@ -62,20 +69,37 @@ class WordingSearch:
                 tuple((name, bits[tails], compiled[tuple(group)]) for (name, tails), group in groups.items())
             )
             self._tails.append(sum(bits[tails] for tails in gaps if text in tails))
-        self._index = WordIndex([f" {text}" for text in texts])
+        self._index = WordIndex([*words, *(f" {text}" for text in texts)])
 
-    def find(self, text: str) -> set[str]:
-        """Names of the wordings in a lower-case text."""
+    def scan(self, text: str) -> list[Hit]:
+        """Where words and beginnings of wordings are in a lower-case text; the words have the first indexes."""
+        return self._index.find(text)
+
+    def names(self, text: str, hits: Iterable[Hit], removals: Sequence[Removal] = ()) -> set[str]:
+        """Names of the wordings in a lower-case text. `hits`: of `scan`, from before the removals."""
         names: set[str] = set()
-        found = self._index.find(text)
         tails = 0
-        for index, _, _ in found:
+        for index, _, _ in hits:
             tails |= self._tails[index]
-        for index, at, _ in found:
+        for index, at, _ in hits:
             for name, needed, match in self._tried[index]:
-                if name not in names and (not needed or needed & tails) and match(text, at) is not None:
-                    names.add(name)
+                if name not in names and (not needed or needed & tails):
+                    start = _without_removals(at, removals) if removals else at
+                    if start >= 0 and match(text, start) is not None:
+                        names.add(name)
         return names
+
+
+def _without_removals(at: int, removals: Sequence[Removal]) -> int:
+    """Where a place is after the removals; -1 if it is removed."""
+    cut = 0
+    for begin, end, spaces in removals:
+        if at < begin:
+            break
+        if at < end:
+            return -1
+        cut += end - begin - spaces
+    return at - cut
 
 
 def pattern_text(wordings: Iterable[str]) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from traffic.stated_answers import is_only_contract, names_fields, orders_text, states_options, states_scale
+from traffic.phrases import signs
+from traffic.stated_answers import is_only_contract, names_fields, states_options, states_scale
 
 
 @pytest.mark.parametrize(
@@ -69,12 +70,17 @@ def test_json_with_prose_or_without_named_values_names_no_fields() -> None:
     assert not names_fields('respond with json:\n{\n"ship": str,\n"summary": str\n}')
 
 
+def orders(text: str) -> bool:
+    return "order" in signs(text)
+
+
 def test_an_order_begins_a_sentence_and_is_for_more_than_a_label() -> None:
-    assert orders_text("harbour office. draft the letter.")
-    assert not orders_text("masters write in any language. sort the mail.")
-    assert not orders_text("write the category.")
-    assert orders_text("sort the mail and then write a reply")
-    assert not orders_text("write nothing that the crew must not see.")
+    assert orders("harbour office. draft the letter.")
+    assert not orders("masters write in any language. sort the mail.")
+    assert not orders("write the category.")
+    assert orders("sort the mail and then write a reply")
+    assert not orders("write nothing that the crew must not see.")
+    assert orders("  draft the letter.")
 
 
 def test_an_instruction_of_nothing_but_the_form_of_the_answer_is_only_a_contract() -> None:

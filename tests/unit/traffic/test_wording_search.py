@@ -12,7 +12,7 @@ SEARCH = WordingSearch({"label": (r"(one|single) word", "labels? only"), "code":
 
 
 def found(text: str) -> set[str]:
-    return SEARCH.find(text)
+    return SEARCH.names(text, SEARCH.scan(text))
 
 
 def test_wordings_are_found_at_word_boundaries_only() -> None:
@@ -32,13 +32,20 @@ WORDINGS = ("write … code", "(plans?|break) … (steps|code … steps)", "(cod
 def test_the_index_finds_the_wordings_that_their_patterns_find(words: list[str]) -> None:
     text = " ".join(words)
     matching = {w for w in WORDINGS if re.search(rf"\b(?:{pattern_text([w])})\b", text)}
-    assert WordingSearch({w: (w,) for w in WORDINGS}).find(text) == matching
+    search = WordingSearch({w: (w,) for w in WORDINGS})
+    assert search.names(text, search.scan(text)) == matching
 
 
 def test_a_wording_after_frequent_words_is_indexed_by_its_own_words() -> None:
     search = WordingSearch({"long": after(("a", "the"), "(story|report)")})
-    assert search.find("tell me a story") == {"long"}
-    assert search.find("tell me no story") == set()
+    for text, names in (("tell me a story", {"long"}), ("tell me no story", set())):
+        assert search.names(text, search.scan(text)) == names
+
+
+def test_wordings_are_found_in_a_text_that_has_lost_parts_since_its_scan() -> None:
+    hits = SEARCH.scan("write, not labels only, some code. one word")
+    assert SEARCH.names("write,  , some code. one word", hits, [(7, 22, 1)]) == {"code", "label"}
+    assert SEARCH.names("write,  , some code. ", hits, [(7, 22, 1), (35, 43, 0)]) == {"code"}
 
 
 @pytest.mark.parametrize(
