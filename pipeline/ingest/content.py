@@ -1,4 +1,4 @@
-"""Contents of a file: decompressed text, blocks of whole lines, JSON documents, CSV and Parquet rows as JSON lines.
+"""Contents of a file: decompressed text, blocks of whole lines, JSON documents; tables are read by tables.py.
 
 A plain file is split into byte ranges that workers read themselves. Everything else is read here as a stream, block by
 block, so memory does not depend on the file's size.
@@ -6,11 +6,8 @@ block, so memory does not depend on the file's size.
 
 import codecs
 import contextlib
-import csv
 import hashlib
 import io
-import itertools
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -19,7 +16,6 @@ from typing import Any, BinaryIO
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.ingest.sources import LogFile
 from traffic.errors import InputError
@@ -31,14 +27,10 @@ SMALL_BYTES = 1 << 20
 """Files up to this size are read once and kept in memory."""
 DOCUMENT_BYTES = 256 << 20
 _SNIFFED_LINES = 50
-_BACKSLASHED = re.compile(rb'(?:^|[,;\t])"[\[{]+\s*\\"', re.MULTILINE)
-"""A JSON cell whose quotes are escaped with backslashes instead of doubled (RFC 4180)."""
 _SALVAGE_BYTES = 4 << 10
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 BLANK = b" \t\r\n\f\v,"
 """Stripped from rows; in a JSON list with one row per line each ends with a comma."""
-
-csv.field_size_limit(64 << 20)
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -109,7 +101,7 @@ class Content:
         head = self.head().lstrip(b"\xef\xbb\xbf \t\r\n")
         if not head.startswith((b"[", b"{")):
             return None
-        data = b"".join(self.chunks(limit=DOCUMENT_BYTES + 1)).removeprefix(_BOM).strip()
+        data = b"".join(self.chunks(limit=DOCUMENT_BYTES + 1)).removeprefix(BOM).strip()
         if len(data) <= DOCUMENT_BYTES:
             return data
         if b"\n" in head[:HEAD_BYTES].rstrip():
@@ -237,7 +229,7 @@ def first_trees(head: bytes) -> list[Any]:
     from pipeline.ingest import containers, lenient
 
     trees = []
-    lines = enumerate(head.removeprefix(_BOM).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
+    lines = enumerate(head.removeprefix(BOM).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
     for _, row in containers.joined(lines) if containers.has_pieces(head) else lines:
         line = row.strip(BLANK)
         tree: Any = None
@@ -294,105 +286,3 @@ def compacted(rows: Iterator[bytes], digest: "hashlib._Hash | None") -> Iterator
         if digest is not None:
             digest.update(line + b"\n")
         yield line
-
-
-def parquet_rows(file: LogFile) -> Iterator[bytes]:
-    """Rows of a Parquet or Arrow file as JSON. Raises: InputError for a damaged one."""
-    try:
-        with file.open() as stored:
-            for batch in _batches(stored):
-                for row in batch.to_pylist(maps_as_pydicts="lossy"):
-                    cells = {key: _decoded_bytes(value) for key, value in row.items() if value is not None}
-                    yield msgspec.json.encode(cells, enc_hook=str)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file.path}: damaged Parquet or Arrow file: {error}") from None
-
-
-def _decoded_bytes(value: Any) -> Any:
-    """Decodes text that a warehouse stored as bytes; other values are unchanged."""
-    if isinstance(value, bytes):
-        with contextlib.suppress(UnicodeDecodeError):
-            return value.decode()
-    return value
-
-
-def _batches(stored: BinaryIO) -> Iterator[pa.RecordBatch]:
-    magic = stored.read(4)
-    stored.seek(0)
-    if magic == b"PAR1":
-        yield from pq.ParquetFile(stored).iter_batches(batch_size=512)
-    elif magic == b"ARRO":
-        opened = pa.ipc.open_file(stored)
-        yield from map(opened.get_batch, range(opened.num_record_batches))
-    else:
-        yield from pa.ipc.open_stream(stored)
-
-
-def csv_rows(content: Content) -> Iterator[bytes]:
-    """Rows of a CSV file with a header as JSON objects of text; empty cells are left out."""
-    head = content.head()
-    lines = itertools.islice(_lines(content), int(_SEPARATOR_LINE.match(head.removeprefix(_BOM)) is not None), None)
-    for row in csv.DictReader(lines, dialect=_dialect(head)):
-        cells = {key: _json_cell(value) for key, value in row.items() if key and value not in _EMPTY}
-        # Azure's portal writes the zone into the names of times.
-        yield msgspec.json.encode({key.removesuffix(" [UTC]"): value for key, value in cells.items()})
-
-
-def _json_cell(cell: Any) -> Any:
-    """An object as Python prints it, which data frames write into cells, as JSON; other cells are unchanged."""
-    from pipeline.ingest import lenient
-
-    if not isinstance(cell, str) or not cell.startswith(("{'", "[{'")):
-        return cell
-    repaired = lenient.repaired(cell.encode())
-    return cell if repaired is None else repaired.decode()
-
-
-_EMPTY = (None, "", "\\N")
-"""Cells without a value; Postgres and MySQL write `\\N` for null."""
-_SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?\r?\n')
-"""First line with which a spreadsheet says what separates the cells."""
-
-
-def _table(head: bytes) -> bytes:
-    """The head from its header on."""
-    head = head.removeprefix(_BOM)
-    named = _SEPARATOR_LINE.match(head)
-    return head[named.end() :] if named else head
-
-
-def _dialect(head: bytes) -> Any:
-    first = _table(head).split(b"\n", 1)[0].decode("utf-8", "replace")
-    delimiter = max(",;\t", key=first.count)
-    if not _BACKSLASHED.search(head):
-        return type("Dialect", (csv.excel,), {"delimiter": delimiter})
-    return type("Dialect", (csv.excel,), {"delimiter": delimiter, "doublequote": False, "escapechar": "\\"})
-
-
-def _as_windows(error: UnicodeError) -> tuple[str, int]:
-    """Error handler: decodes bytes that are not UTF-8 as Windows-1252, as spreadsheets write them."""
-    assert isinstance(error, UnicodeDecodeError)
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-def _lines(content: Content) -> Iterator[str]:
-    codecs.register_error("cp1252", _as_windows)
-    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="cp1252")
-    carried = ""
-    for chunk in content.chunks():
-        # Line ends are kept: the CSV reader joins lines inside quoted cells.
-        *lines, carried = (carried + decoder.decode(chunk)).split("\n")
-        for line in lines:
-            yield line + "\n"
-    if carried:
-        yield carried
-
-
-def csv_header(head: bytes) -> list[str]:
-    """Column names, if the first line looks like a header of several columns."""
-    first = _table(head).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
-    try:
-        names = next(csv.reader(io.StringIO(first), dialect=_dialect(head)), [])
-    except csv.Error:
-        return []
-    return names if len(names) > 1 and all(name.strip() and len(name) < 80 for name in names) else []

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline import store
-from pipeline.ingest import content, sources
+from pipeline.ingest import sources, tables
 from pipeline.ingest.content import Content
 from pipeline.ingest.values import Notes, identity, optional_time
 from traffic.artifacts import Home
@@ -90,11 +90,11 @@ def _is_sparse(file: sources.LogFile) -> bool:
 def _rows(opened: Content) -> Iterator[Mapping[str, Any]]:
     head = opened.head()
     if opened.file.is_parquet:
-        lines = content.parquet_rows(opened.file)
+        lines = tables.parquet_rows(opened.file)
     elif head.lstrip().startswith(b"{"):
         lines = (line for piece in opened.chunks() for line in piece.splitlines() if line.strip())
     else:
-        lines = content.csv_rows(opened)
+        lines = tables.csv_rows(opened)
     for line in lines:
         try:
             yield msgspec.json.decode(line, type=dict[str, Any])

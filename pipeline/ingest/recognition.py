@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest import content, documents, envelope
+from pipeline.ingest import content, documents, envelope, tables
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
 from pipeline.ingest.typed_values import untyped
@@ -43,7 +43,7 @@ def recognise_content(
     if file.foreign is not None:
         return f"{file.foreign}; unpack it first"
     if file.is_parquet:
-        return _of_rows(opened, functools.partial(content.parquet_rows, file), "Parquet", named)
+        return _of_rows(opened, functools.partial(tables.parquet_rows, file), "Parquet", named)
     head = opened.head()
     trees = content.first_trees(head)
     objects = [tree for tree in trees if isinstance(tree, Mapping)]
@@ -61,8 +61,8 @@ def recognise_content(
         return document
     if chosen is not None:
         return chosen
-    if not objects and content.csv_header(head) and b"\x00" not in head:
-        rows = _of_rows(opened, functools.partial(content.csv_rows, opened), "CSV", named)
+    if not objects and tables.csv_header(head) and b"\x00" not in head:
+        rows = _of_rows(opened, functools.partial(tables.csv_rows, opened), "CSV", named)
         if not isinstance(rows, str) or named is not None:
             return rows
     if not head.strip() and opened.damage is not None:
@@ -76,8 +76,8 @@ def _by_mapping(
     opened: Content, named: Format, path: envelope.Path, head: bytes, objects: Sequence[Mapping[str, Any]]
 ) -> Recognised | None:
     """How to read a file whose mapping gives the path to the rows; None for a single document without one."""
-    if not objects and content.csv_header(head):
-        return Recognised(named, (), functools.partial(content.csv_rows, opened), "as the mapping says (CSV)")
+    if not objects and tables.csv_header(head):
+        return Recognised(named, (), functools.partial(tables.csv_rows, opened), "as the mapping says (CSV)")
     if len(objects) > 1 or (path and objects):
         return Recognised(named, path, None, "as the mapping says")
     document = opened.document()

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest import content, envelope, sources
+from pipeline.ingest import content, envelope, sources, tables
 from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import NotARequest, mapped
@@ -92,13 +92,13 @@ def suggest(source: str) -> Suggestion:
 def _sample(opened: Content) -> tuple[list[dict[str, Any]], envelope.Path]:
     file = opened.file
     if file.is_parquet:
-        return _decoded(content.parquet_rows(file)), ()
+        return _decoded(tables.parquet_rows(file)), ()
     head = opened.head()
     objects = [tree for tree in content.first_trees(head) if isinstance(tree, dict)]
     if len(objects) > 1:
         return objects[:_SAMPLE], ()
-    if not objects and content.csv_header(head):
-        return _decoded(content.csv_rows(opened)), ()
+    if not objects and tables.csv_header(head):
+        return _decoded(tables.csv_rows(opened)), ()
     document = opened.document()
     if document is None:
         return objects, ()
