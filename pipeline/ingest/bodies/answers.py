@@ -232,9 +232,13 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
             return dict(call)
         return tool_call(call.get("id"), function.get("name"), function.get("arguments"))
     if isinstance(call.get("custom"), dict):
-        # A tool that takes text instead of arguments.
-        call = {"id": call.get("id"), **call["custom"]}
+        return _custom_call(call.get("id"), call["custom"])
     return tool_call(call.get("id"), call.get("name"), call.get("args", call.get("arguments", call.get("input"))))
+
+
+def _custom_call(identity: Any, call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call of a tool that takes text, which becomes an argument: arguments are JSON everywhere else."""
+    return tool_call(identity, call.get("name"), {"input": call.get("input")})
 
 
 def _blocks(blocks: list[Any], notes: Notes) -> Answer:
@@ -259,9 +263,10 @@ def _blocks(blocks: list[Any], notes: Notes) -> Answer:
             calls.append(
                 tool_call(block.get("id", block.get("toolCallId")), block.get("name", block.get("toolName")), arguments)
             )
-        elif kind in ("function_call", "custom_tool_call"):
-            arguments = block.get("arguments", block.get("input"))
-            calls.append(tool_call(block.get("call_id", block.get("id")), block.get("name"), arguments))
+        elif kind == "function_call":
+            calls.append(tool_call(block.get("call_id", block.get("id")), block.get("name"), block.get("arguments")))
+        elif kind == "custom_tool_call":
+            calls.append(_custom_call(block.get("call_id"), block))
         elif isinstance(used := block.get("toolUse"), Mapping):
             calls.append(tool_call(used.get("toolUseId"), used.get("name"), used.get("input")))
         elif isinstance(called := block.get("functionCall", block.get("function_call")), Mapping):

@@ -216,7 +216,7 @@ BODIES = [
                 timestamp="2026-10-05T09:30:01Z",
             ),
         ),
-        [{"calls": [("run", 1)], "finish_reason": "tool_calls"}, {"calls": [("run", 1)]}],
+        [{"calls": [("run", {"input": "1"})], "finish_reason": "tool_calls"}, {"calls": [("run", {"input": "1"})]}],
     ),
     Case(
         "tokens-of-tgi-streams",
