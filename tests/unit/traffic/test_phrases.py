@@ -1,0 +1,65 @@
+"""traffic/phrases.yaml: each wording, in every language, is recognised in an instruction that has it."""
+
+from collections.abc import Mapping
+from itertools import product
+
+import pytest
+
+from traffic.phrases import _PHRASES, signs
+from traffic.wording_search import _QUANTIFIERS, _alternatives, _items
+
+WORDINGS = [
+    pytest.param(sign, wording, id=f"{sign}: {wording[:60]}")
+    for table in (_PHRASES.resolved(), _PHRASES.spaceless)
+    for sign, wordings in table.items()
+    for wording in wordings
+]
+
+
+FILLERS = [{"*": several, "{": some} for several, some in product(("", " "), repeat=2)]
+"""By the first letter of a quantifier: what stands where it allows nothing."""
+
+
+def variants(wording: str) -> int:
+    """The largest number of alternatives in one group of the wording."""
+    groups = [_alternatives(item[1:-1]) for item in _items(wording) if item.startswith("(")]
+    return max([len(group) for group in groups] + [variants(part) for group in groups for part in group], default=1)
+
+
+def example(wording: str, number: int, fillers: Mapping[str, str]) -> str:
+    """The shortest text with the wording that takes this alternative (modulo their number) of each group.
+
+    `fillers`: one of `FILLERS`.
+    """
+    items = _items(wording)
+    text = ""
+    for item, quantifier in zip(items, [*items[1:], ""], strict=True):
+        if item in _QUANTIFIERS or item.startswith("{") or item in (r"\b", "…"):
+            continue
+        if quantifier.startswith(("*", "{0")):
+            text += fillers[quantifier[0]]
+        elif quantifier != "?":
+            least = int(quantifier[1:].split(",")[0].rstrip("}")) if quantifier.startswith("{") else 1
+            text += _example_of(item, number, fillers) * least
+    return text
+
+
+def _example_of(item: str, number: int, fillers: Mapping[str, str]) -> str:
+    if item.startswith("(?<="):
+        return example(item[4:-1], number, fillers)
+    if item.startswith("(?"):
+        return ""
+    if item.startswith("("):
+        alternatives = _alternatives(item[1:-1])
+        return example(alternatives[number % len(alternatives)], number, fillers)
+    if item.startswith("["):
+        return "x " if item.startswith("[^") else "x" if item.startswith(r"[\w") else item[1]
+    return {r"\w": "x", r"\d": "1", ".": "x"}.get(item, item[-1])
+
+
+@pytest.mark.parametrize("sign, wording", WORDINGS)
+def test_each_alternative_of_a_wording_is_recognised(sign: str, wording: str) -> None:
+    for number in range(variants(wording)):
+        examples = [example(wording, number, fillers) for fillers in FILLERS]
+        # Not at the beginning, where "si" of "si o no" would be a condition.
+        assert any(sign in signs(f"please {text}{end}") for text in examples for end in ("", "x")), examples
