@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SEED = 20261101
+LEVEL = 0.95
 RESAMPLES = 2000
 # scipy holds a batch of resamples in memory at once: 100 x 100,000 items x 8 bytes = 80 MB.
 _BATCH = 100
@@ -31,7 +32,7 @@ class Interval(msgspec.Struct, frozen=True):
     level: float
 
 
-def proportion_interval(successes: float, n: float, level: float = 0.95) -> Interval:
+def proportion_interval(successes: float, n: float, level: float = LEVEL) -> Interval:
     """Wilson's score interval of a proportion; counts may be divided by a design effect.
 
     Raises: ValueError if n is 0 or successes are not within 0..n.
@@ -44,7 +45,7 @@ def proportion_interval(successes: float, n: float, level: float = 0.95) -> Inte
     return Interval(max(0.0, float(low)), min(1.0, float(high)), level)
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = SEED) -> Interval:
+def mean_interval(values: ArrayLike, level: float = LEVEL, seed: int = SEED) -> Interval:
     """Bootstrap interval of a mean of scores in [0, 1]; `bootstrap_interval` has the details."""
     return bootstrap_interval([values], np.mean, level=level, seed=seed)
 
@@ -53,8 +54,7 @@ def bootstrap_interval(
     columns: Sequence[ArrayLike],
     statistic: Statistic,
     *,
-    level: float = 0.95,
-    method: Literal["auto", "BCa", "percentile"] = "auto",
+    level: float = LEVEL,
     vectorized: bool = True,
     resamples: int = RESAMPLES,
     seed: int = SEED,
@@ -62,7 +62,7 @@ def bootstrap_interval(
     """Bootstrap interval of a statistic over items: `columns` are resampled together, item by item.
 
     `statistic(*columns, axis=-1)` if vectorised, else `statistic(*columns)`. The same data and seed
-    give the same interval. `auto` is BCa up to 2,000 items and percentile above, where the two
+    give the same interval. The method is BCa up to 2,000 items and percentile above, where the two
     agree and BCa's jackknife (n statistics of n items) would take seconds.
 
     Without spread between items (one item, or all alike) the bootstrap is not informative. A statistic in [0, 1] is
@@ -78,20 +78,14 @@ def bootstrap_interval(
     estimate = float(statistic(*data))
     if all((column == column[0]).all() for column in data):
         return _all_alike(estimate, n, level)
-    if method == "auto":
-        method = "BCa" if n <= _BCA_ITEMS else "percentile"
+    method: Literal["BCa", "percentile"] = "BCa" if n <= _BCA_ITEMS else "percentile"
     return _resampled(data, statistic, estimate, level, method, vectorized, resamples, seed)
 
 
 def cluster_bootstrap_interval(
-    values: ArrayLike,
-    clusters: Sequence[object],
-    *,
-    weights: ArrayLike | None = None,
-    level: float = 0.95,
-    seed: int = SEED,
+    values: ArrayLike, clusters: Sequence[object], *, weights: ArrayLike | None = None
 ) -> Interval:
-    """Interval of a (weighted) mean over items that come in clusters (sessions, customers): resamples whole clusters.
+    """95% interval of a (weighted) mean over items in clusters (sessions, customers): resamples whole clusters.
 
     For a difference of two models pass `new - old` per item. Treating correlated items as
     independent makes intervals too narrow. A single cluster gives the widest interval that the
@@ -102,13 +96,13 @@ def cluster_bootstrap_interval(
     """
     sums, counts = cluster_sums(values, clusters, weights)
     if len(sums) == 1:
-        return Interval(-1.0 if np.min(np.asarray(values)) < 0 else 0.0, 1.0, level)
+        return Interval(-1.0 if np.min(np.asarray(values)) < 0 else 0.0, 1.0, LEVEL)
     # Percentile: BCa's skewness correction is unstable with the few clusters that cohorts have.
-    means = resampled_means(sums, counts, seed=seed)
-    low, high = (float(end) for end in np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
+    means = resampled_means(sums, counts)
+    low, high = (float(end) for end in np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     if low == high:
-        return _all_alike(float(ratio_of_sums(sums, counts)), len(sums), level)
-    return Interval(low, high, level)
+        return _all_alike(float(ratio_of_sums(sums, counts)), len(sums), LEVEL)
+    return Interval(low, high, LEVEL)
 
 
 def cluster_sums(
@@ -161,7 +155,7 @@ def ratio_of_sums(numerators: NDArray[Any], denominators: NDArray[Any], axis: in
     return np.sum(numerators, axis=axis) / np.where(below == 0, 1, below)
 
 
-def paired_difference_interval(both: int, only_new: int, only_old: int, neither: int, level: float = 0.95) -> Interval:
+def paired_difference_interval(both: int, only_new: int, only_old: int, neither: int, level: float = LEVEL) -> Interval:
     """Interval of accuracy(new) - accuracy(old) on the same items, as fractions in [-1, 1].
 
     The arguments count items by which model is right. The interval contains all differences that a score test does not
@@ -175,7 +169,7 @@ def paired_difference_interval(both: int, only_new: int, only_old: int, neither:
     return score_interval(only_new, only_old, both + only_new + only_old + neither, level)
 
 
-def score_interval(only_new: float, only_old: float, n: float, level: float = 0.95) -> Interval:
+def score_interval(only_new: float, only_old: float, n: float, level: float = LEVEL) -> Interval:
     """Tango's interval from discordant counts, which may be fractions (counts divided by a design effect).
 
     Raises: ValueError if there are no items.

@@ -298,6 +298,7 @@ _ERROR = re.compile(r"\b\w*(Error|Exception)\b: .+|\berror: .+")
 # vLLM repeats an engine's failure in its front end without the cause.
 _REPEATED = ("Engine core initialization failed", "EngineCore encountered an issue")
 _NOISE = ("nanobind", "leaked", "resource_tracker", "skipped remainder", "warnings.warn")
+_TAIL_BYTES = 65536
 
 
 def last_error(log_path: Path) -> str:
@@ -312,10 +313,10 @@ def last_line(log_path: Path) -> str:
     return next(iter(reversed(_tail(log_path))), "")
 
 
-def _tail(log_path: Path, size: int = 65536) -> list[str]:
+def _tail(log_path: Path) -> list[str]:
     try:
         with log_path.open("rb") as file:
-            file.seek(max(0, log_path.stat().st_size - size))
+            file.seek(max(0, log_path.stat().st_size - _TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return []

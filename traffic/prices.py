@@ -350,6 +350,6 @@ class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return max(dated, key=lambda machine: machine.date)
 
 
-def load_machines(path: Path = config.CONFIGS / "gpus.yaml") -> Machines:
+def load_machines() -> Machines:
     """Raises: NotFound, ConfigError."""
-    return config.load(path, Machines)
+    return config.load(config.CONFIGS / "gpus.yaml", Machines)

@@ -26,15 +26,15 @@ _TEXTS_AT_ONCE = 20_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def bands(threshold: float, permutations: int = PERMUTATIONS) -> tuple[int, int]:
+def bands(threshold: float) -> tuple[int, int]:
     """Bands and rows per band that give the fewest candidates at a miss rate of at most `MISSED`.
 
     A pair with similarity s shares a bucket with probability 1 - (1 - s^rows)^bands.
     Source: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.
     """
-    fitting = [r for r in range(1, permutations + 1) if (1 - threshold**r) ** (permutations // r) <= MISSED]
+    fitting = [r for r in range(1, PERMUTATIONS + 1) if (1 - threshold**r) ** (PERMUTATIONS // r) <= MISSED]
     rows = max(fitting, default=1)
-    return permutations // rows, rows
+    return PERMUTATIONS // rows, rows
 
 
 def near_pairs(

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -254,17 +254,17 @@ def lines(content: Content) -> Iterator[bytes]:
         yield carried
 
 
-def row_pieces(file: LogFile, rows: Iterator[bytes] | Sequence[bytes], size: int = BLOCK_BYTES) -> Iterator[Piece]:
+def row_pieces(file: LogFile, rows: Iterator[bytes]) -> Iterator[Piece]:
     """Pieces of rows, one row per line; line numbers are row numbers."""
     waiting: list[bytes] = []
-    first, held = 1, 0
+    first, size = 1, 0
     number = 0
     for number, row in enumerate(rows, start=1):
         waiting.append(row)
-        held += len(row) + 1
-        if held >= size:
+        size += len(row) + 1
+        if size >= BLOCK_BYTES:
             yield Piece(file.path, first, file.modified, b"\n".join(waiting) + b"\n")
-            waiting, first, held = [], number + 1, 0
+            waiting, first, size = [], number + 1, 0
     if waiting:
         yield Piece(file.path, first, file.modified, b"\n".join(waiting) + b"\n")
 
