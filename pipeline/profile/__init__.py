@@ -102,6 +102,7 @@ def run(
         period=Period(totals.first, totals.last, totals.days),
         calls_per_day=daily,
         worth_it=worth_own_model,
+        worth_calls_per_day=config.worth_calls_per_day,
         tiers=_shares({str(tier): [p for p in profiled if p.proposal.tier == tier] for tier in (1, 2, 3)}),
         request_types=_by_type(profiled),
         input_tokens_histogram=tuple(spend.histogram(connection)),

@@ -80,6 +80,8 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
     period: Period
     calls_per_day: float
     worth_it: bool
+    worth_calls_per_day: int
+    """Of the configuration: `worth_it` from here on."""
     tiers: tuple[Share, ...]
     request_types: tuple[Share, ...]
     input_tokens_histogram: tuple[Bin, ...]
@@ -120,7 +122,8 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
             )
         if not self.worth_it:
             output.append(
-                "  below 1,000 calls a day an own model saves less than the work it takes: cut the waste and stop there"
+                f"  below {self.worth_calls_per_day:,} calls a day an own model saves less than the work it takes: "
+                "cut the waste and stop there"
             )
         output += [f"  tier {t.name}: {t.requests:>9,} ({t.share:6.1%})  {t.spend_usd:>10,.2f} USD" for t in self.tiers]
         output.append("types: " + ", ".join(f"{t.name} {t.share:.0%}" for t in self.request_types[:8]))

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import profile, store
-from pipeline.profile import ProfileConfig, ProfileSummary
+from pipeline.profile import ProfileConfig, ProfileSummary, report
 from pipeline.store.period import Days
 from tests.fakes import profiled_logs
 from traffic import callsites, config, tiers
@@ -145,6 +145,14 @@ def test_the_report_is_one_page_that_loads_and_runs_nothing(tmp_path: Path) -> N
     assert "<script" not in page
     assert "<b>pier</b>" not in page
     assert not re.search(r"""(?:src|href)=["']http|@import|url\(""", page)
+
+
+def test_a_log_with_few_calls_is_told_the_configured_minimum(tmp_path: Path) -> None:
+    result = msgspec.structs.replace(
+        run(filled(tmp_path, profiled_logs.records()[:40])), worth_it=False, worth_calls_per_day=1234
+    )
+    assert any("1,234 calls a day" in line for line in result.lines())
+    assert "1,234 calls a day" in report.page(result)
 
 
 def test_wasted_calls_are_counted_once(tmp_path: Path) -> None:
