@@ -172,8 +172,8 @@ def _beginnings(wording: str) -> tuple[set[str], set[str]]:
 def _texts_of(item: str) -> tuple[set[str], set[str]] | None:
     """`_beginnings` of one item; None if it can be any letter."""
     if item.startswith("("):
-        found = [_beginnings(alternative) for alternative in _alternatives(item[1:-1])]
-        return set().union(*(ended for ended, _ in found)), set().union(*(whole for _, whole in found))
+        parts = [_beginnings(alternative) for alternative in _alternatives(item[1:-1])]
+        return set().union(*(ended for ended, _ in parts)), set().union(*(whole for _, whole in parts))
     if item.startswith("["):
         letters = item[1:-1]
         known = not (letters.startswith("^") or "\\" in letters or "-" in letters[1:])

@@ -90,8 +90,8 @@ _ELSEWHERE = ("previous_response_id", "conversation", "cachedContent", "cached_c
 
 
 def _is_partly_elsewhere() -> str:
-    found = (f"json_extract(TRY_CAST(params.other AS JSON), '$.{path}') IS NOT NULL" for path in _ELSEWHERE)
-    return f"coalesce({' OR '.join(found)}, false)"
+    conditions = (f"json_extract(TRY_CAST(params.other AS JSON), '$.{path}') IS NOT NULL" for path in _ELSEWHERE)
+    return f"coalesce({' OR '.join(conditions)}, false)"
 
 
 CALLS_TOOLS = "the answer calls tools instead of text"

@@ -57,12 +57,12 @@ def run(
     """
     started = time.perf_counter()
     options = _options(format, mapping, since, until)
-    found = files.find(mlflow_traces.exported(sources, home, options.since, options.until), home)
-    size = sum(file.size for file in found)
+    log_files = files.find(mlflow_traces.exported(sources, home, options.since, options.until), home)
+    size = sum(file.size for file in log_files)
     with manifest.writing(home) as done, _progress(size) as advance:
         session = Session(home, done, options, advance, on_step)
         with _workers(ray, processes, size) as (executor, workers):
-            session.read_all(found, executor, workers)
+            session.read_all(log_files, executor, workers)
     return session.summary(time.perf_counter() - started)
 
 
@@ -83,8 +83,8 @@ def retry_rejected(
 @contextlib.contextmanager
 def _workers(ray: str | None, processes: int | None, size: int) -> Iterator[tuple[Executor | None, int]]:
     if ray is None:
-        with _pool(processes, size) as found:
-            yield found
+        with _pool(processes, size) as pool:
+            yield pool
         return
     with RayExecutor(ray) as executor:
         yield executor, executor.workers

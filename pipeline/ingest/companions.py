@@ -139,7 +139,7 @@ class PartStore:
         return int(keys)
 
     def _is(self, query: str, *values: Any) -> bool:
-        return any(found for (found,) in self._query(query, *values))
+        return any(result for (result,) in self._query(query, *values))
 
     def _parts(self, key: str, file: int | None) -> list[Any]:
         query = "select min(value) from part where key = ?1 and (?2 is null or file = ?2) group by place order by place"

@@ -86,12 +86,12 @@ def objects(data: bytes) -> list[bytes]:
     Text after the last complete object is returned as a row, to be rejected. Empty without a complete object.
     """
     text = data.decode("utf-8", "replace")
-    found = list(_objects(text))
-    if not found:
+    decoded = list(_objects(text))
+    if not decoded:
         return []
-    end = _BETWEEN.match(text, found[-1][1])
-    rest = text[end.end() if end else found[-1][1] :].strip()
-    return [text[start:stop].encode() for start, stop in found] + ([rest.encode()] if rest else [])
+    end = _BETWEEN.match(text, decoded[-1][1])
+    rest = text[end.end() if end else decoded[-1][1] :].strip()
+    return [text[start:stop].encode() for start, stop in decoded] + ([rest.encode()] if rest else [])
 
 
 def _objects(text: str) -> Iterator[tuple[int, int]]:

@@ -82,21 +82,21 @@ def unflattened(tree: Mapping[str, Any]) -> dict[str, Any] | None:
     """The object with keys `a.b` expanded to `b` inside `a`, also in lists of objects; None without dotted keys."""
     if not any(_DOTTED.fullmatch(str(key)) for key in tree):
         return None
-    found: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for key, value in tree.items():
-        *way, last = str(key).split(".") if _DOTTED.fullmatch(str(key)) else [str(key)]
-        node = found
-        for step in way:
-            inside = node.get(step)
-            if not isinstance(inside, dict):
-                inside = node[step] = {}
-            node = inside
+        *parents, last = str(key).split(".") if _DOTTED.fullmatch(str(key)) else [str(key)]
+        node = nested
+        for parent in parents:
+            child = node.get(parent)
+            if not isinstance(child, dict):
+                child = node[parent] = {}
+            node = child
         known = node.get(last)
         if isinstance(value, list):
             node[last] = [(isinstance(item, dict) and unflattened(item)) or item for item in value]
         else:
             node[last] = {**known, **value} if isinstance(known, dict) and isinstance(value, Mapping) else value
-    return found
+    return nested
 
 
 _RESHAPED: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {FLAT: unflattened, TYPED: untyped}
@@ -148,8 +148,8 @@ def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = N
         fields = _decode_object(data)
         if path[0] not in fields:
             raise KeyError(path[0])
-        kept = {key: fields[key] for key in _INHERITED if key in fields and _is_scalar(fields[key])}
-        yield from rows_at(bytes(fields[path[0]]), path[1:], {**(around or {}), **kept})
+        inherited = {key: fields[key] for key in _INHERITED if key in fields and _is_scalar(fields[key])}
+        yield from rows_at(bytes(fields[path[0]]), path[1:], {**(around or {}), **inherited})
 
 
 def _is_scalar(raw: msgspec.Raw) -> bool:

@@ -72,13 +72,18 @@ def join(path: str, home: Home) -> ReadsSummary:
     if not rows:
         raise InputError(f"{path}: no rows in it")
     known = _known(home, [signal["id"] for signal in signals])
-    found = [{**signal, "id": known[signal["id"]]} for signal in signals if signal["id"] in known]
-    if signals and not found:
+    matched = [{**signal, "id": known[signal["id"]]} for signal in signals if signal["id"] in known]
+    if signals and not matched:
         raise InputError(f"{path}: none of its {len(signals):,} ids is in the store, such as {signals[0]['id']!r}")
-    store.append(home, source=file.path, signals={"consumed": found})
-    seen_count = sum(signal["consumed_at"] is not None for signal in found)
+    store.append(home, source=file.path, signals={"consumed": matched})
+    seen_count = sum(signal["consumed_at"] is not None for signal in matched)
     return ReadsSummary(
-        path=path, rows=rows, matched=len(found), seen=seen_count, unmatched=len(signals) - len(found), nulled=nulled
+        path=path,
+        rows=rows,
+        matched=len(matched),
+        seen=seen_count,
+        unmatched=len(signals) - len(matched),
+        nulled=nulled,
     )
 
 

@@ -50,9 +50,9 @@ def recognise_content(
     if (
         named is not None
         and path is not None
-        and (found := _by_mapping(opened, named, path, head, objects)) is not None
+        and (recognised := _by_mapping(opened, named, path, head, objects)) is not None
     ):
-        return found
+        return recognised
     chosen = recognise(objects, named)
     if chosen is not None and (chosen.path == () or len(objects) > 1):
         return chosen
@@ -149,8 +149,8 @@ def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Re
 
 def _of_objects(data: bytes, named: Format | None) -> Recognised | str | None:
     """Concatenated objects or a truncated list; None for a file with one complete object per line."""
-    found = documents.objects(data)
-    return _of_listed(data, found, named, "of JSON objects one after the other") if found else None
+    listed = documents.objects(data)
+    return _of_listed(data, listed, named, "of JSON objects one after the other") if listed else None
 
 
 def _of_listed(data: bytes, listed: list[bytes], named: Format | None, where: str) -> Recognised | str:

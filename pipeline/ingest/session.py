@@ -75,15 +75,15 @@ class Session:
         self._damaged: dict[str, str] = {}
         self._whys: Counter[tuple[str, str]] = Counter()
 
-    def read_all(self, found: Sequence[LogFile], executor: Executor | None, workers: int) -> None:
-        for file in found:
+    def read_all(self, files: Sequence[LogFile], executor: Executor | None, workers: int) -> None:
+        for file in files:
             self._read_file(file, executor, workers)
             self._commit_if_large(executor, workers)
         if self._with_companions:
             self._read_with_companions(executor, workers)
-        if self._unknown and len(self._unknown) == len(found):
+        if self._unknown and len(self._unknown) == len(files):
             path, why = next(iter(self._unknown.items()))
-            raise UnknownFormat(f"{path}: {why}" if len(found) == 1 else _none_recognised(self._unknown))
+            raise UnknownFormat(f"{path}: {why}" if len(files) == 1 else _none_recognised(self._unknown))
         if self._batch:
             self._commit(executor, workers)
 

@@ -68,11 +68,11 @@ def find(sources: Sequence[str | Path], home: Home | None = None) -> list[LogFil
     own = None if home is None else home.root.resolve()
     if not sources:
         raise InputError("no log given; say `fasttier ingest FILE_OR_FOLDER...`")
-    found: dict[str, LogFile] = {}
+    files: dict[str, LogFile] = {}
     for source in map(str, sources):
         for file in _remote(source) if "://" in source else _local(source, own):
-            found.setdefault(file.path, file)
-    return list(found.values())
+            files.setdefault(file.path, file)
+    return list(files.values())
 
 
 def _local(source: str, home: Path | None) -> Iterable[LogFile]:
@@ -98,12 +98,12 @@ def _folder(folder: Path, home: Path | None) -> list[LogFile]:
         if path.is_file() and not any(part.startswith(_IGNORED_NAMES) for part in path.relative_to(folder).parts)
     ]
     # Resolving every path is slow; only symbolic links need it.
-    found = [path.resolve() if path.is_symlink() else whole / path.relative_to(folder) for path in inside]
+    paths = [path.resolve() if path.is_symlink() else whole / path.relative_to(folder) for path in inside]
     if home is not None and home.is_relative_to(whole):
-        found = [path for path in found if not path.is_relative_to(home) or path.is_relative_to(home / "log")]
-    if not found:
+        paths = [path for path in paths if not path.is_relative_to(home) or path.is_relative_to(home / "log")]
+    if not paths:
         raise NotFound(f"no log in {folder}: it holds no files")
-    return [_look(path, named=False) for path in found]
+    return [_look(path, named=False) for path in paths]
 
 
 def _look(path: Path, *, named: bool) -> LogFile:

@@ -110,14 +110,14 @@ def _sample(opened: Content) -> tuple[list[dict[str, Any]], envelope.Path]:
 
 
 def _decoded(rows: Iterator[bytes]) -> list[dict[str, Any]]:
-    found = []
+    trees = []
     for row in rows:
         tree = msgspec.json.decode(row)
         if isinstance(tree, dict):
-            found.append(tree)
-        if len(found) >= _SAMPLE:
+            trees.append(tree)
+        if len(trees) >= _SAMPLE:
             break
-    return found
+    return trees
 
 
 def _walk(node: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -179,7 +179,7 @@ class TagReader:
         values: dict[_Place, Any] = {
             (n, key): value for n, object_ in enumerate(objects) for key, value in object_.items()
         }
-        found = {name: place for name, places in self._fields if (place := _first_place(values, places)) is not None}
+        fields = {name: place for name, places in self._fields if (place := _first_place(values, places)) is not None}
         cohorts = {
             name: place
             for name, places in self._cohort
@@ -198,23 +198,23 @@ class TagReader:
             if keys.feedback:
                 feedback.append((number, keys.feedback))
             for field, names in keys.fields:
-                if field not in found or values[found[field]] in _EMPTY:
+                if field not in fields or values[fields[field]] in _EMPTY:
                     key = _first_key(tags, names)
                     if key is not None:
-                        found[field] = (number, key)
+                        fields[field] = (number, key)
             for field, names in keys.cohorts:
                 if field not in cohorts:
                     key = _first_key(tags, names)
                     if key is not None and _text(tags[key]):
                         cohorts[field] = (number, key)
         positions = {place: position for position, place in enumerate(values)}
-        at = [values.get(found[name]) if name in found else None for name in _TEXTS]
+        at = [values.get(fields[name]) if name in fields else None for name in _TEXTS]
         verdict = [_first_place(values, places) for places in self._verdict]
         return _Layout(
-            texts=itemgetter(*(positions[found[name]] if name in found else _ABSENT for name in _TEXTS)),
+            texts=itemgetter(*(positions[fields[name]] if name in fields else _ABSENT for name in _TEXTS)),
             are_plain=all(value is None or (type(value) is str and value) for value in at),
             cohorts=tuple((name, positions[place]) for name, place in cohorts.items()),
-            consumed_at=positions[found["consumed_at"]] if "consumed_at" in found else _ABSENT,
+            consumed_at=positions[fields["consumed_at"]] if "consumed_at" in fields else _ABSENT,
             verdict=tuple(_ABSENT if place is None else positions[place] for place in verdict),
             feedback=tuple(feedback),
             has_feedback=bool(feedback) or verdict[:2] != [None, None],
@@ -390,21 +390,22 @@ class _Objects:
 
     def _place(self, place: str) -> _Place:
         path, bracket, prefix = place.partition("[")
-        *way, key = path.split(".")
-        number = self._number(tuple(way), _json_object)
+        *parents, key = path.split(".")
+        number = self._number(tuple(parents), _json_object)
         if not bracket:
             return number, key
         self._prefixed.append((number, key, prefix.removesuffix("]"), place))
         return _ITEMS, place
 
-    def _number(self, way: tuple[str, ...], read: Callable[[Any], dict[str, Any]]) -> int:
-        if not way:
+    def _number(self, path: tuple[str, ...], read: Callable[[Any], dict[str, Any]]) -> int:
+        """Index of the object at a path of keys, opened by `read`."""
+        if not path:
             return 0
-        if way not in self._index:
-            parent = self._number(way[:-1], _json_object)
-            self._index[way] = len(self._steps) + 2
-            self._steps.append((parent, way[-1], read))
-        return self._index[way]
+        if path not in self._index:
+            parent = self._number(path[:-1], _json_object)
+            self._index[path] = len(self._steps) + 2
+            self._steps.append((parent, path[-1], read))
+        return self._index[path]
 
 
 def _json_object(value: Any) -> dict[str, Any]:
@@ -472,9 +473,9 @@ def _thumb(value: Any, notes: Notes) -> str | None:
 
 def _verdicts(scores: list[Any]) -> dict[str, Any]:
     """User feedback in a list of named scores; scores of evaluators are not feedback."""
-    found: dict[str, Any] = {}
+    verdicts: dict[str, Any] = {}
     for score in scores:
         name = _folded(score.get("name", score.get("key"))) if isinstance(score, Mapping) else ""
         if name in _FLAT_FEEDBACK_NAMES and str(score.get("source")).upper() != "EVAL":
-            found[name] = score.get("stringValue") or score.get("string_value") or score.get("value")
-    return found
+            verdicts[name] = score.get("stringValue") or score.get("string_value") or score.get("value")
+    return verdicts

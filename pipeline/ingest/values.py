@@ -306,7 +306,7 @@ def _decoded(value: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        found = lenient.literal(value.strip()) if "'" in value else None
-        return msgspec.json.decode(msgspec.json.encode(found)) if isinstance(found, dict | list) else None
+        tree = lenient.literal(value.strip()) if "'" in value else None
+        return msgspec.json.decode(msgspec.json.encode(tree)) if isinstance(tree, dict | list) else None
     except (ValueError, TypeError, msgspec.MsgspecError, RecursionError):
         return None

@@ -98,8 +98,8 @@ _WORKING = re.compile(
 
 def unfenced(text: str) -> str:
     """The answer without a code fence or a single tag around the whole of it."""
-    found = _FENCE.match(text)
-    body = found.group(1).strip() if found else text.strip()
+    match = _FENCE.match(text)
+    body = match.group(1).strip() if match else text.strip()
     wrapped = _WRAPPED.fullmatch(body)
     return wrapped.group(2).strip() if wrapped else body
 
@@ -107,9 +107,9 @@ def unfenced(text: str) -> str:
 def structured(text: str) -> Any:
     """The JSON object or list that an answer is or holds, or its `key: value` lines as an object; None for prose."""
     body = unfenced(text)
-    found = _OBJECT.search(body) if body[:1] not in "{[" else None
+    match = _OBJECT.search(body) if body[:1] not in "{[" else None
     candidates = (
-        [body] if body[:1] in ("{", "[") else [found.group()] if found and len(found.group()) >= 0.5 * len(body) else []
+        [body] if body[:1] in ("{", "[") else [match.group()] if match and len(match.group()) >= 0.5 * len(body) else []
     )
     for candidate in candidates:
         value = json_or(candidate)
@@ -133,7 +133,7 @@ def _pairs(body: str) -> dict[str, str] | None:
     lines = [line for line in body.splitlines() if line.strip()]
     if not 2 <= len(lines) <= 40:
         return None
-    pairs = [found.groups() for line in lines if (found := _PAIR.match(line))]
+    pairs = [match.groups() for line in lines if (match := _PAIR.match(line))]
     if len(pairs) < 0.8 * len(lines) or 2 * sum(word_count(value) > PAIR_WORDS for _, value in pairs) > len(pairs):
         return None
     return {key.strip().lower(): value.strip() for key, value in pairs}
@@ -209,18 +209,16 @@ def members(texts: Sequence[str]) -> list[frozenset[str]] | None:
 
 def labels(texts: Sequence[str]) -> list[str]:
     """The answers as labels. Of sets the order does not count."""
-    found = members(texts)
-    return (
-        _unwrapped([label(text) for text in texts]) if found is None else [", ".join(sorted(items)) for items in found]
-    )
+    sets = members(texts)
+    return _unwrapped([label(text) for text in texts]) if sets is None else [", ".join(sorted(items)) for items in sets]
 
 
-def _unwrapped(found: list[str]) -> list[str]:
+def _unwrapped(lines: list[str]) -> list[str]:
     """Labels without the sentence around some of them ("the customer feels angry"), where it holds several labels."""
-    counts = Counter(found)
+    counts = Counter(lines)
     known = sorted((text for text, n in counts.items() if n > 2 and 0 < word_count(text) <= 3), key=len, reverse=True)
-    if len(known) < 2 or sum(counts[text] for text in known) < 0.3 * len(found):
-        return found
+    if len(known) < 2 or sum(counts[text] for text in known) < 0.3 * len(lines):
+        return lines
     inside: dict[str, tuple[str, str, str]] = {}
     for text in counts:
         if word_count(text) > WRAPPED_WORDS:
@@ -237,7 +235,7 @@ def _unwrapped(found: list[str]) -> list[str]:
         text: one for text, (before, after, one) in inside.items()
         if len(around[before, after]) > 1 and word_count(before) + word_count(after) > 1
     }  # fmt: skip
-    return [plain.get(text, text) for text in found]
+    return [plain.get(text, text) for text in lines]
 
 
 def words(text: str) -> list[str]:
@@ -245,13 +243,13 @@ def words(text: str) -> list[str]:
     lower = text.lower()
     if not _DENSE.search(lower):
         return _WORD.findall(lower)
-    found: list[str] = []
+    parts: list[str] = []
     for part in _WORD_OR_RUN.findall(lower):
         if _DENSE.match(part):
-            found += [part[n : n + 2] for n in range(max(1, len(part) - 1))]
+            parts += [part[n : n + 2] for n in range(max(1, len(part) - 1))]
         else:
-            found.append(part)
-    return found
+            parts.append(part)
+    return parts
 
 
 def word_count(text: str) -> int:
@@ -273,9 +271,9 @@ def is_number(text: str) -> bool:
 
 
 def number_value(text: str) -> float | None:
-    found = _NUMBER.search(text)
+    match = _NUMBER.search(text)
     try:
-        return float(found.group().replace(",", "").rstrip(".")) if found else None
+        return float(match.group().replace(",", "").rstrip(".")) if match else None
     except ValueError:
         return None
 
@@ -335,14 +333,14 @@ def _is_expression(lines: Sequence[str]) -> bool:
 
 def verdict(text: str) -> str:
     """What an argument ends in after its last colon, as a label; empty where nothing short stands there."""
-    found = _VERDICT.search(text.rstrip())
-    return label(found.group(1)) if found else ""
+    match = _VERDICT.search(text.rstrip())
+    return label(match.group(1)) if match else ""
 
 
 def opening(text: str) -> str:
     """The few words that an answer begins with before its reason, as a label; empty where it begins with a sentence."""
-    found = _OPENING.match(unfenced(text))
-    body = label(found.group(1)) if found else ""
+    match = _OPENING.match(unfenced(text))
+    body = label(match.group(1)) if match else ""
     # `Answer: approve` on a line of its own; "Answer: approve" has lost its first word already.
     body = re.sub(r"^[^:：]{1,24}[:：]\s*", "", body)
     return body if word_count(body) <= _OPENING_WORDS else ""
@@ -369,12 +367,12 @@ def verdicts(texts: Sequence[str]) -> list[str]:
     return max(readings, key=recurring)
 
 
-def recurring(found: Sequence[str]) -> float:
+def recurring(forms: Sequence[str]) -> float:
     """Share of labels that come again, of all answers; 0 where they hardly ever differ."""
-    counts = Counter(found)
+    counts = Counter(forms)
     del counts[""]
     often = [n for _, n in counts.most_common(20) if n > 2]
-    return sum(often) / len(found) if len(often) > 1 else 0.0
+    return sum(often) / len(forms) if len(often) > 1 else 0.0
 
 
 def holds_code(text: str) -> bool:

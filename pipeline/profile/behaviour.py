@@ -214,8 +214,8 @@ def _with_verdict_skill(measured: Behaviour, messages: Sequence[str], done: Sequ
         return measured
     verdicts = answers.verdicts([s.answer for s in done])
     # Digits aside: a verdict that hangs on quantities is not learnt.
-    found = probe([_DIGITS.sub("", text) for text in messages], verdicts, PROBED, groups=messages)
-    return measured if found is None else msgspec.structs.replace(measured, verdict_skill=found.skill)
+    result = probe([_DIGITS.sub("", text) for text in messages], verdicts, PROBED, groups=messages)
+    return measured if result is None else msgspec.structs.replace(measured, verdict_skill=result.skill)
 
 
 def _by_numbers(messages: Sequence[str], labels: Sequence[str]) -> float:
@@ -308,18 +308,18 @@ def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
     parts = {label: set(answers.words(label)) for label in labels if len(label) > 1}
     holding = {label: {n for n, words in enumerate(known) if own <= words} for label, own in parts.items() if own}
     # What every request names is the list of the labels, not something to choose from.
-    varying = [found for found in holding.values() if len(found) <= 0.8 * len(messages)]
-    return int(_quantile([sum(n in found for found in varying) for n in range(len(messages))], 0.5))
+    varying = [holders for holders in holding.values() if len(holders) <= 0.8 * len(messages)]
+    return int(_quantile([sum(n in holders for holders in varying) for n in range(len(messages))], 0.5))
 
 
 def _bodies(messages: Sequence[str]) -> set[str]:
     """The longest lines of the messages: the material, without headers that vary around it or begin it."""
-    found = [
+    bodies = [
         _varying([max(message.splitlines(), key=len, default=message) for message in messages]),
         # What a message ends with may be shorter than what it is about.
         _varying([next(reversed(message.strip().splitlines()), message) for message in messages]),
     ]
-    return max(found, key=len)
+    return max(bodies, key=len)
 
 
 def _without_template(messages: Sequence[str]) -> list[str]:

@@ -101,9 +101,9 @@ def families(texts: Iterable[Text], support: int = 5) -> list[Family]:
             for part in parts:
                 by_segment[part].append(at)
         groups[at].append(n)
-    found = [family for group in groups for family in _split([(ordered[n], standing[n]) for n in group])]
-    found.sort(key=lambda family: (-family.requests, family.texts[0].text))
-    return found
+    split = [family for group in groups for family in _split([(ordered[n], standing[n]) for n in group])]
+    split.sort(key=lambda family: (-family.requests, family.texts[0].text))
+    return split
 
 
 def _without_fillers(cut: list[list[str]]) -> list[list[str]]:

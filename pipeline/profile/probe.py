@@ -113,19 +113,19 @@ def probe_sets(
 ) -> ProbeResult | None:
     """`probe` for answers that are sets of labels: the mean over the most frequent labels, weighted by their rows."""
     counts = Counter(item for items in members for item in items)
-    found = []
+    results = []
     for label, n in counts.most_common(_PROBED_MEMBERS):
         said = ["yes" if label in items else "no" for items in members]
         if (one := probe(texts, said, max_rows, groups)) is not None:
-            found.append((n, one))
-    total = sum(n for n, _ in found)
+            results.append((n, one))
+    total = sum(n for n, _ in results)
     if not total:
         return None
     return ProbeResult(
-        rows=found[0][1].rows,
+        rows=results[0][1].rows,
         labels=len(counts),
-        accuracy=round(sum(n * one.accuracy for n, one in found) / total, 4),
-        majority=round(sum(n * one.majority for n, one in found) / total, 4),
-        skill=round(sum(n * one.skill for n, one in found) / total, 4),
-        rows_per_label=round(sum(n * one.rows_per_label for n, one in found) / total, 4),
+        accuracy=round(sum(n * one.accuracy for n, one in results) / total, 4),
+        majority=round(sum(n * one.majority for n, one in results) / total, 4),
+        skill=round(sum(n * one.skill for n, one in results) / total, 4),
+        rows_per_label=round(sum(n * one.rows_per_label for n, one in results) / total, 4),
     )

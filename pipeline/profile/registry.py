@@ -66,16 +66,16 @@ def entries(profiled: Sequence[Profiled], current: Registry) -> list[tuple[CallS
             continue
         kept = next((known[t.id] for t in shape.templates if t.id in known), None)
         by_name[shape.call_site or kept or shape.name].append(each)
-    found = []
+    proposed_entries = []
     for name, shapes in by_name.items():
         shapes.sort(key=lambda p: (p.shape.name != name, -p.requests))
         proposed = _entry(name, shapes)
         old = current.get(name)
         if old is not None:
             proposed = _merged(proposed, old)
-        found.append((proposed, shapes))
-    found.sort(key=lambda pair: (-sum(p.requests for p in pair[1]), pair[0].name))
-    return found
+        proposed_entries.append((proposed, shapes))
+    proposed_entries.sort(key=lambda pair: (-sum(p.requests for p in pair[1]), pair[0].name))
+    return proposed_entries
 
 
 def _merged(new: CallSite, old: CallSite) -> CallSite:
@@ -161,14 +161,14 @@ def spellings_merged(counts: Mapping[str, int]) -> dict[str, int]:
 
 def listed_labels(prompt: str, seen: set[str]) -> set[str]:
     """Items of the prompt's lists that hold most of the labels that were seen."""
-    found: set[str] = set()
+    labels: set[str] = set()
     for line in re.split(r"\n\s*\n", prompt):
         items = {item for part in re.split(r"[,\n|]", line) if (item := part.strip(" \t-*•`\"'.").strip())}
         hits = items & seen
         if len(hits) >= 3 and len(hits) >= 0.5 * len(items):
             shape = max(len(item) for item in hits)
-            found |= {item for item in items if len(item) <= 1.5 * shape and len(item.split()) <= 4}
-    return found
+            labels |= {item for item in items if len(item) <= 1.5 * shape and len(item.split()) <= 4}
+    return labels
 
 
 def output_cap(shapes: Sequence[Profiled]) -> int | None:

@@ -72,9 +72,9 @@ def discover(connection: duckdb.DuckDBPyConnection, groups: Sequence[Group], sam
     by_group: dict[tuple[str | None, str | None], list[Sampled]] = defaultdict(list)
     for sampled in samples:
         by_group[sampled.call_site, sampled.system_hash].append(sampled)
-    family_of, found = _families(groups, by_group)
+    family_of, families = _families(groups, by_group)
     owners = _owners(groups, family_of)
-    work = _Work(found)
+    work = _Work(families)
     sites: dict[str | None, Counter[int | None]] = defaultdict(Counter)
     members: dict[tuple[str | None, int | None], list[Group]] = defaultdict(list)
     for group in groups:
@@ -112,10 +112,10 @@ def _largest_first(item: tuple[int | None, int]) -> tuple[int, int]:
 class _Work:
     """Shapes as they are found, and which groups and requests belong to them."""
 
-    def __init__(self, found: list[Family]) -> None:
+    def __init__(self, families: list[Family]) -> None:
         self.shapes: list[Shape] = []
-        self._families = found
-        self._in_families = Counter(part for family in found for part in set(segments(family.texts[0].text)))
+        self._families = families
+        self._in_families = Counter(part for family in families for part in set(segments(family.texts[0].text)))
         self._of_group: list[tuple[str | None, str | None, int]] = []
         self._by_text: dict[tuple[str | None, str | None], tuple[int, list[tuple[MessagePattern, int]]]] = {}
 
@@ -274,12 +274,12 @@ def _owners(groups: Sequence[Group], family_of: dict[str, int]) -> dict[int, str
         family = family_of.get(group.system_hash) if group.system_hash is not None else None
         if family is not None and group.call_site is not None:
             tagged[family][group.call_site] += group.requests
-    found = {}
+    owners = {}
     for family, counts in tagged.items():
         site, most = counts.most_common(1)[0]
         if most >= OWN_SHARE * counts.total():
-            found[family] = site
-    return found
+            owners[family] = site
+    return owners
 
 
 def _system_patterns(family: Family) -> list[MessagePattern]:

@@ -49,15 +49,15 @@ def user_prompts(texts: Sequence[str], answers: Sequence[str]) -> list[UserPromp
         if own:
             # The rarer of the long ones: boilerplate that every prompt has tells nothing apart.
             groups[min(own, key=lambda part: (_is_start(part), occurrences[part] / len(part), part))].append(n)
-    found = []
+    prompts = []
     for members in groups.values():
         if len(members) < support:
             continue
         pattern = _pattern([texts[n].strip() for n in members])
         if pattern is not None:
-            found.append(UserPrompt(pattern, members))
-    found.sort(key=lambda prompt: (-len(prompt.members), prompt.pattern.literals))
-    return _merged(found, texts, answers)
+            prompts.append(UserPrompt(pattern, members))
+    prompts.sort(key=lambda prompt: (-len(prompt.members), prompt.pattern.literals))
+    return _merged(prompts, texts, answers)
 
 
 def _merged(prompts: list[UserPrompt], texts: Sequence[str], answers: Sequence[str]) -> list[UserPrompt]:

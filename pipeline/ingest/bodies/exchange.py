@@ -84,8 +84,8 @@ def _part_text(part: Any) -> str | None:
 
 def written(content: Any) -> str | None:
     """Text of an answer's content; numbers, truth values and objects (parsed JSON) as JSON text."""
-    found = message_text(content)
-    return msgspec.json.encode(content).decode() if found is None and isinstance(content, dict | int | float) else found
+    text = message_text(content)
+    return msgspec.json.encode(content).decode() if text is None and isinstance(content, dict | int | float) else text
 
 
 def arguments_text(value: Any) -> str:

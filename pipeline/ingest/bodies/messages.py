@@ -167,7 +167,7 @@ class Conversation:
 def read_conversation(value: Any) -> Conversation:
     """Messages: a list, one message, a text, or JSON text of them. Raises: Unreadable."""
     value = opened_value(value)
-    found = Conversation()
+    conversation = Conversation()
     if isinstance(value, str):
         value = [value] if value else []
     if isinstance(value, Mapping):
@@ -177,8 +177,8 @@ def read_conversation(value: Any) -> Conversation:
     if len(value) == 1 and isinstance(value[0], list):
         value = value[0]
     for message in value:
-        found.add(message)
-    return found
+        conversation.add(message)
+    return conversation
 
 
 def _class_of(message: Mapping[str, Any]) -> Any:

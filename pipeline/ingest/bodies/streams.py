@@ -15,7 +15,7 @@ from traffic.usage import UsageCounter
 
 def events_of(text: str) -> list[dict[str, Any]]:
     """The JSON objects of server-sent events. Raises: Unreadable if one is truncated."""
-    found = []
+    events = []
     for line in text.splitlines():
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
         if not data or data == "[DONE]":
@@ -25,8 +25,8 @@ def events_of(text: str) -> list[dict[str, Any]]:
         except msgspec.DecodeError:
             raise Unreadable("cut_stream", f"an event of the stream is not JSON: {data[:60]}") from None
         if isinstance(event, dict):
-            found.append(event)
-    return found
+            events.append(event)
+    return events
 
 
 def lines_of(text: str) -> list[dict[str, Any]] | None:

@@ -218,7 +218,7 @@ def draft_reader(read: DraftReader, mapping: TagMapping, source_format: str) -> 
 def _reading(
     draft: Draft, tags: TagReader, tree: dict[str, Any], line: bytes, notes: Notes, source_format: str
 ) -> Reading:
-    found = tags.read(tree if draft.tags is None else draft.tags, notes)
+    tags_read = tags.read(tree if draft.tags is None else draft.tags, notes)
     prompt, answer = draft.prompt, draft.answer or Answer()
     status, error = _outcome(draft, draft.answer)
     if draft.answer is not None and answer.is_empty and answer.finish_reason is None and status == 200:
@@ -239,13 +239,13 @@ def _reading(
         request_id=identity(draft.request_id) or own_id,
         ts=UNDATED if draft.ts in (None, "") else plausible(parse_time(draft.ts)),
         trace_id=identity(draft.trace_id),
-        session_id=found.session_id or draft.session_id,
-        call_site=found.call_site or draft.call_site,
-        feature=found.feature or draft.call_site,
-        visibility=found.visibility,
-        cohort=found.cohort,
-        user_id=found.user_id or draft.user_id or (prompt.user if prompt else None),
-        customer_id=found.customer_id,
+        session_id=tags_read.session_id or draft.session_id,
+        call_site=tags_read.call_site or draft.call_site,
+        feature=tags_read.feature or draft.call_site,
+        visibility=tags_read.visibility,
+        cohort=tags_read.cohort,
+        user_id=tags_read.user_id or draft.user_id or (prompt.user if prompt else None),
+        customer_id=tags_read.customer_id,
         messages=msgspec.Raw(msgspec.json.encode(prompt.messages if prompt else [])),
         tools=prompt.tools if prompt else None,
         response_format=prompt.response_format if prompt else None,
@@ -254,7 +254,7 @@ def _reading(
         usage=draft.usage or answer.usage,
         provider=draft.provider or None,
         model=draft.model or (prompt.model if prompt else None) or answer.model,
-        tier=found.tier,
+        tier=tags_read.tier,
         endpoint=draft.endpoint,
         cache_hit=bool(flag(draft.cache_hit, "cache_hit", notes)),
         status=status,
@@ -266,7 +266,7 @@ def _reading(
         source_format=source_format,
     )
     media = prompt.images if prompt else 0
-    return Reading(record, found.feedback, found.consumed_at, tuple(notes.nulled), tuple(notes.unknown), media)
+    return Reading(record, tags_read.feedback, tags_read.consumed_at, tuple(notes.nulled), tuple(notes.unknown), media)
 
 
 def _outcome(draft: Draft, answer: Answer | None) -> tuple[int, str | None]:

@@ -34,11 +34,11 @@ def mixed_format(
         readers: dict[str, LineReader] = {}
 
         def read(row: bytes) -> Reading:
-            found = format_of(row)
-            if found.name not in readers:
-                own = mapping if mapping != TagMapping() else mapping_of(found.name)
-                readers[found.name] = found.reader(own)
-            return readers[found.name](row)
+            detected = format_of(row)
+            if detected.name not in readers:
+                own = mapping if mapping != TagMapping() else mapping_of(detected.name)
+                readers[detected.name] = detected.reader(own)
+            return readers[detected.name](row)
 
         return read
 

@@ -34,19 +34,19 @@ def _reader(mapping: TagMapping) -> LineReader:
         if record.ts.tzinfo is None:
             raise Unreadable("wrong_types", "ts has no zone")
         notes = Notes()
-        found = tags.read(rows.tagged(rows.decode(line)), notes)
-        filled = {name: getattr(found, name) for name in _FILLED if getattr(record, name) is None}
-        call_site = record.call_site or record.feature or found.call_site
+        tags_read = tags.read(rows.tagged(rows.decode(line)), notes)
+        filled = {name: getattr(tags_read, name) for name in _FILLED if getattr(record, name) is None}
+        call_site = record.call_site or record.feature or tags_read.call_site
         record = msgspec.structs.replace(
             record,
             **filled | {"call_site": call_site, "feature": record.feature or call_site},
-            visibility=found.visibility if record.visibility == "unknown" else record.visibility,
-            cohort=found.cohort | record.cohort,
+            visibility=tags_read.visibility if record.visibility == "unknown" else record.visibility,
+            cohort=tags_read.cohort | record.cohort,
             messages=_messages(record.messages),
             # A negative amount is damaged, not a refund.
             cost_usd=None if record.cost_usd is not None and record.cost_usd < 0 else record.cost_usd,
         )
-        return Reading(record, found.feedback, found.consumed_at, tuple(notes.nulled), tuple(notes.unknown))
+        return Reading(record, tags_read.feedback, tags_read.consumed_at, tuple(notes.nulled), tuple(notes.unknown))
 
     return read
 

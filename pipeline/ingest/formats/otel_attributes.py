@@ -15,11 +15,11 @@ def attributes_of(listed: Any) -> dict[str, Any]:
     if isinstance(listed, Mapping):
         nested = {key: value for key, value in listed.items() if key in _NAMESPACES and isinstance(value, Mapping)}
         return {key: value for key, value in listed.items() if key not in nested} | dict(_flat(nested))
-    found = {}
+    attributes = {}
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, Mapping) and isinstance(item.get("key"), str):
-            found[item["key"]] = plain_value(item.get("value"))
-    return found
+            attributes[item["key"]] = plain_value(item.get("value"))
+    return attributes
 
 
 _LANGFUSE = {
@@ -39,15 +39,15 @@ def with_usual_names(a: dict[str, Any]) -> dict[str, Any]:
     kind = a.get("langfuse.observation.type")
     if kind is None:
         return a
-    found = {name: a[key] for key, name in _LANGFUSE.items() if key in a}
-    found["gen_ai.operation.name"] = "chat" if kind == "generation" else kind
+    renamed = {name: a[key] for key, name in _LANGFUSE.items() if key in a}
+    renamed["gen_ai.operation.name"] = "chat" if kind == "generation" else kind
     parameters = opened_value(a.get("langfuse.observation.model.parameters"))
     if isinstance(parameters, Mapping):
-        found |= {f"gen_ai.request.{name}": value for name, value in parameters.items()}
+        renamed |= {f"gen_ai.request.{name}": value for name, value in parameters.items()}
     costs = opened_value(a.get("langfuse.observation.cost_details"))
     if isinstance(costs, Mapping):
-        found["gen_ai.usage.cost"] = costs.get("total")
-    return found | a
+        renamed["gen_ai.usage.cost"] = costs.get("total")
+    return renamed | a
 
 
 _NAMESPACES = frozenset("gen_ai llm ai openinference input output session user enduser http".split())
