@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from traffic import hardness
+from traffic import forced_calls, hardness
 from traffic.callsites import CallSite, RequestType
 from traffic.hardness import CJK
 from traffic.phrases import signs, signs_of_system
@@ -36,7 +36,7 @@ ToolChoice = Literal["none", "auto", "required", "named"]
 
 TASKS = frozenset(
     {"label", "options", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation"}
-    | {"code", "multi_step", "open_chat", "advice", "fields"}
+    | {"analysis", "code", "multi_step", "open_chat", "advice", "fields"}
 )
 _tasks_of = attrgetter("names_fields", *(f"asks_{name}" for name in sorted(TASKS - {"fields"})))
 _OF_SHORT_PROMPTS = frozenset({"technology", "judgement"})
@@ -60,6 +60,8 @@ _DEFINITION_SIGNS = (
     ("public ", "{"), ("private ", "{"), ("protected ", "{"), ("public ", ";"), ("private ", ";"), ("protected ", ";"),
 )  # fmt: skip
 """Texts that `_DEFINITION` cannot match without, each with one character that it needs as well."""
+_JSON_FENCE = re.compile(r"```(?:json)?\s*[{\[]")
+"""A fence around data or a schema: no program text."""
 _SIGNATURE = re.compile(
     r"\s*`?[a-z]++(?:_\w++|[a-z\d]*+[A-Z]\w*+)\((?:[\w.]++(?:: ?[\w\[\]]++)?(?:, )?)*+\)`?(?: ?->|:)", re.ASCII
 )
@@ -87,6 +89,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     has_tools: bool = False
     n_tools: int = 0
     tool_choice: ToolChoice = "auto"
+    forced_choice: bool = False
+    """The request forces one function with an enum: its arguments are the answer, as in a schema with labels."""
     json_schema: bool = False
     json_object: bool = False
     schema_keys: int = 0
@@ -111,6 +115,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """The answer is exactly one label, one word, or yes or no."""
     asks_options: bool = False
     """The instruction states options and no task other than choosing one."""
+    many_labels: bool = False
+    """The instruction lists at least eight short labels; a verdict on a case is one of a few."""
     only_contract: bool = False
     """The instruction states only the form of a short answer; what is asked is in the message."""
     asks_number: bool = False
@@ -131,6 +137,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_deliberation: bool = False
     """To think step by step, or to show the work."""
     asks_reasoning: bool = False
+    asks_analysis: bool = False
+    """A sentence orders to analyse, judge, plan or calculate something."""
     asks_judgement: bool = False
     """To apply rules, a contract or professional knowledge to a case: liability, entitlement, dosage."""
     asks_code: bool = False
@@ -142,6 +150,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_advice: bool = False
     """An adviser, a coach or a consultant."""
     asks_generation: bool = False
+    asks_draft: bool = False
+    """To write a letter, a reply, a description or the like."""
     orders_text: bool = False
     """A sentence orders to write, explain or plan something."""
     asks_one_call: bool = False
@@ -158,6 +168,8 @@ def features_of(
 ) -> Features:
     """Features of a request. Reads only the beginning and end of long texts."""
     params = params or Params()
+    choice = params.other.get("tool_choice", params.other.get("function_call"))
+    forced = forced_calls.response_format(tools, choice) if tools and choice else None
     texts: list[str] = []
     of_system: list[str] = []
     user: list[str] = []
@@ -177,7 +189,7 @@ def features_of(
         if isinstance(message.content, list):
             images += sum(part.get("type") != "text" for part in message.content)
     system = "\n\n".join(of_system)
-    keys, enum, nullable = _schema_keys(response_format)
+    keys, enum, nullable = _schema_keys(forced or response_format)
     kind = (response_format or {}).get("type")
     schema = kind == "json_schema" or bool(keys)
     instruction, signs = _instruction(system, user, schema or bool(tools))
@@ -195,6 +207,7 @@ def features_of(
         has_tools=bool(tools),
         n_tools=len(tools or ()),
         tool_choice=_tool_choice(params.other.get("tool_choice")),
+        forced_choice=forced is not None and enum,
         json_schema=schema,
         json_object=kind == "json_object",
         schema_keys=len(keys),
@@ -215,6 +228,7 @@ def _of_signs(signs: frozenset[str]) -> Features:
     return Features(
         asks_label="label" in signs,
         asks_options="options" in signs,
+        many_labels="many" in signs,
         only_contract="contract" in signs,
         asks_number="number" in signs,
         names_topic="topic" in signs,
@@ -229,6 +243,7 @@ def _of_signs(signs: frozenset[str]) -> Features:
         asks_explanation="explanation" in signs,
         asks_deliberation="deliberation" in signs,
         asks_reasoning="reasoning" in signs,
+        asks_analysis="analysis" in signs,
         asks_judgement="judgement" in signs,
         asks_code="code" in signs,
         names_technology="technology" in signs,
@@ -237,6 +252,7 @@ def _of_signs(signs: frozenset[str]) -> Features:
         asks_advice="advice" in signs,
         asks_generation="generation" in signs,
         asks_long_output="long_output" in signs,
+        asks_draft="draft" in signs,
         orders_text="order" in signs,
         asks_one_call="one_call" in signs,
     )
@@ -247,7 +263,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if call_site is not None and call_site.request_type is not None:
         return call_site.request_type
     f = features
-    if f.has_tools and f.tool_choice != "none":
+    if f.has_tools and f.tool_choice != "none" and not (f.forced_choice and not f.tool_results):
         return "tool_use"
     if f.high_effort:
         return "reasoning"
@@ -276,7 +292,15 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
     # In an extraction, numbers are values to copy, not quantities to calculate with.
     copies = f.names_fields or (f.asks_extraction and f.instruction == "user")
     is_hard = hardness.is_problem if copies else hardness.of_message
-    if f.asks_deliberation or f.asks_reasoning or judges or explains_problem or (free_task and is_hard(text)):
+    analyses = f.asks_analysis and not (transforms_text or f.asks_decision or f.asks_options)
+    if (
+        f.asks_deliberation
+        or f.asks_reasoning
+        or analyses
+        or judges
+        or explains_problem
+        or (free_task and not f.asks_draft and is_hard(text))
+    ):
         return "reasoning"
     if f.asks_code or (f.code_fence and free_task) or (f.names_technology and not names_task):
         return "code"
@@ -286,14 +310,17 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
 
 def _label_type(f: Features, text: str) -> RequestType:
     """The answer is short; it needs reasoning unless something says that it can be read off the message."""
-    read_off = f.names_topic or f.asks_moderation or f.asks_intent
+    read_off = f.names_topic or f.asks_moderation or f.asks_intent or f.many_labels
     least = PREMISE_WORDS if f.instruction == "system" else 2 * PREMISE_WORDS
     if (
         f.asks_judgement
         or f.asks_reasoning
         or f.asks_number
         or f.only_contract
-        or (f.instruction == "system" and (f.code_fence or hardness.of_label(text)))
+        or (
+            f.instruction == "system"
+            and (f.code_fence or hardness.of_label(text, is_topic=f.names_topic and f.closed_labels))
+        )
         or not (read_off or hardness.words_below(text, least))
     ):
         return "reasoning"
@@ -364,7 +391,9 @@ def _has_code(text: str) -> bool:
     """A fenced block, a diff, the definition of a function or class, or a signature that begins the text."""
     if _SIGNATURE.match(text) is not None:
         return True
-    if ("`" in text and "```" in text) or (_has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None):
+    if ("`" in text and "```" in text and not _JSON_FENCE.search(text)) or (
+        _has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None
+    ):
         return True
     return _has_any(text, _DEFINITION_SIGNS) and _DEFINITION.search(text) is not None
 

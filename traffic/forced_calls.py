@@ -29,21 +29,30 @@ def of(
     """
     if not calls or len(calls) != 1:
         return None
-    functions = {name: schema for tool in tools or () for name, schema in [_function(tool)] if name}
-    name = _forced(choice, list(functions))
+    format_ = response_format(tools, choice)
     function = calls[0].get("function") or calls[0]
-    if name is None or function.get("name") != name:
+    if format_ is None or function.get("name") != format_["json_schema"]["name"]:
         return None
     arguments = function.get("arguments", function.get("input"))
     text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-    schema = {"name": name, "schema": functions[name] or {"type": "object"}}
-    return ForcedCall(text, msgspec.json.encode({"type": "json_schema", "json_schema": schema}).decode())
+    return ForcedCall(text, msgspec.json.encode(format_).decode())
+
+
+def response_format(tools: Sequence[Any] | None, choice: Any) -> dict[str, Any] | None:
+    """The parameters of the function that a request forces, as the format of its answer; None if none is forced."""
+    listed = [_function(tool) for tool in tools or () if isinstance(tool, Mapping)]
+    functions = {name: schema for name, schema in listed if name}
+    name = _forced(choice, list(functions))
+    if name is None:
+        return None
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": functions[name] or {"type": "object"}}}
 
 
 def _function(tool: Mapping[str, Any]) -> tuple[str | None, Any]:
     function = tool.get("function") if isinstance(tool.get("function"), Mapping) else tool
     assert isinstance(function, Mapping)
-    return function.get("name"), function.get("parameters", function.get("input_schema"))
+    name = function.get("name")
+    return name if isinstance(name, str) else None, function.get("parameters", function.get("input_schema"))
 
 
 def _forced(choice: Any, names: Sequence[str]) -> str | None:

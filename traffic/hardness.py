@@ -39,9 +39,13 @@ _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
 _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
 
-def of_label(text: str) -> bool:
-    """For tasks with a short answer: the message has answer options, quantities to weigh, or is a puzzle."""
-    return _brings_options(text) or _is_brief(text, LABEL_QUANTITIES) or is_puzzle(text)
+def of_label(text: str, *, is_topic: bool = False) -> bool:
+    """For tasks with a short answer: the message has answer options, quantities to weigh, or is a puzzle.
+
+    `is_topic`: the answer is the kind or topic of the text, which no quantity decides.
+    """
+    weighed = not is_topic and _is_brief(text, LABEL_QUANTITIES)
+    return _brings_options(text) or weighed or is_puzzle(text)
 
 
 def of_message(text: str) -> bool:

@@ -17,8 +17,9 @@ from traffic import config
 from traffic.stated_answers import (
     ORDER_STARTS,
     is_only_contract,
+    lists_many,
     names_fields,
-    orders_text,
+    orders,
     states_options,
     states_scale,
 )
@@ -178,9 +179,7 @@ def _signs_in(text: str) -> set[str]:
         names.add("label")
     if '{"' in text:
         names.add("json")
-    if orders_text(lower, [at for word, at, _ in words if word >= _ORDERS_FROM]):
-        names.add("order")
-    return names
+    return names | orders(lower, [(word - _ORDERS_FROM, at) for word, at, _ in words if word >= _ORDERS_FROM])
 
 
 def _begins_list(text: str, mark: str) -> bool:
@@ -234,6 +233,9 @@ def signs(
         names |= {"contract", "label"}
     if "number" in names and states_scale(lower):
         names.discard("number")
+    if not is_template:
+        # What a person wishes from an assistant is often ordered in the same words as hard work.
+        names = names - {"analysis"}
     if names.isdisjoint(("order", "summary", "explanation")):
         choices = _sketches_choices(text)
         fields = "json" in names and names_fields(lower)
@@ -245,6 +247,8 @@ def signs(
             names.add("fields")
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
+    if not names.isdisjoint(("label", "options")) and lists_many(lower):
+        names.add("many")
     return frozenset(names)
 
 

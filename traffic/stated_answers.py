@@ -49,6 +49,9 @@ _KIND = re.compile(
 _LONG_LIST = 8
 _SEVERAL_ITEMS = re.compile(rf"[,|/;·] ?{_ITEM}(?: ?[,|/;·]|,? {_OR} )")
 """What every list has."""
+_SHORT_ITEMS = re.compile(
+    rf"(?:\n[ \t]*(?:[-*•]|\d+[.)]) ?+[\w\"'`&/.-]++(?: [\w&/.-]++){{0,2}}+[\"'`]?[ \t]*(?=\n|\Z)){{{_LONG_LIST},}}"
+)
 _AFTER_HEAD = re.compile(rf": ?{_ITEM}(?:, ?{_ITEM})+(?:,? {_OR} {_ITEM}|, ?{_ITEM})(?=\.?\s*$|\.\s)")
 _HEADED = re.compile(rf"(?:^|[.!?\n] ?)(?P<head>[^:.!?\n]{{2,120}}){_AFTER_HEAD.pattern}")
 """`Tone of the message: neutral, worried, hostile.`"""
@@ -69,11 +72,35 @@ _ORDERS = (
     r"(rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*)",
     r"(riassum\w*|schrijf|maak|skriv|napisz|напиши)",
 )
+_OBJECT = (
+    r"(?= (?:the|this|that|these|those|our|your|their|its|his|her|my|each|every|all|any|an?|both|whether|why|how|what|"
+    r"which|who|where|when|if|from|against|for)\b)"
+)
+"""What follows a verb that is a noun too: `review the lease`, but not `review text` or `plan b`."""
+_ANALYSES = (
+    r"(analy[sz]e|diagnose|investigate|argue|negotiate|prioriti[sz]e|optimi[sz]e|reconcile|advise|evaluate|compare)",
+    rf"(critique|review|audit|assess|judge|estimate|forecast|plan|design|develop|devise|rank|challenge|weigh){_OBJECT}",
+    rf"(recommend|interpret|schedule|solve|compute|calculate|derive|defend|refute|rebut|deduce|predict){_OBJECT}",
+    r"(work|find|figure|think|set) (it )?(out|through)",
+    r"(determine|find|explain) (why|how|what|who|where|when|which)",
+    r"(analysier\w*|beurteile\w*|vergleiche|ermittle|untersuche|entwickle|entwirf|plane|berate|empfiehl|schätze)",
+    r"(analyse[rz]|évalue[rz]?|compare[rz]|planifie[rz]?|conseille[rz]?|recommande[rz]?|estime[rz]?|élabore[rz]?)",
+    r"(analiza|evalúa|planifica|recomienda|elabora|diseña|avalie|planeje|recomende|analizza|valuta|confronta|pianifica)",
+    r"(analyseer|beoordeel|vergelijk|adviseer|przeanalizuj|porównaj|zaplanuj|oszacuj|проанализируй\w*|сравни\w*)",
+)
 _ORDER = re.compile(rf"(?:{pattern_text(_ORDERS)})\b")
-ORDER_STARTS = tuple(f" {text}" for wording in _ORDERS for text in sorted(beginnings(wording)))
+_ANALYSIS = re.compile(rf"(?:{pattern_text(_ANALYSES)})\b")
+_STARTS_OF_WRITING = [f" {text}" for wording in _ORDERS for text in sorted(beginnings(wording))]
+ORDER_STARTS = (
+    *_STARTS_OF_WRITING,
+    *(f" {text}" for wording in _ANALYSES for text in sorted(beginnings(wording))),
+)
 """Texts with which every order begins."""
 _BEFORE_ORDER = re.compile(r"\b(?:please|and|then|now|you|task is to|job is to) \Z")
 _BEFORE_ORDER_CHARS = len("task is to ") + 1
+_INTRODUCTION = re.compile(r"(?:^|[.!?:>\n] ?)(?:as|given|from|using|based on|with|after|for|in) [^.!?:\n,]{1,80}, \Z")
+"""`As our auditor, judge ...`: a phrase that stands before the verb of an order."""
+_INTRODUCTION_CHARS = 100
 _LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes|nothing)\b")
 
 _NOT_IN_FORCE = re.compile(
@@ -116,19 +143,27 @@ PROSE_KEYS = frozenset(
 """Fields of JSON that hold prose, whatever the form is for."""
 
 
-def orders_text(text: str, starts: Iterable[int]) -> bool:
-    """A sentence begins with an order to write, explain or plan, and not only a label. `starts`: of `ORDER_STARTS`."""
-    for at in starts:
-        order = _ORDER.match(text, at) if _begins_sentence(text, at) else None
-        if order is not None and not _LABEL_ORDER.match(text, order.end()):
-            return True
-    return False
+def orders(text: str, starts: Iterable[tuple[int, int]]) -> set[str]:
+    """What sentences begin with an order for: `order` to write, explain or plan, and not only a label; `analysis` to
+    judge, plan or calculate something. `starts`: indexes in `ORDER_STARTS`, and where they are in the text.
+    """
+    names = set[str]()
+    for start, at in starts:
+        name = "order" if start < len(_STARTS_OF_WRITING) else "analysis"
+        if name in names or not _begins_sentence(text, at):
+            continue
+        order = (_ORDER if name == "order" else _ANALYSIS).match(text, at)
+        if order is not None and not (name == "order" and _LABEL_ORDER.match(text, order.end())):
+            names.add(name)
+    return names
 
 
 def _begins_sentence(text: str, at: int) -> bool:
     before = text[:at].rstrip()
     if not before or before.endswith((".", "!", "?", ":", ";", ">", "#", "*", "-")) or "\n" in text[len(before) : at]:
         return True
+    if before.endswith(","):
+        return _INTRODUCTION.search(text[max(0, at - _INTRODUCTION_CHARS) : at]) is not None
     return _BEFORE_ORDER.search(text[max(0, at - _BEFORE_ORDER_CHARS) : at]) is not None
 
 
@@ -180,6 +215,15 @@ def _holds_options(text: str, listed: re.Match[str]) -> bool:
 
 def _names_kind(text: str, end: int) -> bool:
     return _KIND.search(text[max(0, end - 80) : end]) is not None
+
+
+def lists_many(text: str) -> bool:
+    """The text lists at least eight short items, one a line or in a row."""
+    if text.count("\n") >= _LONG_LIST and _SHORT_ITEMS.search(text):
+        return True
+    return text.count(",") >= _LONG_LIST - 1 and any(
+        found["items"].count(",") + 1 >= _LONG_LIST for found in _LIST.finditer(text)
+    )
 
 
 def states_scale(text: str) -> bool:

@@ -69,6 +69,8 @@ _EXPRESSION = re.compile(r"[{}()\[\];=<>|&_#\\\"/@'*^+?:]")
 _VERDICT = re.compile(r"(?:[:：]|\n)\s*([^:：\n]{1,40})$")
 _OPENING = re.compile(r"\s*([^\n]{1,60}?)(?<![,，!:：])(?:\s*\n|[.;:。：] | [-–—] )")
 _OPENING_WORDS = 5
+_SALUTATION = re.compile(r"\s*([^\n.?#*{}\[\]]{2,60})[,，،!！]\s*\n\s*\S")
+_SALUTATION_WORDS = 7
 _REASON = re.compile(
     r"reason|rational|explan|justif|why|evidence|comment|begr(?:ü|ue)nd|grund|raison|motiv|razón|spiega|理由|根拠|原因|이유",
     re.I,
@@ -335,6 +337,12 @@ def verdict(text: str) -> str:
     """What an argument ends in after its last colon, as a label; empty where nothing short stands there."""
     match = _VERDICT.search(text.rstrip())
     return label(match.group(1)) if match else ""
+
+
+def is_letter(text: str) -> bool:
+    """The answer begins with a salutation on a line of its own."""
+    found = _SALUTATION.match(text)
+    return found is not None and word_count(found.group(1)) <= _SALUTATION_WORDS
 
 
 def opening(text: str) -> str:

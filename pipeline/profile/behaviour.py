@@ -102,6 +102,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     assembled_share: float = 0.0
     """Answers put together, always in the same order, from several parts of the message."""
     code_share: float = 0.0
+    letter_share: float = 0.0
+    """Answers that begin with a salutation."""
     working_share: float = 0.0
     """Answers that write out an argument or a calculation."""
     reasoning_tokens_p50: int = 0
@@ -160,6 +162,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             ),
             "option_share": _share(answers.is_option(s.answer, last_user(s)) for s in texts),
             "code_share": _share(answers.is_code(s.answer) for s in texts),
+            "letter_share": _share(answers.is_letter(s.answer) for s in texts),
             "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
         }
     return Behaviour(sampled=len(samples), answered=len(done), **_requests(shown or ordered[:COMPARED]), **values)

@@ -35,11 +35,14 @@ NEW_MESSAGES = 0.7
 SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
 """A request that is small on both sides brings too little along to reason from, quantities aside."""
 SMALL_REWRITE_WORDS = 30
+REWORDED_WORDS = 60
 LABELS_WORDS = 12
 VALUE_WORDS = 4
 """Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
 LONG_PROSE, SHORT_PROSE = 100, 70
 """Words from which on free text may be an argument, and up to which it is a reply or a note."""
+LETTERS = 0.8
+"""Share of answers with a salutation from which on a shape writes letters."""
 LABEL_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 _SIGNS: dict[str, tuple[str, ...]] = {
     "reasoning": REASONING_SIGNS,
@@ -278,6 +281,14 @@ def _is_rearranged(b: Behaviour) -> bool:
     return b.answer_words_p50 >= 2 and b.copied_word_share >= 0.95 and 0.5 <= b.length_ratio <= 1.2 and not asked
 
 
+def _is_reworded(b: Behaviour) -> bool:
+    """Answers of about the message's length, in other words, as was asked for; of a sentence or two few may be kept."""
+    if b.signs.get("rewrite", 0) < 0.5 or b.is_record or not 0.4 <= b.length_ratio <= 1.8:
+        return False
+    small = b.answer_words_p90 <= SMALL_REWRITE_WORDS and b.user_words_p50 <= REWORDED_WORDS
+    return b.copied_word_share >= (0.15 if small else 0.35)
+
+
 def _edits(b: Behaviour, scores: Scores) -> None:
     if _is_edit(b):
         likeness = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
@@ -295,7 +306,7 @@ def _edits(b: Behaviour, scores: Scores) -> None:
         and b.user_words_p50 <= 60
     ):
         scores.add("asked for in other words, and made of the message's own", rewrite=3.0)
-    elif b.signs.get("rewrite", 0) >= 0.5 and b.copied_word_share >= 0.35 and 0.4 <= b.length_ratio <= 1.8:
+    elif _is_reworded(b):
         small = b.answer_words_p90 <= SMALL_REWRITE_WORDS
         points = 5.0 if small else 1.5
         scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=points)
@@ -328,6 +339,8 @@ def _prose(b: Behaviour, scores: Scores) -> None:
     elif not _is_shortened(b):
         short = b.answer_words_p50 <= SHORT_PROSE and not asks_for_reasoning(b)
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
+    if b.letter_share >= LETTERS:
+        scores.add(f"{b.letter_share:.0%} are letters or messages to somebody", generation=2.0)
     if b.answer_words_p50 >= LONG_PROSE and not _is_draft(b):
         worded = b.wording.get("reasoning", 0) >= 0.5
         scores.add(f"{b.answer_words_p50} words of free text", reasoning=3.0 if worded else 2.0)
@@ -377,12 +390,20 @@ def _reasoned(b: Behaviour, scores: Scores) -> None:
             f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
             reasoning=round(3.5 * doubt, 1),
         )  # fmt: skip
+    elif b.verdict_skill is None and b.verdict_share >= 0.7 and b.is_record and _is_argued(b):
+        scores.add(
+            "a label with its reason, too rare to be learnt, on a case that is worded like reasoning", reasoning=4.0
+        )
+
+
+def _is_argued(b: Behaviour) -> bool:
+    return b.wording.get("reasoning", 0.0) >= 0.5 and has_premises(b)
 
 
 def _is_draft(b: Behaviour) -> bool:
     """Texts that were asked for: what they begin or end with (a greeting, a kind of change) is no verdict."""
     drafted = max(b.signs.get("summary", 0.0), b.signs.get("generation", 0.0)) >= 0.5
-    if not drafted or asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
+    if not (drafted or b.letter_share >= LETTERS) or asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
         return False
     return b.wording.get("reasoning", 0) < 0.5 or b.answer_words_p90 > REASON_WORDS
 
@@ -397,7 +418,8 @@ def _is_answered_from_text(b: Behaviour) -> bool:
     asked = b.question_share >= 0.8 and b.distinct_answers > FEW_LABELS and b.number_share < 0.5
     brought = b.user_words_p50 >= PREMISE_WORDS and b.copied_word_share >= 0.6 and b.answer_words_p50 >= 4
     plain = max(b.puzzle_share, b.option_list_share, b.code_input_share, b.working_share) < 0.2
-    return asked and brought and plain and not b.is_record and not asks_for_reasoning(b)
+    rephrased = b.signs.get("rewrite", 0.0) >= 0.5
+    return asked and brought and plain and not (b.is_record or rephrased or asks_for_reasoning(b))
 
 
 def _asks_about_itself(b: Behaviour) -> bool:

@@ -217,15 +217,84 @@ def test_a_request_that_is_an_object_itself_names_no_fields_of_its_answer() -> N
         "Say what is uncertain in the log.",
         "Argue like an experienced pilot against the fine.",
         "Plan a four-week unit on knots for twelve cadets.",
+        "Estimate how many pilots each shift needs.",
+        "As the harbour's surveyor, judge the state of the hull and say what you would repair first.",
     ],
 )
 def test_what_takes_strategy_or_an_argument_is_reasoning(instruction: str) -> None:
     assert type_of(instruction, "x") == "reasoning"
 
 
+def test_a_label_out_of_stated_options_is_no_analysis_though_an_order_to_judge_stands_before_it() -> None:
+    assert type_of("You are a harbour pilot. Judge the swell: low, medium, high.", "2 m from the west") != "reasoning"
+
+
+def test_an_order_to_judge_is_not_read_in_what_a_person_asks_of_an_assistant() -> None:
+    assistant = "You are a helpful assistant for the crew. Answer whatever they ask, in their language."
+    assert of(None, "Compare these two tides.").asks_analysis
+    assert not of(assistant, "Compare these two tides.").asks_analysis
+
+
 def test_json_with_named_values_is_an_extraction_whatever_numbers_the_message_has() -> None:
     note = "Tug Alma, draught 3.2 m, 14 t of ore, 2 nights at berth 7, arrives with 5 crew and leaves after 40 hours"
     assert type_of("Note -> JSON {ship: str, draught: number, nights: int}", note) == "extraction"
+
+
+def test_numbers_do_not_make_the_kind_of_a_text_hard_where_the_kinds_are_listed() -> None:
+    scan = "Berth 4 fee 120.50, pilot 80, tugs 2 x 310, total 820.50 due within 14 days, reserved until further notice"
+    assert type_of("What type of paper is it? Types: invoice, permit, log, other. Type only.", scan) == "classification"
+    assert type_of("Does the fee have to be paid? yes or no", scan) == "reasoning"
+
+
+def test_a_message_that_was_ordered_to_be_drafted_is_written_whatever_numbers_it_has() -> None:
+    facts = "It arrives at 6 with a crew of 12 and a draught of 7 m and has to pay a fee of 300 and 80 for the pilot"
+    assert type_of("Draft the email that tells the captain of the berth.", facts) == "generation"
+    assert type_of("Fill the berth.", facts) == "reasoning"
+
+
+def test_fenced_data_is_no_code() -> None:
+    assert not of(None, 'Fill this in:\n```json\n{"ship": "string"}\n```').code_fence
+    assert not of(None, "Fill this in:\n```\n[1, 2]\n```").code_fence
+    assert of(None, "Why?\n```\nlet x = {}\n```").code_fence
+
+
+def test_one_of_many_listed_labels_is_no_verdict_on_a_case() -> None:
+    labels = "berth crew customs fuel lost pilot repair tug water".split()
+    mail = (
+        "Good morning, our cook went ashore two days ago and nobody has seen him since. We sail at noon with a "
+        "full crew or with a fine, so please tell the police on the quay, who do not answer their telephone at all"
+    )
+    assert type_of("Pick the single label:\n- " + "\n- ".join(labels) + "\n\nOnly the label.", mail) == "classification"
+    assert type_of("Pick the single label:\n- " + "\n- ".join(labels[:3]) + "\n\nOnly the label.", mail) == "reasoning"
+    assert of("Pick one label: " + ", ".join(labels) + ". Only the label.", mail).many_labels
+
+
+def test_a_forced_choice_is_a_label_and_a_free_one_a_call() -> None:
+    places = {"type": "object", "properties": {"to": {"type": "string", "enum": ["harbour", "customs"]}}}
+    tools = [{"type": "function", "function": {"name": "send", "parameters": places}}]
+    forced = Params(other={"tool_choice": {"type": "function", "function": {"name": "send"}}})
+    assert type_of("You route mail.", "where is berth 4?", tools=tools, params=forced) == "classification"
+    assert type_of("You route mail.", "where is berth 4?", tools=tools) == "tool_use"
+    assert (
+        type_of("You route mail.", "where is berth 4?", tools=[TOOL], params=Params(other={"tool_choice": "required"}))
+        == "tool_use"
+    )
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    ["Make this sound friendly.", "Say it in other words with the same meaning.", "Normalise the name of the ship."],
+)
+def test_other_words_with_the_same_meaning_are_a_rewrite(instruction: str) -> None:
+    assert type_of(instruction, "you are late again") == "rewrite"
+
+
+def test_what_a_manual_in_the_instruction_says_is_no_order_to_rewrite() -> None:
+    assert type_of("Answer from this excerpt: to normalise loudness, open the mixer.", "where is it?") != "rewrite"
+
+
+def test_a_detail_or_a_word_for_none_is_an_extraction() -> None:
+    assert type_of("Bank lines. Give the berth number as B-## or UNKNOWN.", "FEE B 12 MAY") == "extraction"
 
 
 def test_one_call_out_of_many_functions_is_no_agent() -> None:

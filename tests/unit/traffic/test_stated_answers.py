@@ -3,7 +3,7 @@
 import pytest
 
 from traffic.phrases import signs
-from traffic.stated_answers import is_only_contract, names_fields, states_options, states_scale
+from traffic.stated_answers import is_only_contract, lists_many, names_fields, states_options, states_scale
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,28 @@ def test_json_with_prose_or_without_named_values_names_no_fields() -> None:
     assert not names_fields('respond with json:\n{\n"ship": str,\n"summary": str\n}')
 
 
-def orders(text: str) -> bool:
-    return "order" in signs(text)
-
-
 def test_an_order_begins_a_sentence_and_is_for_more_than_a_label() -> None:
-    assert orders("harbour office. draft the letter.")
-    assert not orders("masters write in any language. sort the mail.")
-    assert not orders("write the category.")
-    assert orders("sort the mail and then write a reply")
-    assert not orders("write nothing that the crew must not see.")
-    assert orders("  draft the letter.")
+    assert "order" in signs("harbour office. draft the letter.")
+    assert "order" not in signs("masters write in any language. sort the mail.")
+    assert "order" not in signs("write the category.")
+    assert "order" in signs("sort the mail and then write a reply")
+    assert "order" not in signs("write nothing that the crew must not see.")
+    assert "order" in signs("  draft the letter.")
+
+
+def test_a_sentence_may_order_to_judge_plan_or_calculate() -> None:
+    assert "analysis" in signs("review this lease for risks to the tenant.")
+    assert "analysis" in signs("you are an auditor. compare the two offers and estimate the savings.")
+    assert "analysis" in signs("find out why the totals disagree.")
+    assert "analysis" in signs("bewerte nichts voreilig. analysiere den bericht.")
+    assert "analysis" not in signs("review: great shoes. plan: free. forecast rain.")
+    assert "analysis" not in signs("customers compare prices and reviewers review the shop.")
+
+
+def test_an_order_may_follow_an_introduction() -> None:
+    assert "analysis" in signs("as our pharmacist, judge the regimen for interactions.")
+    assert "order" in signs("from the bullet points, draft a post.")
+    assert "order" not in signs("the customers call, write and visit us.")
 
 
 def test_an_instruction_of_nothing_but_the_form_of_the_answer_is_only_a_contract() -> None:
@@ -95,3 +106,11 @@ def test_a_scale_has_limits_or_is_called_a_rating() -> None:
     assert not states_scale("what is owed? number only.")
     assert not states_scale("today is 2026-11-29. what is owed? number only.")
     assert not states_scale("delivery takes 3 to 5 days. what is owed? number only.")
+
+
+def test_many_are_eight_short_items_or_more() -> None:
+    names = [f"label_{letter}" for letter in "abcdefgh"]
+    assert lists_many("labels:\n- " + "\n- ".join(names))
+    assert lists_many("labels: " + ", ".join(names))
+    assert not lists_many("labels:\n- " + "\n- ".join(names[:7]))
+    assert not lists_many("rules:\n- " + "\n- ".join(f"{name} is only for ships at anchor" for name in names))

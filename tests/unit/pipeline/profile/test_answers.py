@@ -94,6 +94,14 @@ def test_a_salutation_is_no_label(letter: str) -> None:
     assert answers.opening(letter) == ""
 
 
+def test_a_letter_begins_with_a_salutation_on_its_own_line() -> None:
+    assert answers.is_letter("Dear Mister Olsen,\n\nyour ship is in.")
+    assert answers.is_letter("Sehr geehrte Kollegen,\n\nder Verlauf war gut.")
+    assert not answers.is_letter("First, the tide is low.\nThen it rises.")
+    assert not answers.is_letter("## Berths,\n\nfour")
+    assert not answers.is_letter('{\n"a": 1,\n"b": 2}')
+
+
 def test_the_label_of_a_json_answer_is_what_stands_beside_its_reason() -> None:
     assert answers.decided_field('{"queue": "billing", "reason": "charged twice"}') == "billing"
     assert answers.decided_field('{"queue": "billing", "reply": "we will look at it"}') == ""

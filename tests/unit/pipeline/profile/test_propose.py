@@ -372,3 +372,31 @@ def test_a_question_on_a_text_of_the_request_is_answered_in_its_words() -> None:
     words = {"answer_words_p50": 9, "answer_words_p90": 17, "distinct_answers": 60}
     assert tier(**PROSE | words, **asked) == 2
     assert tier(**PROSE | words, **asked, puzzle_share=1.0) == 3
+
+
+def test_a_question_that_is_to_be_rephrased_is_a_rewrite() -> None:
+    asked = {"question_share": 1.0, "user_words_p50": 55, "copied_word_share": 0.91, "length_ratio": 0.2}
+    words = {"answer_words_p50": 11, "answer_words_p90": 16, "distinct_answers": 70, "wording": {"rewrite": 0.8}}
+    assert tier(**PROSE | words, **asked, signs={"rewrite": 1.0}) == 1
+    assert tier(**PROSE | words, **asked) == 2
+
+
+def test_a_sentence_that_is_to_be_reworded_may_keep_few_of_its_words() -> None:
+    reworded = {"user_words_p50": 27, "length_ratio": 0.66, "wording": {"rewrite": 1.0}, "signs": {"rewrite": 1.0}}
+    words = {"answer_words_p50": 18, "answer_words_p90": 24}
+    assert tier(**PROSE | words, **reworded, copied_word_share=0.18) == 1
+    assert tier(**PROSE | words, **reworded, copied_word_share=0.05) == 2
+
+
+def test_a_verdict_with_its_reason_that_is_too_rare_to_be_learnt_is_judged_by_its_wording() -> None:
+    verdict = {"json_share": 1.0, "prose_words_p50": 25, "verdict_share": 1.0, "user_words_p50": 160}
+    words = {"answer_words_p50": 28, "answer_words_p90": 31}
+    assert tier(**PROSE | words, **verdict, wording={"reasoning": 1.0}) == 3
+    assert tier(**PROSE | words, **verdict, wording={"structured": 1.0}) == 2
+
+
+def test_letters_are_drafts_however_long_they_are_unless_they_are_to_argue() -> None:
+    letter = {"answer_words_p50": 110, "answer_words_p90": 130, "letter_share": 1.0}
+    assert tier(**PROSE | letter, wording={"generation": 1.0}) == 2
+    assert tier(**PROSE | letter | {"letter_share": 0.3}, wording={"generation": 1.0}) == 3
+    assert tier(**PROSE | letter, wording={"reasoning": 1.0}, signs={"reasoning": 1.0, "judgement": 1.0}) == 3
