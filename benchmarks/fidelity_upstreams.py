@@ -161,7 +161,7 @@ class Messages:
         for index, block in enumerate(self._blocks(said)):
             empty, deltas = self._deltas(block)
             sent.append({"type": "content_block_start", "index": index, "content_block": empty})
-            sent += [{"type": "content_block_delta", "index": index, "delta": one} for one in deltas]
+            sent += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
             sent.append({"type": "content_block_stop", "index": index})
         if cut:
             return stream(named(*sent[:-2]))

@@ -170,8 +170,10 @@ def holm(
             # The overall test is assumed to pass, to measure the selection of cohorts alone.
             passed = paired.compare(np.ones(1000), np.ones(1000), range(1000), margin=MARGIN, alpha=ALPHA)
             verdicts = cohorts.promote(passed, samples, [{"cohort": "0"}], Settings(ALPHA)).cohorts
-            wrong += any(each.outcome == "promoted" for each in verdicts[:worse])
-            uncorrected += any(each.test is not None and each.test.verdict == "pass" for each in verdicts[:worse])
+            wrong += any(verdict.outcome == "promoted" for verdict in verdicts[:worse])
+            uncorrected += any(
+                verdict.test is not None and verdict.test.verdict == "pass" for verdict in verdicts[:worse]
+            )
         row = {"worse_cohorts": worse, "any_promoted": wrong / runs, "without_holm": uncorrected / runs}
         result["rows"].append(row | {"holds": at_most(wrong, runs, ALPHA)})
     return result

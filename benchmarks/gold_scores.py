@@ -201,7 +201,7 @@ def _interval(interval: statistics.Interval) -> dict[str, float]:
 def lines(figures: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
     """Rows of the tables for the terminal, each with its heading first: candidates, cohorts, calibrations."""
     candidates = figures["candidates"]
-    groups = [each["cohorts"] for each in candidates.values()]
+    groups = [candidate["cohorts"] for candidate in candidates.values()]
     keys = sorted({(key, value) for group in groups for key, values in group.items() for value in values})
     first = (
         *("against gold", "n", "right", "95%", "clustered", "gate vs teacher", "points to classical", "escalated"),
@@ -209,13 +209,16 @@ def lines(figures: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
     )
     rows = tuple(
         (
-            *(name, each["n"], f"{each['accuracy']:.1%}", _span(each), _span(each["clustered"])),
-            *(each["gate_teacher"]["verdict"] if "gate_teacher" in each else "-", _points(each.get("gate_classical"))),
-            number_format.percent(each.get("escalation")),
-            number_format.percent(each["surest"]["accuracy"] if "surest" in each else None),
-            *(number_format.number(each["usd_per_1k"]), number_format.number(each["latency_p50_ms"])),
+            *(name, candidate["n"], f"{candidate['accuracy']:.1%}", _span(candidate), _span(candidate["clustered"])),
+            *(
+                candidate["gate_teacher"]["verdict"] if "gate_teacher" in candidate else "-",
+                _points(candidate.get("gate_classical")),
+            ),
+            number_format.percent(candidate.get("escalation")),
+            number_format.percent(candidate["surest"]["accuracy"] if "surest" in candidate else None),
+            *(number_format.number(candidate["usd_per_1k"]), number_format.number(candidate["latency_p50_ms"])),
         )
-        for name, each in candidates.items()
+        for name, candidate in candidates.items()
     )
     cohorts = tuple((f"{key} {value}", *(_cell(group, key, value) for group in groups)) for key, value in keys)
     tables = [(first, *rows), (("right by cohort", *candidates), *cohorts)]
@@ -224,7 +227,7 @@ def lines(figures: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], ...]]:
             *("calibration", "site", "rule", "target", "at most wrong", "kept right", "escalated", "right at cap"),
             "escalated",
         )
-        tables.append((head, *(_calibration(each) for each in figures["calibrations"])))
+        tables.append((head, *(_calibration(calibration) for calibration in figures["calibrations"])))
     return tables
 
 

@@ -56,7 +56,7 @@ def _stream(*, usage: bool) -> bytes:
     if usage:
         events.append(event([], usage=_usage(STREAM_TOKENS)))
     data = [b"data: %s\n\n" % one for one in [*events, b"[DONE]"]]
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(one), one) for one in data)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(row), row) for row in data)
     head_lines = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     return head_lines + chunks + _LAST_CHUNK
 

@@ -108,9 +108,11 @@ OWN = ("adapter", "classical", "encoder")
 def candidates(home: Home, kinds: tuple[str, ...]) -> Path:
     """The shipped candidates file, limited to these kinds and their cascades."""
     tree = config.read(config.CONFIGS / "candidates.yaml")
-    kept = [each for each in tree["candidates"] if each["kind"] in kinds]
-    names = {each["name"] for each in kept}
-    kept += [each for each in tree["candidates"] if {each.get("tier_1"), each.get("tier_2")} <= names]
+    kept = [candidate for candidate in tree["candidates"] if candidate["kind"] in kinds]
+    names = {row["name"] for row in kept}
+    kept += [
+        candidate for candidate in tree["candidates"] if {candidate.get("tier_1"), candidate.get("tier_2")} <= names
+    ]
     path = home.runs / "candidates.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(config.dump(tree | {"candidates": kept}), encoding="utf-8")

@@ -32,9 +32,7 @@ def make_classifier(home: Path, call_sites: tuple[str, ...] = (CALL_SITE,)) -> P
     examples = Examples([text for text, _ in rows], [label for _, label in rows])
     data = {site: SiteData(examples, checks=checks) for site in call_sites}
     settings = ClassicalFit()
-    sites = {
-        site: classical.fit(each, settings, folder=f"{number}") for number, (site, each) in enumerate(data.items())
-    }
+    sites = {site: classical.fit(row, settings, folder=f"{number}") for number, (site, row) in enumerate(data.items())}
     system, user = MessagePattern("system", "Which topic? Answer with one label."), MessagePattern("user", slot=True)
     template = Template("00000000", original=(system, user), pruned=(user,))
     prompts = CallSitePrompts(templates=(template,), request_type="classification", checks=checks)

@@ -167,8 +167,8 @@ def _changes(r: random.Random) -> Turn:
         past, _now = pick(r, _COMMITS)
         items.append(spin(r, f"{past} [the <src> connector|retries for <job>|a limit of <n> on <tab>|column <col> in the catalogue|freshness checks]", **_words(r)))
     head = f"{r.randint(2, 4)}.{r.randint(0, 30)}"
-    body = " ".join(spin(r, f"[We|In this version we|The team] {each}, [which several of you had asked for|so your pipelines need fewer manual steps|and nothing has to be changed on your side|which makes failures easier to find].") for each in items[:5])
-    return Turn(f"version {head}\n" + "\n".join(f"- {each} (#{r.randint(1000, 9999)})" for each in items), f"## Silt {head}\n\n{body}\n\n" + spin(r, "[Upgrade with `silt upgrade`; no downtime is expected.|The release reaches all regions by Thursday.|Tell us in the forum what you think.]"))
+    body = " ".join(spin(r, f"[We|In this version we|The team] {item}, [which several of you had asked for|so your pipelines need fewer manual steps|and nothing has to be changed on your side|which makes failures easier to find].") for item in items[:5])
+    return Turn(f"version {head}\n" + "\n".join(f"- {item} (#{r.randint(1000, 9999)})" for item in items), f"## Silt {head}\n\n{body}\n\n" + spin(r, "[Upgrade with `silt upgrade`; no downtime is expected.|The release reaches all regions by Thursday.|Tell us in the forum what you think.]"))
 
 
 def _respond(r: random.Random) -> Turn:

@@ -100,8 +100,8 @@ class FakeAnthropic(FakeOpenAI):
         if wrong is not None:
             return status(400, "invalid_request_error", wrong)
         reply = self._script.popleft() if self._script else self.default
-        made = reply if isinstance(reply, Reply) else Reply(**vars(reply))
-        return replace(made, text=self.answer(asked.body)) if made.text is None and made.raw is None else made
+        body = reply if isinstance(reply, Reply) else Reply(**vars(reply))
+        return replace(body, text=self.answer(asked.body)) if body.text is None and body.raw is None else body
 
     async def _respond(self, reply: openai_server.Reply, body: Body, writer: asyncio.StreamWriter) -> None:
         assert isinstance(reply, Reply)
@@ -213,11 +213,11 @@ def _events(reply: Reply, body: Body) -> Iterator[dict[str, Any]]:
 
 async def _stream(writer: asyncio.StreamWriter, reply: Reply, body: Body) -> None:
     writer.write(openai_server._head(200, None, reply.headers, "text/event-stream"))
-    said = 0
+    text = 0
     for event in _events(reply, body):
         if event["type"] == "content_block_delta":
-            said += 1
-            if reply.cut_after is not None and said > reply.cut_after:
+            text += 1
+            if reply.cut_after is not None and text > reply.cut_after:
                 await writer.drain()
                 writer.transport.abort()
                 raise ConnectionAbortedError

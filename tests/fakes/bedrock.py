@@ -34,7 +34,7 @@ def badly_signed(head: str, body: bytes) -> Play | None:
     """A 403 where the signature is not the one that the secret key makes."""
     line, *lines = head.rstrip().split("\r\n")
     method, target, _ = line.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in lines)}
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     stated = headers.get("authorization", "")
     signed = stated.partition("SignedHeaders=")[2].partition(",")[0].split(";")
     request = AWSRequest(method, f"http://{headers['host']}{target}", data=body)

@@ -64,9 +64,9 @@ class Page:
 
     async def evaluate(self, expression: str) -> Any:
         """Value of a JavaScript expression in the page."""
-        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
 
     async def press(self, key: str) -> None:
         """Press a key: Tab, Enter."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 def make(folder: Path, step: int, *, processes: int = 1, ended: bool = False, max_steps: int = 100) -> Path:
     """A checkpoint with the files that matter here."""
-    made = folder / f"checkpoint-{step}"
-    made.mkdir()
+    weights = folder / f"checkpoint-{step}"
+    weights.mkdir()
     random = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
     for name in ("optimizer.pt", "scheduler.pt", *random):
-        with zipfile.ZipFile(made / name, "w") as archive:
+        with zipfile.ZipFile(weights / name, "w") as archive:
             archive.writestr("data.pkl", b"0123456789" * 10)
     control = {"TrainerControl": {"args": {"should_training_stop": ended}, "attributes": {}}}
     # As `transformers` writes it, with what JSON does not know.
     state = {"global_step": step, "max_steps": max_steps, "log_history": [{"grad_norm": math.inf}]}
-    (made / "trainer_state.json").write_text(json.dumps(state | {"stateful_callbacks": control}))
-    return made
+    (weights / "trainer_state.json").write_text(json.dumps(state | {"stateful_callbacks": control}))
+    return weights

@@ -171,8 +171,8 @@ def evaluation(
         "created_at": dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
         "mlflow_run_id": f"run-of-{name}",
     }
-    found = Scores(**(fields | changes))
-    target = home.evaluations / f"{name}@{hash8(msgspec.to_builtins(found), graded)}"
+    result = Scores(**(fields | changes))
+    target = home.evaluations / f"{name}@{hash8(msgspec.to_builtins(result), graded)}"
     target.mkdir(parents=True)
     table = [
         {
@@ -187,7 +187,7 @@ def evaluation(
     pq.write_table(
         pa.Table.from_pylist(table, schema=predictions.schema(("label_source", "plan"))), target / "predictions.parquet"
     )
-    (target / "scores.yaml").write_text(config.dump(found), encoding="utf-8")
+    (target / "scores.yaml").write_text(config.dump(result), encoding="utf-8")
     return target
 
 

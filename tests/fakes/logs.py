@@ -169,12 +169,12 @@ def attempts(
     rng = random.Random(seed)
     mix = [(name, weight) for name, weight in _MIX if call_sites is None or name in set(call_sites)]
     times = sorted(rng.uniform(0, DAYS * 86_400) for _ in range(n))
-    asked: list[Attempt] = []
-    found: list[Attempt] = []
+    attempts: list[Attempt] = []
+    listed: list[Attempt] = []
     for number, seconds in enumerate(times):
         ts = START + timedelta(microseconds=int(seconds * 1e6))
         site = rng.choices([name for name, _ in mix], [weight for _, weight in mix])[0]
-        earlier = [a for a in asked[-200:] if a.call_site == site]
+        earlier = [a for a in attempts[-200:] if a.call_site == site]
         if earlier and rng.random() < duplicates:
             first = rng.choice(earlier)
             who = _person(rng, number)
@@ -183,9 +183,9 @@ def attempts(
         else:
             one = replace(_ask(rng, site, faults), id=_id(rng), ts=ts, **_person(rng, number))
         one = _circumstances(rng, one, cache_hits, thumbs, usage_missing)
-        asked.append(one)
-        found += _tried(rng, one) if rng.random() < retries else [one]
-    return sorted(found, key=lambda a: a.ts)
+        attempts.append(one)
+        listed += _tried(rng, one) if rng.random() < retries else [one]
+    return sorted(listed, key=lambda a: a.ts)
 
 
 def litellm_line(a: Attempt) -> bytes:

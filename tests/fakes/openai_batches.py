@@ -37,15 +37,15 @@ class Batches:
         place = path.removeprefix("/v1/")
         if place == "files" and method == "POST":
             return 200, self._upload(headers, data)
-        if found := re.fullmatch(r"files/([\w-]+)/content", place):
-            return (200, self.files[found[1]]) if found[1] in self.files else (404, b"{}")
+        if match := re.fullmatch(r"files/([\w-]+)/content", place):
+            return (200, self.files[match[1]]) if match[1] in self.files else (404, b"{}")
         if place == "batches" and method == "POST":
             return self._create(json.loads(data))
         if place == "batches":
             listed = {"object": "list", "data": self.created[::-1], "has_more": False}
             return 200, json.dumps(listed).encode()
-        if found := re.fullmatch(r"batches/([\w-]+)", place):
-            return self._retrieve(found[1])
+        if match := re.fullmatch(r"batches/([\w-]+)", place):
+            return self._retrieve(match[1])
         return None
 
     def requests(self, batch: Body) -> list[Body]:

@@ -132,14 +132,14 @@ class _Wire:
     async def until(self, end: bytes) -> bytes:
         while end not in self._ahead:
             await self._more()
-        found, _, self._ahead = self._ahead.partition(end)
-        return found
+        line, _, self._ahead = self._ahead.partition(end)
+        return line
 
     async def exactly(self, count: int) -> bytes:
         while len(self._ahead) < count:
             await self._more()
-        found, self._ahead = self._ahead[:count], self._ahead[count:]
-        return found
+        data, self._ahead = self._ahead[:count], self._ahead[count:]
+        return data
 
     async def until_closed(self) -> None:
         with contextlib.suppress(EOFError):
@@ -270,8 +270,8 @@ class FakeOpenAI:
                 await self._chat(asked, wire, writer)
             elif asked.path in self.pages:
                 await _send(writer, 200, self.pages[asked.path])
-            elif found := self.batches.handle(asked.method, asked.path, asked.headers, asked.data):
-                await _send(writer, *found)
+            elif reply := self.batches.handle(asked.method, asked.path, asked.headers, asked.data):
+                await _send(writer, *reply)
             else:
                 await _send(writer, 404, _error(f"no {asked.path} here", 404))
         finally:

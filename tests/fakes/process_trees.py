@@ -72,25 +72,25 @@ class MarkedCommand:
 
     def pids(self) -> dict[int, str]:
         """Its processes that run, with their command lines."""
-        found = {}
+        tree = {}
         for environ in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 if self.mark.encode() in environ.read_bytes():
                     pid = int(environ.parent.name)
-                    found[pid] = command_line(pid)
-        return {pid: line for pid, line in found.items() if line}
+                    tree[pid] = command_line(pid)
+        return {pid: line for pid, line in tree.items() if line}
 
     def wait_for(self, part: str, seconds: float = 120) -> int:
         """Blocks until it runs a process with this in its command line: that one's pid."""
-        found: list[int] = []
+        pids: list[int] = []
 
         def look() -> bool:
-            found[:] = [pid for pid, line in self.pids().items() if part in line]
-            assert found or self.process.poll() is None, f"ended with {self.process.returncode}: {self.log_text()}"
-            return bool(found)
+            pids[:] = [pid for pid, line in self.pids().items() if part in line]
+            assert pids or self.process.poll() is None, f"ended with {self.process.returncode}: {self.log_text()}"
+            return bool(pids)
 
         wait_for(look, f"no process has {part!r}: {self.log_text()}", seconds)
-        return found[0]
+        return pids[0]
 
     def kill(self, pid: int, number: signal.Signals, seconds: float = 30) -> int:
         """Send a signal to one of its processes and wait until all have ended; the command's exit status.

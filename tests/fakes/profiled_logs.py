@@ -41,10 +41,10 @@ def _fare(r: random.Random) -> tuple[str, str]:
 
 
 def _letter(r: random.Random) -> tuple[str, str]:
-    told = " ".join(
+    text = " ".join(
         r.choice(("calm", "safe", "early", "again", "crew", "thanks", "sorry", "voyage")) for _ in range(40)
     )
-    return f"{r.choice(NAMES)}, {r.choice(PORTS)}, {r.randint(1, 99)}", f"Dear passenger, {told}."
+    return f"{r.choice(NAMES)}, {r.choice(PORTS)}, {r.randint(1, 99)}", f"Dear passenger, {text}."
 
 
 SITES: dict[str, tuple[int, str, Callable[[random.Random], tuple[str, str]]]] = {
@@ -60,13 +60,13 @@ SITES: dict[str, tuple[int, str, Callable[[random.Random], tuple[str, str]]]] = 
 def records(per_site: int = 80, *, tagged: bool = True, seed: int = 1) -> list[Record]:
     """The requests of two weeks, the sites in turn."""
     r = random.Random(seed)
-    found = []
+    records = []
     for n in range(per_site * len(SITES)):
         name = tuple(SITES)[n % len(SITES)]
         _, system, make = SITES[name]
         text, answer = make(r)
         messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-        found.append(
+        records.append(
             Record(
                 id=f"r{n}",
                 request_id=f"r{n}",
@@ -82,4 +82,4 @@ def records(per_site: int = 80, *, tagged: bool = True, seed: int = 1) -> list[R
                 source_format="native",
             )
         )
-    return found
+    return records

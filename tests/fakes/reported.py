@@ -101,8 +101,8 @@ def check(case: Case, summary: IngestSummary, home: Home) -> None:
     assert summary.read == summary.accepted + summary.rejected + summary.already_known
     assert summary.rejected == case.rejected, summary.reasons
     for name, counts in case.counts.items():
-        found = getattr(summary, name)
-        assert {key: found.get(key) for key in counts} == counts, found
+        counted = getattr(summary, name)
+        assert {key: counted.get(key) for key in counts} == counts, counted
     if case.rows is None:
         return
     stored = store.connect(home).sql("select * from records order by ts, id").to_arrow_table().to_pylist()

@@ -136,10 +136,10 @@ def log_of(home: Home) -> list[Record]:
 
 def log_lines(home: Home) -> list[bytes]:
     """Of each hour's file, compressed or not: a test may run while an hour ends."""
-    found = {path.name.removesuffix(".zst"): path for path in sorted(home.log.glob("requests-*.jsonl*"))}
+    files = {path.name.removesuffix(".zst"): path for path in sorted(home.log.glob("requests-*.jsonl*"))}
     try:
         # pyarrow tells compressed files by their names.
-        return [line for path in found.values() for line in pa.input_stream(str(path)).read().splitlines()]
+        return [line for path in files.values() for line in pa.input_stream(str(path)).read().splitlines()]
     except FileNotFoundError:  # compressed since the look at the folder
         return log_lines(home)
 

@@ -50,15 +50,15 @@ class Heard(NamedTuple):
     @property
     def blocks(self) -> list[Any]:
         """Of a message's stream."""
-        found: list[Any] = []
+        parts: list[Any] = []
         for event in self.events:
             if event["type"] == "content_block_start":
-                found.append(dict(event["content_block"]) | {"json": ""})
+                parts.append(dict(event["content_block"]) | {"json": ""})
             elif event["type"] == "content_block_delta":
                 for key, value in event["delta"].items():
                     if key != "type":
-                        found[event["index"]]["json" if key == "partial_json" else key] += value
-        return found
+                        parts[event["index"]]["json" if key == "partial_json" else key] += value
+        return parts
 
     def event(self, kind: str) -> Any:
         return next(event for event in self.events if event.get("type") == kind)

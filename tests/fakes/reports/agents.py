@@ -59,8 +59,8 @@ def mistral(head: str, body: bytes) -> Play | None:
     del head
     if b'"call_1"' not in body:
         return None
-    said = "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9."
-    return plain({"object": "error", "message": said, "type": "invalid_function_call", "code": "3280"}, status=400)
+    text = "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9."
+    return plain({"object": "error", "message": text, "type": "invalid_function_call", "code": "3280"}, status=400)
 
 
 def nine(heard: Heard) -> bool:

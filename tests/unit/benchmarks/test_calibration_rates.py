@@ -26,10 +26,10 @@ def test_a_threshold_chosen_by_the_observed_error_is_detected() -> None:
         probabilities: Any, right: Any, *, target: float, confidence: float, order: Any, clusters: Any
     ) -> threshold.Choice:
         """The loosest threshold whose error on the same items is within the target."""
-        found = [threshold.measure(probabilities, right, cut, confidence=confidence) for cut in order]
-        best = max((each for each in found if each.error <= target), key=lambda each: each.kept, default=found[0])
+        tried = [threshold.measure(probabilities, right, cut, confidence=confidence) for cut in order]
+        best = max((each for each in tried if each.error <= target), key=lambda each: each.kept, default=tried[0])
         fields = {name: getattr(best, name) for name in best.__struct_fields__}
-        return threshold.Choice(**fields, target=target, tested=len(found))
+        return threshold.Choice(**fields, target=target, tested=len(tried))
 
     [row] = calibration_rates.measure(25, greedy, (TASK,))["rows"]
     assert not row["holds"]

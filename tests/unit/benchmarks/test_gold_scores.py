@@ -52,16 +52,16 @@ def test_candidates_are_scored_against_gold_and_compared_on_the_same_items(home:
     path = tmp_path / "gold.jsonl"
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in known))
     gold = {row["id"]: msgspec.convert(row, Gold) for row in known}
-    found = gold_scores.measure(home, home.dataset(None), path, gold)
-    assert found["items"] == 30
-    teacher, adapter = found["candidates"]["teacher"], found["candidates"]["adapter"]
+    figures = gold_scores.measure(home, home.dataset(None), path, gold)
+    assert figures["items"] == 30
+    teacher, adapter = figures["candidates"]["teacher"], figures["candidates"]["adapter"]
     assert (teacher["accuracy"], "gate_teacher" in teacher) == (1.0, False)
     assert adapter["accuracy"] == pytest.approx(2 / 3)
     assert adapter["gate_teacher"]["verdict"] == "fail"
     assert adapter["cohorts"]["drift"]["new labels"]["accuracy"] == 0
     assert {value["n"] for value in adapter["cohorts"]["plan"].values()} == {20, 10}
-    assert found["calibrations"] == []
-    heads = [table[0] for table in gold_scores.lines(found)]
+    assert figures["calibrations"] == []
+    heads = [table[0] for table in gold_scores.lines(figures)]
     assert [head[0] for head in heads] == ["against gold", "right by cohort"]
 
 
@@ -87,10 +87,10 @@ def test_calibrations_of_this_dataset_and_adapter_are_measured_and_shown(home: H
     answered(home, homes.evaluation(home, "classical", "classical", wrong=(), cost=homes.cpu_cost()), range(20))
     theirs = {"adapter": homes.ADAPTER, "created_at": datetime(2026, 11, 21, tzinfo=UTC)}
     answered(home, homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), **theirs), range(10))
-    found = gold_scores.measure(home, home.dataset(None), path, gold)
-    assert [each["calibration"] for each in found["calibrations"]] == ["mine"]
-    assert found["candidates"]["adapter"]["gate_classical"]["difference"] == pytest.approx(0.25)
-    shown = [row for table in gold_scores.lines(found) for row in table]
+    figures = gold_scores.measure(home, home.dataset(None), path, gold)
+    assert [calibration["calibration"] for calibration in figures["calibrations"]] == ["mine"]
+    assert figures["candidates"]["adapter"]["gate_classical"]["difference"] == pytest.approx(0.25)
+    shown = [row for table in gold_scores.lines(figures) for row in table]
     [row] = [row for row in shown if row[:3] == ("adapter", homes.TASK, "target")]
     assert row[3:5] == ("5.0%", "4.0%")
 

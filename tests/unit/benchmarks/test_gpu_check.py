@@ -106,9 +106,9 @@ def test_a_kept_check_replaces_the_one_before_it_of_the_same_device(tmp_path: Pa
 
 
 def test_wheels_are_those_that_training_imports_and_the_machine_lacks() -> None:
-    found = {line.partition("==")[0] for line in wheels.missing([], [])}
-    assert {"trl", "datasets", "msgspec", "pyarrow", "pandas"} <= found
-    assert not found & {"torch", "transformers", "peft", "accelerate", "numpy", "tokenizers", "jinja2"}
+    names = {line.partition("==")[0] for line in wheels.missing([], [])}
+    assert {"trl", "datasets", "msgspec", "pyarrow", "pandas"} <= names
+    assert not names & {"torch", "transformers", "peft", "accelerate", "numpy", "tokenizers", "jinja2"}
     assert not {"pyarrow", "pandas"} & {line.partition("==")[0] for line in wheels.missing(["pyarrow", "pandas"], [])}
 
 
@@ -128,8 +128,13 @@ def test_a_recompressed_wheel_has_the_same_files(tmp_path: Path) -> None:
 def test_a_setup_overrides_only_required_keys_of_the_shipped_configuration(setup: Setup, tmp_path: Path) -> None:
     gpu = Setup(tmp_path, "full", "cuda", "bfloat16", None)
     for model in MODELS:
-        asked = gpu.shipped(model)
-        assert (asked.packing, asked.attention, asked.kernels, asked.batch_size) == (True, "flash_attention_2", True, 4)
+        configuration = gpu.shipped(model)
+        assert (configuration.packing, configuration.attention, configuration.kernels, configuration.batch_size) == (
+            True,
+            "flash_attention_2",
+            True,
+            4,
+        )
         assert gpu.architecture(model).hidden >= 3584
         assert setup.architecture(model).hidden == 64
     assert isinstance(setup.home, Home)

@@ -64,7 +64,7 @@ def test_numbers_are_in_the_file_after_each_step(runner: Runner, check: Check, t
     runner.run(step(notes, arguments=(1.23456789,)))
     runner.run(step(lacks))
     kept = msgspec.json.decode((tmp_path / "check.json").read_bytes(), type=Check)
-    assert [(one.name, one.status, one.detail) for one in kept.steps] == [
+    assert [(step.name, step.status, step.detail) for step in kept.steps] == [
         ("notes", "ok", {"value": 1.23457}),
         ("lacks", "not run", {}),
     ]

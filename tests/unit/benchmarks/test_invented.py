@@ -10,10 +10,10 @@ from benchmarks.invented.write import COMPANIES, rows, write
 
 @pytest.mark.parametrize("name", COMPANIES)
 def test_a_company_has_all_tiers_and_mostly_unique_texts(name: str) -> None:
-    made = list(rows(name, 300, 1))
-    assert {gold["tier_true"] for _, gold in made} == {1, 2, 3}
-    assert {row["id"] for row, _ in made} == {gold["id"] for _, gold in made}
-    assert len({json.dumps(row["messages"]) for row, _ in made}) > 200
+    sites = list(rows(name, 300, 1))
+    assert {gold["tier_true"] for _, gold in sites} == {1, 2, 3}
+    assert {row["id"] for row, _ in sites} == {gold["id"] for _, gold in sites}
+    assert len({json.dumps(row["messages"]) for row, _ in sites}) > 200
 
 
 def test_a_seed_gives_the_same_log_with_and_without_tags(tmp_path: Path) -> None:

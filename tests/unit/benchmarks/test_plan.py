@@ -25,17 +25,17 @@ def test_half_of_the_measurements_are_held_out():
 
 
 def test_fitting_reproduces_the_constants_in_use():
-    found, used = plan.fit(plan.load()), plan.estimate.FITTED
+    fitted, used = plan.fit(plan.load()), plan.estimate.FITTED
     for name in plan.FITTED_NAMES:
-        assert getattr(found, name) == pytest.approx(getattr(used, name), rel=0.02)
+        assert getattr(fitted, name) == pytest.approx(getattr(used, name), rel=0.02)
     for family, stack in plan.SHARES:
-        assert found.efficiency[family][stack] == pytest.approx(used.efficiency[family][stack], rel=0.02)
+        assert fitted.efficiency[family][stack] == pytest.approx(used.efficiency[family][stack], rel=0.02)
 
 
 def test_the_table_counts_misses():
-    told = plan.figures(CHECKS)
-    text = "\n".join(plan.table(told))
-    assert text.count("MISSED") == sum(row["figures"] - row["within_25_percent"] for row in told["summary"])
+    figures = plan.figures(CHECKS)
+    text = "\n".join(plan.table(figures))
+    assert text.count("MISSED") == sum(row["figures"] - row["within_25_percent"] for row in figures["summary"])
 
 
 def measured(device: str, **detail: object) -> GpuCheck:

@@ -54,10 +54,10 @@ def tables(folder: Path) -> None:
 
 def test_a_signal_of_wrong_answers_beats_random_mixing_on_both_tables(tmp_path: Path) -> None:
     tables(tmp_path)
-    found = routellm.measure(tmp_path, resamples=20)
-    rows = {row["signal"]: row for row in found["gsm8k"]["rows"]}
-    assert found["gsm8k"]["items"] == 200
+    figures = routellm.measure(tmp_path, resamples=20)
+    rows = {row["signal"]: row for row in figures["gsm8k"]["rows"]}
+    assert figures["gsm8k"]["items"] == 200
     assert rows["random mixing"]["apgr"] == pytest.approx(0.5)
     assert rows["confidence (weak answer checked)"]["apgr"] > 0.7
-    assert (found["mt-bench"]["items"], found["mt-bench"]["strong"]) == (40, pytest.approx(0.9))
-    assert set(rows) == {row["signal"] for row in found["mt-bench"]["rows"]}
+    assert (figures["mt-bench"]["items"], figures["mt-bench"]["strong"]) == (40, pytest.approx(0.9))
+    assert set(rows) == {row["signal"] for row in figures["mt-bench"]["rows"]}

@@ -28,7 +28,7 @@ def outcome(right: int, first: int = 0, n: int = 200) -> Outcome:
     ],
 )
 def test_a_limit_requires_the_speed_and_a_score_that_is_not_lower(ours: int, times: float, met: bool) -> None:
-    found = train._bar(outcome(100), outcome(ours, 40), {"times_trl": times}, 2.5, "a bar")
-    assert found["met"] is met
-    assert found["score_difference"] == pytest.approx((ours - 100) / 200)
-    assert found["low"] <= found["score_difference"] <= found["high"]
+    bar = train._bar(outcome(100), outcome(ours, 40), {"times_trl": times}, 2.5, "a bar")
+    assert bar["met"] is met
+    assert bar["score_difference"] == pytest.approx((ours - 100) / 200)
+    assert bar["low"] <= bar["score_difference"] <= bar["high"]

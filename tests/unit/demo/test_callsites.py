@@ -20,7 +20,7 @@ def test_most_of_the_traffic_is_tier_1() -> None:
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_every_call_site_generates_a_message_with_a_good_answer(site: Site, language: str) -> None:
-    asked = site.write(random.Random(0), language, dt.date(2026, 11, 3))
-    assert asked.text
-    assert (asked.answer is None) == (asked.tool_calls is not None)
-    assert (asked.gold is None) == (asked.gold_kind is None)
+    site_rows = site.write(random.Random(0), language, dt.date(2026, 11, 3))
+    assert site_rows.text
+    assert (site_rows.answer is None) == (site_rows.tool_calls is not None)
+    assert (site_rows.gold is None) == (site_rows.gold_kind is None)

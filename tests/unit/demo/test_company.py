@@ -12,8 +12,8 @@ from traffic.record import Message, Params
 
 
 def tags(row: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = row["metadata"]["requester_metadata"]
-    return found
+    metadata: dict[str, Any] = row["metadata"]["requester_metadata"]
+    return metadata
 
 
 def test_attempts_are_ordered_by_time_within_the_period(log: Any) -> None:

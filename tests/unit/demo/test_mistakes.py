@@ -25,28 +25,28 @@ FAULTS_OF_FORM = {"off_list_label", "invalid_json", "truncated_output"}
 @given(st.integers(), st.sampled_from(TIER_1))
 def test_a_wrong_answer_is_well_formed_but_incorrect(seed: int, site: Site) -> None:
     rng = random.Random(seed)
-    asked = site.write(rng, "en", dt.date(2026, 11, 3))
-    assert asked.answer is not None
-    answer = mistakes.wrong(site.task, asked.text, asked.answer, rng)
-    assert answer != asked.answer
+    site_rows = site.write(rng, "en", dt.date(2026, 11, 3))
+    assert site_rows.answer is not None
+    answer = mistakes.wrong(site.task, site_rows.text, site_rows.answer, rng)
+    assert answer != site_rows.answer
     assert failed_checks(answer, "stop", CHECKS[site.task]) == ()
 
 
 @given(st.integers(), st.sampled_from(TIER_1))
 def test_format_faults_fail_the_checks(seed: int, site: Site) -> None:
     rng = random.Random(seed)
-    asked = site.write(rng, "de", dt.date(2026, 11, 3))
-    assert asked.answer is not None
-    made = mistakes.faulty(site.task, asked.text, asked.answer, rng)
-    assert made.text != asked.answer
-    failed = failed_checks(made.text, made.finish_reason, CHECKS[site.task])
-    assert bool(failed) >= (made.fault in FAULTS_OF_FORM)
+    site_rows = site.write(rng, "de", dt.date(2026, 11, 3))
+    assert site_rows.answer is not None
+    faulty = mistakes.faulty(site.task, site_rows.text, site_rows.answer, rng)
+    assert faulty.text != site_rows.answer
+    failed = failed_checks(faulty.text, faulty.finish_reason, CHECKS[site.task])
+    assert bool(failed) >= (faulty.fault in FAULTS_OF_FORM)
 
 
 def test_all_kinds_of_faults_occur() -> None:
     rng = random.Random(0)
     seen: Counter[str | None] = Counter()
     for site in TIER_1 * 100:
-        asked = site.write(rng, "en", dt.date(2026, 11, 3))
-        seen[mistakes.faulty(site.task, asked.text, asked.answer or "", rng).fault] += 1
+        site_rows = site.write(rng, "en", dt.date(2026, 11, 3))
+        seen[mistakes.faulty(site.task, site_rows.text, site_rows.answer or "", rng).fault] += 1
     assert set(seen) == set(get_args(mistakes.Fault))

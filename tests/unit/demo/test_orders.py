@@ -19,15 +19,15 @@ SCHEMA = orders.RESPONSE_FORMAT["json_schema"]["schema"]
 
 @given(st.integers(), st.sampled_from(sorted(LANGUAGES)))
 def test_every_value_is_a_span_of_the_mail(seed: int, language: str) -> None:
-    made = orders.order(random.Random(seed), language, DAY)
-    assert all(value is None or value in made.text for value in made.values.values())
-    assert not set("[]{}|") & set(made.text)
+    order = orders.order(random.Random(seed), language, DAY)
+    assert all(value is None or value in order.text for value in order.values.values())
+    assert not set("[]{}|") & set(order.text)
 
 
 @given(st.integers(), st.sampled_from(sorted(LANGUAGES)))
 def test_correct_answers_match_the_schema(seed: int, language: str) -> None:
-    made = orders.order(random.Random(seed), language, DAY)
-    answer = msgspec.json.encode(made.values).decode()
+    order = orders.order(random.Random(seed), language, DAY)
+    answer = msgspec.json.encode(order.values).decode()
     assert failed_checks(answer, "stop", Checks(json=True, json_schema=SCHEMA)) == ()
 
 

@@ -15,16 +15,16 @@ SEEDS, IN_LANGUAGES = st.integers(), st.sampled_from(sorted(LANGUAGES))
 
 @given(SEEDS, IN_LANGUAGES)
 def test_typos_change_a_sentence_but_not_its_numbers(seed: int, language: str) -> None:
-    made = prose.polish(random.Random(seed), language)
-    assert made.text != made.answer
-    assert re.findall(r"\d+", made.text) == re.findall(r"\d+", made.answer)
+    text = prose.polish(random.Random(seed), language)
+    assert text.text != text.answer
+    assert re.findall(r"\d+", text.text) == re.findall(r"\d+", text.answer)
 
 
 @given(SEEDS, IN_LANGUAGES)
 def test_a_summary_is_shorter_than_its_notes(seed: int, language: str) -> None:
-    made = prose.summary(random.Random(seed), language)
-    assert 0 < len(made.answer) < len(made.text)
-    assert not set("[]{}|") & set(made.text + made.answer)
+    text = prose.summary(random.Random(seed), language)
+    assert 0 < len(text.answer) < len(text.text)
+    assert not set("[]{}|") & set(text.text + text.answer)
 
 
 def test_a_digest_names_its_day() -> None:

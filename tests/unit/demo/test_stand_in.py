@@ -34,8 +34,8 @@ def known() -> dict[str, GroundTruth]:
     made = {}
     for site in SITES:
         for _ in range(400):
-            asked = site.write(rng, "en", dt.date(2026, 11, 3))
-            made[asked.text] = GroundTruth(site.task, asked.answer, asked.tool_calls)
+            site_rows = site.write(rng, "en", dt.date(2026, 11, 3))
+            made[site_rows.text] = GroundTruth(site.task, site_rows.answer, site_rows.tool_calls)
     return made
 
 
@@ -115,8 +115,8 @@ def test_unsupported_requests_are_refused(known: dict[str, GroundTruth], changes
 
 def test_every_message_of_a_generated_log_is_answered(tmp_path: Path) -> None:
     facts = traffic.generate(tmp_path / "log.jsonl", requests=150, days=2, seed=1)
-    found = stand_ins.read_ground_truth(Path(facts.gold))
-    stand_in = StandIn(SETTINGS, found)
+    truth = stand_ins.read_ground_truth(Path(facts.gold))
+    stand_in = StandIn(SETTINGS, truth)
     for line in Path(facts.gold).read_bytes().splitlines():
         gold = msgspec.json.decode(line, type=Gold)
         assert stand_in.reply(body(gold.question)).finish_reason in ("stop", "tool_calls")

@@ -12,10 +12,10 @@ from demo.words import LANGUAGES
 
 @given(st.integers(), st.sampled_from(sorted(LANGUAGES)))
 def test_a_message_is_complete(seed: int, language: str) -> None:
-    made = tickets.ticket(random.Random(seed), language)
-    assert made.label in tickets.LABELS
-    assert not set("[]{}|") & set(made.text)
-    assert made.text[0].isupper() or not made.text[0].isalpha()
+    ticket = tickets.ticket(random.Random(seed), language)
+    assert ticket.label in tickets.LABELS
+    assert not set("[]{}|") & set(ticket.text)
+    assert ticket.text[0].isupper() or not ticket.text[0].isalpha()
 
 
 def test_topics_are_about_equally_frequent() -> None:

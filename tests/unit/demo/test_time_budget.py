@@ -21,42 +21,42 @@ def test_a_cpu_without_bfloat16_gets_more_time() -> None:
 
 
 def test_the_remaining_time_is_fixed_part_and_items_of_later_stages() -> None:
-    made = schedule()
-    made.begin(0)
-    assert made.remaining() == 10 + 40 + 50 + 20 + 100 + 80
-    made.begin(10)
-    assert made.number == 2
-    assert made.remaining() == 40 + 50 + 20 + 100 + 80
+    planned = schedule()
+    planned.begin(0)
+    assert planned.remaining() == 10 + 40 + 50 + 20 + 100 + 80
+    planned.begin(10)
+    assert planned.number == 2
+    assert planned.remaining() == 40 + 50 + 20 + 100 + 80
 
 
 def test_a_slower_machine_takes_longer_for_fixed_parts() -> None:
-    made = schedule()
-    made.begin(0)
-    made.begin(20)  # twice as long as on the reference machine
-    assert made.machine_factor == 2
-    assert made.remaining() == 2 * (40 + 50 + 20) + 100 + 80
-    assert made.available(20) == 360 - 20 - 2 * (40 + 50 + 20)
+    planned = schedule()
+    planned.begin(0)
+    planned.begin(20)  # twice as long as on the reference machine
+    assert planned.machine_factor == 2
+    assert planned.remaining() == 2 * (40 + 50 + 20) + 100 + 80
+    assert planned.available(20) == 360 - 20 - 2 * (40 + 50 + 20)
 
 
 def test_reused_stages_do_not_make_the_machine_look_fast() -> None:
-    made = schedule()
-    made.begin(0)
-    made.begin(0.1)
-    assert made.machine_factor == 1
+    planned = schedule()
+    planned.begin(0)
+    planned.begin(0.1)
+    assert planned.machine_factor == 1
 
 
 def test_stages_of_a_chosen_size_do_not_affect_the_machine_factor() -> None:
-    made = schedule()
+    planned = schedule()
     for now in (0, 10, 500):
-        made.begin(now)
-    assert made.machine_factor == 1
+        planned.begin(now)
+    assert planned.machine_factor == 1
 
 
 def test_a_chosen_size_is_what_the_estimate_uses() -> None:
-    made = schedule()
-    made.expect("evaluate", 30)
-    made.begin(0)
-    assert made.remaining() == 10 + 40 + 50 + 20 + 100 + 30
+    planned = schedule()
+    planned.expect("evaluate", 30)
+    planned.begin(0)
+    assert planned.remaining() == 10 + 40 + 50 + 20 + 100 + 30
 
 
 @pytest.mark.parametrize("available, seconds", [(200, 100), (30, time_budget.MIN_TRAIN_SECONDS), (-50, 20)])
@@ -74,5 +74,5 @@ def test_training_gets_its_share_and_never_zero(available: float, seconds: float
     ],
 )
 def test_the_number_of_items_fits_the_time_within_its_limits(available: float, items: int) -> None:
-    found = time_budget.items_to_evaluate(available, COSTS, alone=5, hosted=0.2, budget=BUDGET, max_items=200)
-    assert found == items
+    number = time_budget.items_to_evaluate(available, COSTS, alone=5, hosted=0.2, budget=BUDGET, max_items=200)
+    assert number == items

@@ -40,9 +40,9 @@ def labelled(pairs: Sequence[tuple[str, str | None]]) -> list[ItemScore]:
 def test_a_label_is_correct_only_in_its_exact_form() -> None:
     assert score("moderation", " spam\n", "spam", LABELS).correct
     for output in ("Spam", "spam.", "ham", "", None):
-        found = score("moderation", output, "spam", LABELS)
-        assert not found.correct
-        assert found.score == 0.0
+        item = score("moderation", output, "spam", LABELS)
+        assert not item.correct
+        assert item.score == 0.0
 
 
 def test_json_is_compared_with_unordered_keys_and_ordered_lists() -> None:
@@ -54,25 +54,25 @@ def test_json_is_compared_with_unordered_keys_and_ordered_lists() -> None:
 
 
 def test_field_f1_of_an_item_by_hand() -> None:
-    found = score(
+    item = score(
         "extraction", '{"city": "Rome", "people": 3, "day": "Friday"}', '{"city": "Rome", "people": 2}', OBJECT
     )
     # city agrees; people=3 and day=Friday are extra; people=2 is missed: 2 x 1 / (2 + 2 + 1).
-    assert found.score == pytest.approx(0.4)
-    assert (found.detail.hits, found.detail.extra, found.detail.missed) == (1, 2, 1)
+    assert item.score == pytest.approx(0.4)
+    assert (item.detail.hits, item.detail.extra, item.detail.missed) == (1, 2, 1)
 
 
 def test_an_empty_answer_to_an_empty_reference_is_correct() -> None:
-    found = score("extraction", '{"person": []}', '{"person": []}', OBJECT)
-    assert found.correct
-    assert found.score == 1.0
+    item = score("extraction", '{"person": []}', '{"person": []}', OBJECT)
+    assert item.correct
+    assert item.score == 1.0
 
 
 @pytest.mark.parametrize("output", [None, "", "no entities", '{"person": [}', '```json\n{"person": []}\n```'])
 def test_invalid_json_scores_0_even_for_an_empty_reference(output: str | None) -> None:
-    found = score("extraction", output, '{"person": []}', OBJECT)
-    assert (found.correct, found.score, found.detail.json_valid) == (False, 0.0, False)
-    assert aggregate("extraction", [found])["field_f1"].value == 0.0
+    item = score("extraction", output, '{"person": []}', OBJECT)
+    assert (item.correct, item.score, item.detail.json_valid) == (False, 0.0, False)
+    assert aggregate("extraction", [item])["field_f1"].value == 0.0
 
 
 def test_an_extra_entity_does_not_affect_later_ones() -> None:
@@ -123,9 +123,9 @@ def test_similarity_is_1_for_equal_and_0_for_unrelated_or_missing_texts() -> Non
 
 
 def test_the_closest_accepted_text_counts() -> None:
-    found = score("rewrite", "He goes home.", Reference("any_of_text", ["She went.", "He goes home."]), NONE)
-    assert found.correct
-    assert found.score == 1.0
+    item = score("rewrite", "He goes home.", Reference("any_of_text", ["She went.", "He goes home."]), NONE)
+    assert item.correct
+    assert item.score == 1.0
 
 
 def test_each_value_may_have_one_of_its_accepted_forms() -> None:
@@ -144,9 +144,9 @@ def test_a_set_of_labels_is_correct_in_any_order(output: str) -> None:
 
 @pytest.mark.parametrize("output,f1", [("a", 2 / 3), ("a, b, c", 0.8), ("a, a, b", 0.8), ("", 0.0), (None, 0.0)])
 def test_a_set_of_labels_is_wrong_with_one_missing_or_too_many(output: str | None, f1: float) -> None:
-    found = score("classification", output, Reference("label_set", ["a", "b"]), NONE)
-    assert not found.correct
-    assert found.score == pytest.approx(f1)
+    item = score("classification", output, Reference("label_set", ["a", "b"]), NONE)
+    assert not item.correct
+    assert item.score == pytest.approx(f1)
 
 
 def test_the_last_number_of_an_answer_is_its_result() -> None:
@@ -158,8 +158,8 @@ def test_the_last_number_of_an_answer_is_its_result() -> None:
 
 
 def test_failed_checks_are_kept_with_the_item() -> None:
-    found = score("rewrite", "I cannot assist with this.", "Fine.", NONE, finish_reason="length")
-    assert [reason.partition(":")[0] for reason in found.detail.failed] == ["truncated", "refusal"]
+    item = score("rewrite", "I cannot assist with this.", "Fine.", NONE, finish_reason="length")
+    assert [reason.partition(":")[0] for reason in item.detail.failed] == ["truncated", "refusal"]
 
 
 @pytest.mark.parametrize(
@@ -218,11 +218,13 @@ def test_the_interval_of_macro_f1_contains_the_value_and_is_not_degenerate() -> 
 
 
 def test_classification_has_its_metrics_with_wilsons_interval() -> None:
-    found = aggregate("intent", labelled([("a", "a")] * 8 + [("a", "b"), ("b", "b")]))
-    assert tuple(found) == tuple(name for name in METRICS["intent"] if name != "out_of_scope_recall")
-    assert (found["accuracy"].value, found["accuracy"].n) == (0.9, 10)
-    assert (found["accuracy"].interval.low, found["accuracy"].interval.high) == pytest.approx((0.596, 0.982), abs=1e-3)
-    assert found["format_ok"].value == 1.0
+    metrics = aggregate("intent", labelled([("a", "a")] * 8 + [("a", "b"), ("b", "b")]))
+    assert tuple(metrics) == tuple(name for name in METRICS["intent"] if name != "out_of_scope_recall")
+    assert (metrics["accuracy"].value, metrics["accuracy"].n) == (0.9, 10)
+    assert (metrics["accuracy"].interval.low, metrics["accuracy"].interval.high) == pytest.approx(
+        (0.596, 0.982), abs=1e-3
+    )
+    assert metrics["format_ok"].value == 1.0
 
 
 def test_extraction_has_its_metrics_and_field_f1_is_micro_averaged() -> None:
@@ -232,18 +234,18 @@ def test_extraction_has_its_metrics_and_field_f1_is_micro_averaged() -> None:
         score("extraction", "none", '{"a": 1}', OBJECT),
         score("extraction", "{}", "{}", OBJECT),
     ]
-    found = aggregate("extraction", items)
-    assert tuple(found) == (*METRICS["extraction"], "field_f1.a", "field_f1.b", "field_f1.c")
-    assert found["accuracy"].value == found["json_exact"].value == 0.5
-    assert found["json_valid"].value == 0.75
-    assert found["format_ok"].value == 0.75
+    metrics = aggregate("extraction", items)
+    assert tuple(metrics) == (*METRICS["extraction"], "field_f1.a", "field_f1.b", "field_f1.c")
+    assert metrics["accuracy"].value == metrics["json_exact"].value == 0.5
+    assert metrics["json_valid"].value == 0.75
+    assert metrics["format_ok"].value == 0.75
     # Three hits; one extra and one missed; one extra (no JSON) and one missed: 6 / (6 + 2 + 2).
-    assert found["field_f1"].value == pytest.approx(0.6)
-    assert found["field_f1"].interval.low < 0.6 < found["field_f1"].interval.high
+    assert metrics["field_f1"].value == pytest.approx(0.6)
+    assert metrics["field_f1"].interval.low < 0.6 < metrics["field_f1"].interval.high
     # a: right once, wrong once (one extra, one missed), missed once: 2 / (2 + 1 + 2); the others are always right.
-    assert found["field_f1.a"].value == pytest.approx(2 / 5)
-    assert (found["field_f1.a"].n, found["field_f1.b"].n) == (3, 1)
-    assert found["field_f1.b"].value == found["field_f1.c"].value == 1.0
+    assert metrics["field_f1.a"].value == pytest.approx(2 / 5)
+    assert (metrics["field_f1.a"].n, metrics["field_f1.b"].n) == (3, 1)
+    assert metrics["field_f1.b"].value == metrics["field_f1.c"].value == 1.0
 
 
 def test_fields_are_identified_by_their_path_without_list_indexes() -> None:
@@ -256,8 +258,8 @@ def test_fields_are_identified_by_their_path_without_list_indexes() -> None:
 
 @pytest.mark.parametrize("label", ["oos", "out_of_scope", "Out-of-scope", "none of these"])
 def test_recall_of_none_of_these_counts_only_its_own_items(label: str) -> None:
-    found = aggregate("intent", labelled([(label, label), (label, "refund"), (label, label), ("refund", label)]))
-    assert (found["out_of_scope_recall"].value, found["out_of_scope_recall"].n) == (pytest.approx(2 / 3), 3)
+    metrics = aggregate("intent", labelled([(label, label), (label, "refund"), (label, label), ("refund", label)]))
+    assert (metrics["out_of_scope_recall"].value, metrics["out_of_scope_recall"].n) == (pytest.approx(2 / 3), 3)
 
 
 def test_another_label_can_be_configured_as_none_of_these() -> None:
@@ -268,14 +270,14 @@ def test_another_label_can_be_configured_as_none_of_these() -> None:
 
 def test_rewriting_has_its_metrics() -> None:
     items = [score("rewrite", text, "The cat sat.", NONE) for text in ("The cat sat.", "A dog ran off", None)]
-    found = aggregate("rewrite", items)
-    assert tuple(found) == TEXT_METRICS
-    assert found["accuracy"].value == pytest.approx(1 / 3)
-    assert found["format_ok"].value == pytest.approx(2 / 3)
-    assert found["similarity"].value == pytest.approx(sum(item.score for item in items) / 3)
+    metrics = aggregate("rewrite", items)
+    assert tuple(metrics) == TEXT_METRICS
+    assert metrics["accuracy"].value == pytest.approx(1 / 3)
+    assert metrics["format_ok"].value == pytest.approx(2 / 3)
+    assert metrics["similarity"].value == pytest.approx(sum(item.score for item in items) / 3)
     for name in ("chrf", "gleu"):
-        assert 1 / 3 <= found[name].value < 0.5
-    assert found["edit_distance"].value > 0.5
+        assert 1 / 3 <= metrics[name].value < 0.5
+    assert metrics["edit_distance"].value > 0.5
 
 
 @pytest.mark.parametrize(
@@ -312,9 +314,9 @@ def test_no_items_have_no_metrics() -> None:
 
 
 def test_perfect_scores_still_have_an_interval() -> None:
-    found = aggregate("extraction", [score("extraction", '{"a": 1}', '{"a": 1}', OBJECT)] * 20)
-    assert "field_f1.a" in found
-    for metric in found.values():
+    metrics = aggregate("extraction", [score("extraction", '{"a": 1}', '{"a": 1}', OBJECT)] * 20)
+    assert "field_f1.a" in metrics
+    for metric in metrics.values():
         assert metric.value == 1.0
         assert 0.7 < metric.interval.low < 0.9
         assert metric.interval.high == 1.0
@@ -337,10 +339,10 @@ def test_field_f1_is_symmetric_bounded_and_1_for_equal_objects(left: object, rig
     text, other = json.dumps(left), json.dumps(right)
     same = score("extraction", text, text, NONE)
     assert (same.correct, same.score) == (True, 1.0)
-    found = score("extraction", text, other, NONE)
-    assert 0 <= found.score <= 1
-    assert found.score == pytest.approx(score("extraction", other, text, NONE).score)
-    assert not found.correct or found.score == 1.0
+    item = score("extraction", text, other, NONE)
+    assert 0 <= item.score <= 1
+    assert item.score == pytest.approx(score("extraction", other, text, NONE).score)
+    assert not item.correct or item.score == 1.0
 
 
 @given(st.text(), st.text())
@@ -356,8 +358,8 @@ def test_no_output_makes_scoring_raise(output: str | None, request_type: str) ->
         "rewrite": "text",
         "reasoning": Reference("number", 7),
     }
-    found = score(request_type, output, references[request_type], NONE)  # type: ignore[arg-type]
-    assert 0 <= found.score <= 1
+    item = score(request_type, output, references[request_type], NONE)  # type: ignore[arg-type]
+    assert 0 <= item.score <= 1
 
 
 @pytest.mark.parametrize("multiple, right, other", [

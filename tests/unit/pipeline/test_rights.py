@@ -73,14 +73,14 @@ def test_the_terms_of_host_and_model_maker_apply_behind_any_gateway(
     ],
 )
 def test_base_models_find_their_licence(base: str, licence: str | None) -> None:
-    found = TABLE.licence(base)
-    assert (found.licence_id if found else None) == licence
+    terms = TABLE.licence(base)
+    assert (terms.licence_id if terms else None) == licence
 
 
 def test_llamas_licence_requires_name_text_policy_and_notice() -> None:
-    found = TABLE.licence("meta-llama/Llama-3.1-8B-Instruct")
-    assert found is not None
-    duties = " ".join(found.duties)
-    assert found.name_prefix == "Llama"
-    assert "Copyright © Meta Platforms" in found.notice
+    licence = TABLE.licence("meta-llama/Llama-3.1-8B-Instruct")
+    assert licence is not None
+    duties = " ".join(licence.duties)
+    assert licence.name_prefix == "Llama"
+    assert "Copyright © Meta Platforms" in licence.notice
     assert all(text in duties for text in ("Built with Llama", "Acceptable Use Policy", "700 million", "NOTICE"))

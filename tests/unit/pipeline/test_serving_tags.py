@@ -58,17 +58,19 @@ def calibration(home: Home, name: str) -> str:
     """Write a calibration; returns its path in the table."""
     path = home.calibrations / name / FILE
     path.parent.mkdir(parents=True)
-    made = Calibration(signal="min_margin", threshold=0.5, adapter=homes.ADAPTER, mlflow_run_id=f"run-of-{name}")
-    path.write_text(config.dump(made))
+    calibration = Calibration(signal="min_margin", threshold=0.5, adapter=homes.ADAPTER, mlflow_run_id=f"run-of-{name}")
+    path.write_text(config.dump(calibration))
     return str(path.relative_to(home.root))
 
 
 def decision(home: Home, **changes: object) -> str:
     """Returns the file name. Runs: `run-of-<candidate>` of evaluations, `built-<candidate>` of candidates."""
-    found = record.load(GOLDEN)
-    candidates = tuple(msgspec.structs.replace(each, mlflow_run_id=f"built-{each.name}") for each in found.candidates)
+    decision = record.load(GOLDEN)
+    candidates = tuple(
+        msgspec.structs.replace(candidate, mlflow_run_id=f"built-{candidate.name}") for candidate in decision.candidates
+    )
     given = {"verdict": "build", "winner": "adapter", "adapter": homes.ADAPTER, "mlflow_run_id": "run-of-decision"}
-    made: Decision = msgspec.structs.replace(found, **(given | {"candidates": candidates} | changes))
+    made: Decision = msgspec.structs.replace(decision, **(given | {"candidates": candidates} | changes))
     home.decisions.mkdir(exist_ok=True)
     path = home.decisions / f"{made.name}.yaml"
     path.write_text(config.dump(made))
@@ -90,10 +92,10 @@ def test_a_decided_deployment_tags_training_calibration_decision_and_evaluation_
 
 
 def test_a_cascade_deployment_tags_its_own_and_its_tier_1_evaluation(home: Home) -> None:
-    found = record.load(GOLDEN)
-    cascade = msgspec.structs.replace(found.candidate("adapter"), name="cascade", mlflow_run_id="built-cascade")
-    evidence = (*found.evidence, EvidenceFile("cascade", "cascade@1", "0", "run-of-cascade"))
-    name = decision(home, winner="cascade", candidates=(*found.candidates, cascade), evidence=evidence)
+    loaded = record.load(GOLDEN)
+    cascade = msgspec.structs.replace(loaded.candidate("adapter"), name="cascade", mlflow_run_id="built-cascade")
+    evidence = (*loaded.evidence, EvidenceFile("cascade", "cascade@1", "0", "run-of-cascade"))
+    name = decision(home, winner="cascade", candidates=(*loaded.candidates, cascade), evidence=evidence)
     assert runs(home, entry(decision=name)) == {
         "run-of-training",
         "run-of-decision",
@@ -117,9 +119,9 @@ def test_a_cohort_deployment_tags_the_runs_of_its_candidate(home: Home) -> None:
         adapter=homes.ADAPTER,
     )
     name = decision(home, verdict="buy", winner="small", adapter=None, cohorts=(cohort,))
-    found = runs(home, entry(decision=name, cohort={"plan": "free"}))
-    assert "built-adapter" in found
-    assert "built-small" not in found
+    tagged = runs(home, entry(decision=name, cohort={"plan": "free"}))
+    assert "built-adapter" in tagged
+    assert "built-small" not in tagged
 
 
 def test_a_deployment_by_override_tags_the_newest_test_evaluation(home: Home) -> None:
@@ -140,12 +142,12 @@ def test_the_tag_states_call_site_cohort_and_start_time(home: Home) -> None:
             entry("desk.intent", OTHER, shadow=True, override="trial"),
         )
     )
-    said = expected_tags(home, table)
-    assert said["run-of-training"] == (
+    expected = expected_tags(home, table)
+    assert expected["run-of-training"] == (
         "answers 10% of desk.intent language=de since 2026-11-24T08:00:00Z; "
         "answers 100% of desk.urgency plan in free|pro since 2026-11-24T08:00:00Z"
     )
-    assert said["run-of-another"] == "shadow of 100% of desk.intent since 2026-11-24T08:00:00Z"
+    assert expected["run-of-another"] == "shadow of 100% of desk.intent since 2026-11-24T08:00:00Z"
 
 
 def test_an_empty_table_has_no_tags(tmp_path: Path) -> None:

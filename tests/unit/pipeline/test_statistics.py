@@ -26,15 +26,15 @@ COUNTS = st.integers(0, 400)
 
 def test_wilsons_interval_of_8_in_10_by_hand() -> None:
     # z = 1.96: centre (0.8 + 3.8415/20) / 1.38415 = 0.7167, half width 0.2266.
-    found = proportion_interval(8, 10)
-    assert (found.low, found.high) == pytest.approx((0.4902, 0.9433), abs=5e-5)
-    assert found.level == 0.95
+    interval = proportion_interval(8, 10)
+    assert (interval.low, interval.high) == pytest.approx((0.4902, 0.9433), abs=5e-5)
+    assert interval.level == 0.95
 
 
 def test_the_interval_of_a_perfect_score_ends_at_1() -> None:
-    found = proportion_interval(50, 50)
-    assert found.high == 1
-    assert found.low == pytest.approx(50 / (50 + stats.norm.ppf(0.975) ** 2))
+    interval = proportion_interval(50, 50)
+    assert interval.high == 1
+    assert interval.low == pytest.approx(50 / (50 + stats.norm.ppf(0.975) ** 2))
 
 
 @pytest.mark.parametrize("successes,n", [(0, 0), (3, 2), (-1, 5)])
@@ -55,15 +55,15 @@ def test_an_impossible_proportion_is_refused(successes: int, n: int) -> None:
 def test_tangos_interval_equals_the_published_values(
     counts: tuple[int, int, int, int], low: float, high: float
 ) -> None:
-    found = paired_difference_interval(*counts)
-    assert found.low == pytest.approx(low, abs=6e-4 if abs(low) > 0.5 else 6e-5)
-    assert found.high == pytest.approx(high, abs=6e-4 if abs(low) > 0.5 else 6e-5)
+    interval = paired_difference_interval(*counts)
+    assert interval.low == pytest.approx(low, abs=6e-4 if abs(low) > 0.5 else 6e-5)
+    assert interval.high == pytest.approx(high, abs=6e-4 if abs(low) > 0.5 else 6e-5)
 
 
 def test_without_discordant_items_tangos_interval_is_z2_over_n_plus_z2() -> None:
     z2 = stats.norm.ppf(0.975) ** 2
-    found = paired_difference_interval(90, 0, 0, 10)
-    assert (found.low, found.high) == pytest.approx((-z2 / (100 + z2), z2 / (100 + z2)))
+    interval = paired_difference_interval(90, 0, 0, 10)
+    assert (interval.low, interval.high) == pytest.approx((-z2 / (100 + z2), z2 / (100 + z2)))
 
 
 def test_tangos_interval_agrees_with_a_paired_bootstrap_where_items_are_many() -> None:
@@ -79,8 +79,8 @@ def test_tangos_interval_agrees_with_a_paired_bootstrap_where_items_are_many() -
         method="percentile",
         rng=np.random.default_rng(1),
     ).confidence_interval
-    found = paired_difference_interval(both, only_new, only_old, neither)
-    assert (found.low, found.high) == pytest.approx((boot.low, boot.high), abs=0.002)
+    interval = paired_difference_interval(both, only_new, only_old, neither)
+    assert (interval.low, interval.high) == pytest.approx((boot.low, boot.high), abs=0.002)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
@@ -88,10 +88,10 @@ def test_tangos_interval_contains_the_difference_and_is_symmetric(
     both: int, only_new: int, only_old: int, neither: int
 ) -> None:
     assume(n := both + only_new + only_old + neither)
-    found = paired_difference_interval(both, only_new, only_old, neither)
-    assert -1 <= found.low <= (only_new - only_old) / n <= found.high <= 1
+    interval = paired_difference_interval(both, only_new, only_old, neither)
+    assert -1 <= interval.low <= (only_new - only_old) / n <= interval.high <= 1
     swapped = paired_difference_interval(both, only_old, only_new, neither)
-    assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low), abs=1e-9)
+    assert (swapped.low, swapped.high) == pytest.approx((-interval.high, -interval.low), abs=1e-9)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
@@ -116,8 +116,8 @@ def test_tangos_interval_covers_the_truth_19_times_in_20() -> None:
     draws = rng.multinomial(120, shares, size=1500)
     covered = 0
     for counts in draws:
-        found = paired_difference_interval(*(int(count) for count in counts))
-        covered += found.low <= 0.02 <= found.high
+        interval = paired_difference_interval(*(int(count) for count in counts))
+        covered += interval.low <= 0.02 <= interval.high
     # 95% +- 2 standard errors of 1,500 simulations (0.56 points each), and the asymptotic error.
     assert 0.935 <= covered / 1500 <= 0.97
 
@@ -125,7 +125,7 @@ def test_tangos_interval_covers_the_truth_19_times_in_20() -> None:
 def test_the_bootstrap_interval_of_a_mean_covers_it_and_shrinks_with_the_sample() -> None:
     rng = np.random.default_rng(5)
     samples = rng.beta(2, 1, size=(150, 60))
-    hits = sum(found.low <= 2 / 3 <= found.high for found in map(mean_interval, samples))
+    hits = sum(interval.low <= 2 / 3 <= interval.high for interval in map(mean_interval, samples))
     assert 0.88 <= hits / 150 <= 0.99
     small, large = mean_interval(samples[0]), mean_interval(samples.ravel())
     assert (large.high - large.low) < (small.high - small.low) / 5
@@ -140,28 +140,28 @@ def test_the_same_data_give_the_same_interval() -> None:
 def test_columns_are_resampled_together() -> None:
     # new - old is the same for every item, so the difference of the means has no spread to speak of.
     old = np.random.default_rng(0).random(80)
-    found = bootstrap_interval([old + 0.1, old], lambda a, b, axis=-1: np.mean(a, axis=axis) - np.mean(b, axis=axis))
-    assert found.high - found.low < 1e-12 or (found.low, found.high) == pytest.approx((0.1, 0.1), abs=0.05)
+    interval = bootstrap_interval([old + 0.1, old], lambda a, b, axis=-1: np.mean(a, axis=axis) - np.mean(b, axis=axis))
+    assert interval.high - interval.low < 1e-12 or (interval.low, interval.high) == pytest.approx((0.1, 0.1), abs=0.05)
 
 
 @pytest.mark.parametrize("n", [1, 10, 100])
 def test_perfect_scores_have_the_interval_of_the_rule_of_three(n: int) -> None:
-    found = mean_interval(np.ones(n))
-    assert found.high == 1
+    interval = mean_interval(np.ones(n))
+    assert interval.high == 1
     # The largest error rate under which n right answers in a row still happen once in 20 times.
-    assert found.low**n == pytest.approx(0.05)
+    assert interval.low**n == pytest.approx(0.05)
 
 
 def test_equal_scores_between_0_and_1_have_a_two_sided_interval() -> None:
-    found = mean_interval(np.full(59, 0.5))
-    assert found.low == pytest.approx(0.5 - 0.5 * (1 - 0.05 ** (1 / 59)))
-    assert found.high == pytest.approx(0.5 + 0.5 * (1 - 0.05 ** (1 / 59)))
+    interval = mean_interval(np.full(59, 0.5))
+    assert interval.low == pytest.approx(0.5 - 0.5 * (1 - 0.05 ** (1 / 59)))
+    assert interval.high == pytest.approx(0.5 + 0.5 * (1 - 0.05 ** (1 / 59)))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_intervals_are_never_nan_and_stay_within_0_and_1(values: list[float]) -> None:
-    found = bootstrap_interval([values], np.mean, resamples=50)
-    assert -1e-9 <= found.low <= found.high <= 1 + 1e-9
+    interval = bootstrap_interval([values], np.mean, resamples=50)
+    assert -1e-9 <= interval.low <= interval.high <= 1 + 1e-9
 
 
 @pytest.mark.parametrize("columns", [[], [[]], [[1.0, 2.0], [1.0]]])
@@ -187,17 +187,17 @@ def test_clustered_intervals_keep_their_coverage() -> None:
     for _ in range(120):
         values = rng.random(320) < np.repeat(rng.beta(1.5, 1.5, size=40), 8)
         for name, groups in (("clustered", clusters.tolist()), ("naive", list(range(320)))):
-            found = cluster_bootstrap_interval(values, groups)
-            covered[name] += found.low <= 0.5 <= found.high
+            interval = cluster_bootstrap_interval(values, groups)
+            covered[name] += interval.low <= 0.5 <= interval.high
     assert covered["clustered"] >= 0.88 * 120
     assert covered["naive"] <= 0.85 * 120
 
 
 def test_one_cluster_gives_no_interval() -> None:
-    found = cluster_bootstrap_interval([1, 0, 1], ["a", "a", "a"])
-    assert (found.low, found.high) == (0, 1)
-    found = cluster_bootstrap_interval([1, -1], ["a", "a"])
-    assert (found.low, found.high) == (-1, 1)
+    interval = cluster_bootstrap_interval([1, 0, 1], ["a", "a", "a"])
+    assert (interval.low, interval.high) == (0, 1)
+    interval = cluster_bootstrap_interval([1, -1], ["a", "a"])
+    assert (interval.low, interval.high) == (-1, 1)
 
 
 def test_a_ratio_of_sums_weighs_items_not_clusters() -> None:

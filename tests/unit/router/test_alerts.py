@@ -11,8 +11,8 @@ def test_a_call_site_is_warned_about_once_an_hour() -> None:
     for now in (0.0, 1.0, EVERY_S - 1, EVERY_S, EVERY_S + 1):
         alerts.no_template("desk.intent", now)
     alerts.no_template("mail.spam", EVERY_S + 2)
-    told = [json.loads(line) for line in lines]
-    assert [(line["event"], line["call_site"]) for line in told] == [
+    raised = [json.loads(line) for line in lines]
+    assert [(line["event"], line["call_site"]) for line in raised] == [
         ("no_template", "desk.intent"),
         ("no_template", "desk.intent"),
         ("no_template", "mail.spam"),

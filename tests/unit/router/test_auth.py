@@ -7,8 +7,8 @@ from traffic.errors import MissingSecret
 
 
 def test_keys_can_be_bound_to_a_call_site_or_a_customer_and_may_end_with_an_equals_sign() -> None:
-    found = client_keys("KEYS", {"KEYS": "plain, a1=support.intent,b2=customer:acme,c3==,"})
-    assert found == {
+    bound = client_keys("KEYS", {"KEYS": "plain, a1=support.intent,b2=customer:acme,c3==,"})
+    assert bound == {
         b"plain": Binding(),
         b"a1": Binding(call_site="support.intent"),
         b"b2": Binding(customer_id="acme"),

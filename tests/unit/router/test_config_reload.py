@@ -26,9 +26,9 @@ def test_unchanged_files_are_read_only_after_a_signal(sources: Sources) -> None:
     watcher = ConfigWatcher(sources)
     assert watcher.changed() is None
     watcher.forget()
-    found = watcher.changed()
-    assert found is not None
-    assert found.routing == ROUTING
+    changed = watcher.changed()
+    assert changed is not None
+    assert changed.routing == ROUTING
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def test_an_answer_is_decoded_regardless_of_chunk_boundaries(encoding: str, step
 def test_events_are_decoded_as_they_arrive(encoding: str, codec: str, step: int) -> None:
     decoder, sink = Decoder(encoding, events=True), io.BytesIO()
     packing, sent = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), codec), 0
-    said = [b"data: %d \xc3\xa9\n\n" % number * (1 + 9_000 * (number == 3)) for number in range(6)]
-    for data in said:
+    encodings = [b"data: %d \xc3\xa9\n\n" % number * (1 + 9_000 * (number == 3)) for number in range(6)]
+    for data in encodings:
         packing.write(data)
         packing.flush()
         end = sink.tell()

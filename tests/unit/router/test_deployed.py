@@ -76,7 +76,7 @@ def test_a_canary_that_grows_keeps_its_sessions_and_each_cohort_has_its_own_shar
     def sessions(language: str) -> set[int]:
         deployed = read(home)
         prepared = {n: prepare(deployed, request(session_id=f"s{n}", language=language)) for n in range(200)}
-        return {n for n, found in prepared.items() if isinstance(found, Prepared)}
+        return {n for n, entry in prepared.items() if isinstance(entry, Prepared)}
 
     deploy(home, deployment(ADAPTER, URL, share=0.2))
     few = sessions("en")
@@ -90,7 +90,7 @@ def test_answers_that_are_compared_or_only_logged_are_not_streamed(home: Home) -
     free, compared = prepare(read(home), request()), prepare(read(home), request(), high_stakes=True)
     deploy(home, deployment(f"{CALL_SITE}@bbbbbbbb", URL, shadow=True))
     shadow = prepare(read(home), request(), shadow=True)
-    judged = [found.judged for found in (free, compared, shadow) if isinstance(found, Prepared)]
+    judged = [entry.judged for entry in (free, compared, shadow) if isinstance(entry, Prepared)]
     assert judged == [False, True, True]
 
 

@@ -28,24 +28,27 @@ def why(messages: list[dict[str, str]], *, deployed: Deployed | None = None, **c
 
 
 def test_every_rule_is_listed_with_its_first_failing_condition() -> None:
-    found = why(LABEL)
-    assert [(r.name, r.outcome) for r in found.rules] == [
+    reasons = why(LABEL)
+    assert [(r.name, r.outcome) for r in reasons.rules] == [
         ("debug", "did not match because call_site is unset, not x.debug"),
         ("hard", "did not match because request_type is classification, not reasoning"),
         ("closed label", "fired"),
     ]
-    assert (found.tier, found.rule) == (1, "closed label")
-    assert found.features["asks_label"] is True
+    assert (reasons.tier, reasons.rule) == (1, "closed label")
+    assert reasons.features["asks_label"] is True
 
 
 def test_the_adapter_or_the_reason_against_it_is_listed(tmp_path: Path) -> None:
     home = Home(tmp_path)
     write_adapter(home, "desk.intent@aaaaaaaa")
     deploy(home, deployment("desk.intent@aaaaaaaa", "http://127.0.0.1:9/v1"))
-    found = why(LABEL, deployed=read(home), call_site=CALL_SITE)
-    assert [(s.tier, s.endpoint, s.asked) for s in found.ladder] == [(1, "desk.intent@aaaaaaaa", True), (2, "a", True)]
-    assert "template 0a1b2c3d" in found.ladder[0].because
-    assert found.adapter is None
+    reasons = why(LABEL, deployed=read(home), call_site=CALL_SITE)
+    assert [(s.tier, s.endpoint, s.asked) for s in reasons.ladder] == [
+        (1, "desk.intent@aaaaaaaa", True),
+        (2, "a", True),
+    ]
+    assert "template 0a1b2c3d" in reasons.ladder[0].because
+    assert reasons.adapter is None
     other = [{"role": "system", "content": "Answer with exactly one label: a, b."}, LABEL[1]]
     assert "matches no template" in str(why(other, deployed=read(home), call_site=CALL_SITE).adapter)
     assert "nothing is deployed" in str(why(LABEL).adapter)
@@ -57,9 +60,9 @@ def test_an_endpoint_without_its_key_is_shown_and_not_asked() -> None:
 
 
 def test_the_registry_overrules_the_rules_but_not_a_refusal() -> None:
-    found = why(LABEL, registry=Registry(call_sites=(CallSite(name="s", tier=3),)), call_site="s")
-    assert (found.tier, found.rule, found.registered) == (3, "call site", True)
-    assert found.rules[2].outcome == "overruled: the registry puts the call site on tier 3"
+    reasons = why(LABEL, registry=Registry(call_sites=(CallSite(name="s", tier=3),)), call_site="s")
+    assert (reasons.tier, reasons.rule, reasons.registered) == (3, "call site", True)
+    assert reasons.rules[2].outcome == "overruled: the registry puts the call site on tier 3"
     refused = why(LABEL, registry=Registry(call_sites=(CallSite(name="x.debug", tier=1),)), call_site="x.debug")
     assert (refused.tier, refused.refuse, refused.ladder) == (None, "debug calls are off", ())
     assert "refused by debug: debug calls are off" in refused.lines()

@@ -46,12 +46,12 @@ def test_requests_are_counted_by_outcome_and_timed_by_tier() -> None:
     metrics = Metrics()
     for seconds in (0.3, 0.7, 500.0):
         metrics.request(2, "closed label", "a", "answered", seconds)
-    found = samples(metrics)
-    assert found["requests_total", ("a", "answered", "closed label", "2")] == 3
-    assert found["request_seconds_bucket", ("0.5", "2")] == 1
-    assert found["request_seconds_bucket", ("1.0", "2")] == 2
-    assert found["request_seconds_bucket", ("+Inf", "2")] == found["request_seconds_count", ("2",)] == 3
-    assert found["request_seconds_sum", ("2",)] == 501.0
+    sampled = samples(metrics)
+    assert sampled["requests_total", ("a", "answered", "closed label", "2")] == 3
+    assert sampled["request_seconds_bucket", ("0.5", "2")] == 1
+    assert sampled["request_seconds_bucket", ("1.0", "2")] == 2
+    assert sampled["request_seconds_bucket", ("+Inf", "2")] == sampled["request_seconds_count", ("2",)] == 3
+    assert sampled["request_seconds_sum", ("2",)] == 501.0
     assert max(BUCKETS_S) < 500
 
 
@@ -61,11 +61,11 @@ def test_cost_is_summed_and_unpriced_attempts_are_counted() -> None:
     attempt(metrics, purpose="retry")
     attempt(metrics, cost_usd=None)
     attempt(metrics, cost_usd=None, billed=False, ttft_ms=40.0)
-    found = samples(metrics)
-    assert found["cost_usd_total", ("desk", "2")] == 0.5
-    assert found["unpriced_attempts_total", ("a",)] == 1
-    assert found["retries_total", ()] == 1
-    assert found["first_token_seconds_bucket", ("0.05", "2")] == 1
+    sampled = samples(metrics)
+    assert sampled["cost_usd_total", ("desk", "2")] == 0.5
+    assert sampled["unpriced_attempts_total", ("a",)] == 1
+    assert sampled["retries_total", ()] == 1
+    assert sampled["first_token_seconds_bucket", ("0.05", "2")] == 1
 
 
 def test_call_sites_beyond_the_limit_are_counted_as_other() -> None:

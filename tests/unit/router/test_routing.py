@@ -22,9 +22,9 @@ def route(routes: Routes, text: str, call_site: str = "desk.intent", **tags: str
     return routes.route(parse(msgspec.json.encode(body), {}), Deployed())
 
 
-def names(found: Route) -> list[list[tuple[str, int]]]:
+def names(route: Route) -> list[list[tuple[str, int]]]:
     """Endpoint names of the regular levels."""
-    regular = found.levels[: len(found.levels) - found.overflow]
+    regular = route.levels[: len(route.levels) - route.overflow]
     return [[(target.endpoint.name, target.tier) for target in level] for level in regular]
 
 
@@ -33,53 +33,53 @@ def routes(*, registry: Registry | None = None, environ: dict[str, str] | None =
 
 
 def test_only_tier_1_falls_back_to_the_next_tier() -> None:
-    made = routes(tiers={1: ["b"], 2: ["a"], 3: ["b"]})
-    assert names(route(made, f"{LABEL} hello")) == [[("b", 1)], [("a", 2)]]
-    assert names(route(made, "Write to the client.")) == [[("a", 2)]]
-    assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("b", 3)]]
+    routed = routes(tiers={1: ["b"], 2: ["a"], 3: ["b"]})
+    assert names(route(routed, f"{LABEL} hello")) == [[("b", 1)], [("a", 2)]]
+    assert names(route(routed, "Write to the client.")) == [[("a", 2)]]
+    assert names(route(routed, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("b", 3)]]
 
 
 def test_requests_that_are_too_long_overflow_to_untried_endpoints_of_tier_3() -> None:
     made = routes(tiers={1: [], 2: ["a"], 3: ["a", "b"]})
-    found = route(made, "Write to the client.")
-    assert found.overflow == 1
-    assert [(target.endpoint.name, target.tier) for target in found.levels[-1]] == [("b", 3)]
+    routed = route(made, "Write to the client.")
+    assert routed.overflow == 1
+    assert [(target.endpoint.name, target.tier) for target in routed.levels[-1]] == [("b", 3)]
     assert route(made, "Prove by induction, step by step, that 3 divides n^3 - n.").overflow == 0
     assert route(routes(tiers={1: [], 2: ["a"], 3: ["a"]}), "Write to the client.").overflow == 0
 
 
 def test_without_a_deployment_an_empty_tier_1_goes_to_tier_2_with_the_reason() -> None:
-    found = route(routes(), f"{LABEL} hello")
-    assert names(found) == [[("a", 2), ("b", 2)]]
-    assert (found.verdict.tier, found.passed_over) == (1, "no_deployment")
+    routed = route(routes(), f"{LABEL} hello")
+    assert names(routed) == [[("a", 2), ("b", 2)]]
+    assert (routed.verdict.tier, routed.passed_over) == (1, "no_deployment")
 
 
 def test_the_registry_states_tier_and_cap() -> None:
     made = routes(registry=Registry(call_sites=(CallSite(name="mail.draft", tier=3, max_tokens=9),)))
-    found = route(made, f"{LABEL} hello", "mail.draft")
-    assert (names(found), found.verdict.rule) == ([[("a", 3)]], "call site")
-    assert found.levels[0][0].max_tokens == 9
+    routed = route(made, f"{LABEL} hello", "mail.draft")
+    assert (names(routed), routed.verdict.rule) == ([[("a", 3)]], "call site")
+    assert routed.levels[0][0].max_tokens == 9
 
 
 def test_a_refusing_rule_leaves_no_endpoint() -> None:
-    found = route(routes(), "hello", "x.debug")
-    assert (found.levels, found.verdict.refuse) == ((), "debug calls are off")
+    routed = route(routes(), "hello", "x.debug")
+    assert (routed.levels, routed.verdict.refuse) == ((), "debug calls are off")
 
 
 def test_an_endpoint_without_its_key_is_skipped_and_reported() -> None:
     made = Routes(routing([A, msgspec.to_builtins(B) | {"api_key_env": "OTHER_KEY"}]), Registry(), ENVIRON)
-    found = route(made, "Write to the client.")
-    assert (names(found), found.missing) == ([[("a", 2)]], ("OTHER_KEY",))
+    routed = route(made, "Write to the client.")
+    assert (names(routed), routed.missing) == ([[("a", 2)]], ("OTHER_KEY",))
     assert made.warnings == ["tier 2: endpoint b cannot be asked: environment variable OTHER_KEY is not set"]
     nobody = route(routes(environ={}), "Write to the client.")
     assert (nobody.levels, nobody.missing) == ((), ("HOSTED_KEY",))
 
 
 def test_the_shipped_configuration_works_with_only_an_openai_key() -> None:
-    made = Routes(tiers.load(CONFIGS / "router.yaml"), Registry(), {"OPENAI_API_KEY": "k"})
-    assert names(route(made, f"{LABEL} hello")) == [[("openai-standard", 2)]]
-    assert names(route(made, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("openai-heavy", 3)]]
-    assert [warning.split(":")[1].split()[1] for warning in made.warnings] == [
+    routed = Routes(tiers.load(CONFIGS / "router.yaml"), Registry(), {"OPENAI_API_KEY": "k"})
+    assert names(route(routed, f"{LABEL} hello")) == [[("openai-standard", 2)]]
+    assert names(route(routed, "Prove by induction, step by step, that 3 divides n^3 - n.")) == [[("openai-heavy", 3)]]
+    assert [warning.split(":")[1].split()[1] for warning in routed.warnings] == [
         "hosted-small",
         "anthropic-standard",
         "anthropic-heavy",
@@ -91,8 +91,8 @@ def test_a_refused_unknown_call_site_does_not_count_against_the_plan() -> None:
     counter = HeavyCounter()
     plans = {"free": {"heavy_escalations_per_day": 1}}
     known = Registry(call_sites=(CallSite(name="known"),))
-    made = Routes(routing([A], plans=plans, unknown_call_sites="refuse"), known, ENVIRON, counter)
+    routed = Routes(routing([A], plans=plans, unknown_call_sites="refuse"), known, ENVIRON, counter)
     tags = {"plan": "free", "user_id": "u"}
-    assert route(made, heavy, "new.place", **tags).verdict.rule == "unknown call site"
-    assert route(made, heavy, "known", **tags).verdict.tier == 3
-    assert route(made, heavy, "known", **tags).verdict.tier == 2
+    assert route(routed, heavy, "new.place", **tags).verdict.rule == "unknown call site"
+    assert route(routed, heavy, "known", **tags).verdict.tier == 3
+    assert route(routed, heavy, "known", **tags).verdict.tier == 2

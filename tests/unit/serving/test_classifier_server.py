@@ -43,12 +43,12 @@ def test_the_answer_is_a_label_and_its_rivals_are_the_other_labels(client: TestC
     assert choice["message"]["content"] == "billing"
     assert choice["finish_reason"] == "stop"
     content = choice["logprobs"]["content"]
-    assert {each["token"] for each in content[0]["top_logprobs"]} == {"billing", "access", "shipping"}
-    found = confidence.from_openai_logprobs(content)
-    assert found is not None
+    assert {top_logprob["token"] for top_logprob in content[0]["top_logprobs"]} == {"billing", "access", "shipping"}
+    signals = confidence.from_openai_logprobs(content)
+    assert signals is not None
     p = sorted((Model(folder).site("support.topic").log_probabilities(["charged twice on my invoice"])[0][0]).tolist())
-    assert found.min_logprob == pytest.approx(p[-1], abs=1e-6)
-    assert 0 < found.min_margin < 1
+    assert signals.min_logprob == pytest.approx(p[-1], abs=1e-6)
+    assert 0 < signals.min_margin < 1
 
 
 def test_the_system_message_is_not_part_of_the_text(client: TestClient, folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_configured_key_is_required(folder: Path) -> None:
         assert client.get("/v1/models").status_code == 401
         assert client.get("/health").status_code == 200
         models = client.get("/v1/models", headers={"Authorization": "Bearer secret"}).json()
-        assert [each["id"] for each in models["data"]] == [folder.name]
+        assert [row["id"] for row in models["data"]] == [folder.name]
 
 
 def test_a_guard_marks_out_of_distribution_texts(folder: Path) -> None:

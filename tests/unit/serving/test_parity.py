@@ -175,9 +175,9 @@ def says(item: ParityItem, logprobs: list[float]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("adapter")
-    (made / "parity.jsonl").write_bytes(adapters.dump_parity([ITEM] * 3))
-    return made
+    folder = tmp_path_factory.mktemp("adapter")
+    (folder / "parity.jsonl").write_bytes(adapters.dump_parity([ITEM] * 3))
+    return folder
 
 
 @pytest.fixture(scope="module")

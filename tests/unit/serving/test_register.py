@@ -107,10 +107,14 @@ def test_a_build_verdict_deploys_the_adapter_for_all_of_its_call_sites(home: Hom
     assert done.registered
     table = deployments.load(home.deployments)
     assert {entry.call_site for entry in table.entries} == {"desk.intent", "desk.urgency"}
-    found = table.lookup("desk.intent", {"plan": "free"})
-    assert found is not None
-    assert (found.adapter, found.endpoint.base_url, found.endpoint.model) == ("desk@11111111", URL, "desk@11111111")
-    assert (found.decision, found.override, found.since) == ("desk@2026-11-23-0a0a0a0a.yaml", None, NOW)
+    deployed = table.lookup("desk.intent", {"plan": "free"})
+    assert deployed is not None
+    assert (deployed.adapter, deployed.endpoint.base_url, deployed.endpoint.model) == (
+        "desk@11111111",
+        URL,
+        "desk@11111111",
+    )
+    assert (deployed.decision, deployed.override, deployed.since) == ("desk@2026-11-23-0a0a0a0a.yaml", None, NOW)
     assert done.lines()[0].startswith("desk@11111111 answers desk.intent, desk.urgency at Tier 1")
 
 
@@ -230,8 +234,8 @@ def test_the_environment_variable_of_a_required_key_is_written_to_the_table(keye
     endpoint = registers.endpoint_of("desk@11111111", keyed)
     with pytest.raises(EndpointError, match="--api-key-env"):
         registers.with_key(endpoint, {})
-    found, key = registers.with_key(endpoint, {"VLLM_API_KEY": "k-123"})
-    assert (found.api_key_env, key) == ("VLLM_API_KEY", "k-123")
+    with_key, key = registers.with_key(endpoint, {"VLLM_API_KEY": "k-123"})
+    assert (with_key.api_key_env, key) == ("VLLM_API_KEY", "k-123")
     named = registers.endpoint_of("desk@11111111", keyed, api_key_env="GPU_KEY")
     assert registers.with_key(named, {"GPU_KEY": "k-123"}) == (named, "k-123")
     with pytest.raises(MissingSecret, match="GPU_KEY"):
@@ -263,9 +267,9 @@ def test_status_lists_deployments_and_unreachable_endpoints(home: Home) -> None:
     deploy(
         home, adapter(home), URL, ["desk.intent"], None, REASON, report(), cohort={"plan": "free"}, share=0.05, now=NOW
     )
-    found = status(home)
-    assert found.unreachable == (URL,)
-    server, deployed, *_ = found.lines()
+    summary = status(home)
+    assert summary.unreachable == (URL,)
+    server, deployed, *_ = summary.lines()
     assert server == "no server runs here"
     assert deployed.startswith(f"desk.intent plan=free: desk@11111111 at {URL} (DOES NOT ANSWER, 5% of requests, ")
     assert deployed.endswith(f"since 2026-11-23 12:00, override: {REASON})")
@@ -313,10 +317,10 @@ def calibrate(
     """Write a calibration; returns its path in the table."""
     given = {"call_site": "desk.intent", "adapter": "desk@11111111", "dataset": "desk@22222222"}
     given |= {"signal": "min_margin", "rule": "target", "created_at": NOW - timedelta(seconds=age_s)}
-    found = Calibration(**(given | {"threshold": threshold} | fields))  # type: ignore[arg-type]
+    calibration = Calibration(**(given | {"threshold": threshold} | fields))  # type: ignore[arg-type]
     path = home.calibrations / name / calibrations.FILE
     path.parent.mkdir(parents=True)
-    path.write_text(config.dump(found))
+    path.write_text(config.dump(calibration))
     return f"calibrations/{name}/{calibrations.FILE}"
 
 
@@ -380,8 +384,8 @@ def test_the_newest_calibration_is_deployed_and_its_rates_are_reported(home: Hom
     calibrate(home, 0.9, expected_escalation_rate=0.15, achieved_risk_bound=0.019)
     done = deploy(home, adapter(home), URL, [], None, REASON, report(), now=NOW)
     table = deployments.load(home.deployments)
-    found = {entry.call_site: entry.calibration for entry in table.entries}
-    assert found == {"desk.intent": "calibrations/desk.intent@0c0c0c0c/calibration.yaml", "desk.urgency": None}
+    by_site = {entry.call_site: entry.calibration for entry in table.entries}
+    assert by_site == {"desk.intent": "calibrations/desk.intent@0c0c0c0c/calibration.yaml", "desk.urgency": None}
     assert any("under 0.9 escalate, about 15% of them; of the others at most 1.9% are wrong" in r for r in done.reasons)
     assert any(reason.startswith("desk.urgency: not calibrated") for reason in done.reasons)
     assert "calibrated: desk.intent@0c0c0c0c" in "".join(status(home).lines())

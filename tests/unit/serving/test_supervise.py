@@ -110,11 +110,11 @@ def test_a_server_that_never_becomes_healthy_is_stopped(log: Path, tmp_path: Pat
 
 
 def test_progress_is_reported_during_the_start(log: Path) -> None:
-    told: list[float] = []
+    waits: list[float] = []
     with pytest.raises(EndpointError):
-        supervise.start(fake("never-healthy"), log, 0.5, lambda seconds, line: told.append(seconds))
-    assert told == sorted(told)
-    assert told
+        supervise.start(fake("never-healthy"), log, 0.5, lambda seconds, line: waits.append(seconds))
+    assert waits == sorted(waits)
+    assert waits
 
 
 def test_a_server_without_the_expected_model_is_refused(log: Path) -> None:

@@ -47,8 +47,8 @@ def value_of(argv: tuple[str, ...], option: str) -> str:
 
 
 def test_one_adapter_on_cpu_gives_this_command_line() -> None:
-    made = build(ServingConfig(dtype="bfloat16"), intent=adapter())
-    assert made.argv == (
+    arguments = build(ServingConfig(dtype="bfloat16"), intent=adapter())
+    assert arguments.argv == (
         *("/venv/bin/python", "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", "/models/base", "--served-model-name", "org/base"),
         *("--host", "127.0.0.1", "--port", "8001"),
@@ -60,7 +60,7 @@ def test_one_adapter_on_cpu_gives_this_command_line() -> None:
         *("--lora-modules", '{"name": "intent", "path": "/a/intent", "base_model_name": "org/base"}'),
         *("--worker-cls", "serving.cpu_lora.Worker"),
     )
-    assert made.env == {
+    assert arguments.env == {
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
@@ -71,14 +71,14 @@ def test_one_adapter_on_cpu_gives_this_command_line() -> None:
         "PYTHONPATH": str(PROJECT),
         "OMP_NUM_THREADS": "2",
     }
-    assert made.models == ("org/base", "intent")
-    assert made.base_url == "http://127.0.0.1:8001/v1"
+    assert arguments.models == ("org/base", "intent")
+    assert arguments.base_url == "http://127.0.0.1:8001/v1"
 
 
 def test_the_base_model_alone_on_gpu_gives_this_command_line() -> None:
     settings = ServingConfig(quantization="fp8", data_parallel_size=2, enable_prefix_caching=False)
-    made = build(settings, device="cuda")
-    assert made.argv[3:] == (
+    arguments = build(settings, device="cuda")
+    assert arguments.argv[3:] == (
         *("--model", "/models/base", "--served-model-name", "org/base"),
         *("--host", "127.0.0.1", "--port", "8001"),
         *("--dtype", "auto", "--max-model-len", "4096", "--max-num-seqs", "64"),
@@ -86,22 +86,22 @@ def test_the_base_model_alone_on_gpu_gives_this_command_line() -> None:
         "--disable-uvicorn-access-log",
         *("--gpu-memory-utilization", "0.9", "--quantization", "fp8", "--data-parallel-size", "2"),
     )
-    assert made.env == {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    assert arguments.env == {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 
 
 def test_two_adapters_share_a_server_that_fits_the_larger_rank_and_all_modules() -> None:
-    made = build(ServingConfig(), intent=adapter(rank=8), spam=adapter("/a/spam", 20, target_modules=("v_proj",)))
-    assert value_of(made.argv, "--max-lora-rank") == "32"
-    assert value_of(made.argv, "--max-loras") == "2"
-    modules = made.argv[made.argv.index("--lora-modules") + 1 :][:2]
+    arguments = build(ServingConfig(), intent=adapter(rank=8), spam=adapter("/a/spam", 20, target_modules=("v_proj",)))
+    assert value_of(arguments.argv, "--max-lora-rank") == "32"
+    assert value_of(arguments.argv, "--max-loras") == "2"
+    modules = arguments.argv[arguments.argv.index("--lora-modules") + 1 :][:2]
     assert [json.loads(module)["name"] for module in modules] == ["intent", "spam"]
-    targets = made.argv.index("--lora-target-modules")
-    assert made.argv[targets + 1 : targets + 4] == ("down_proj", "q_proj", "v_proj")
+    targets = arguments.argv.index("--lora-target-modules")
+    assert arguments.argv[targets + 1 : targets + 4] == ("down_proj", "q_proj", "v_proj")
 
 
 def test_modules_are_not_restricted_if_those_of_one_adapter_are_unknown() -> None:
-    made = build(ServingConfig(), intent=adapter(), spam=adapter("/a/spam", target_modules=()))
-    assert "--lora-target-modules" not in made.argv
+    arguments = build(ServingConfig(), intent=adapter(), spam=adapter("/a/spam", target_modules=()))
+    assert "--lora-target-modules" not in arguments.argv
 
 
 def test_gpu_uses_vllms_own_worker() -> None:
@@ -109,10 +109,10 @@ def test_gpu_uses_vllms_own_worker() -> None:
 
 
 def test_configured_arguments_and_variables_come_last() -> None:
-    made = build(ServingConfig(args=("--seed", "7"), env={"VLLM_CPU_KVCACHE_SPACE": "9"}, cpu_threads=1))
-    assert made.argv[-2:] == ("--seed", "7")
-    assert made.env["VLLM_CPU_KVCACHE_SPACE"] == "9"
-    assert made.env["OMP_NUM_THREADS"] == "1"
+    arguments = build(ServingConfig(args=("--seed", "7"), env={"VLLM_CPU_KVCACHE_SPACE": "9"}, cpu_threads=1))
+    assert arguments.argv[-2:] == ("--seed", "7")
+    assert arguments.env["VLLM_CPU_KVCACHE_SPACE"] == "9"
+    assert arguments.env["OMP_NUM_THREADS"] == "1"
 
 
 @given(st.integers(1, 512))
@@ -140,10 +140,10 @@ def test_loopback_needs_no_key(host: str) -> None:
 
 
 def test_a_command_refers_to_a_key_by_variable_only() -> None:
-    made = build(ServingConfig(host="0.0.0.0", api_key_env="SERVE_KEY"))  # noqa: S104
-    assert made.secrets == {"VLLM_API_KEY": "SERVE_KEY"}
-    assert "--api-key" not in made.argv
-    assert made.base_url == "http://127.0.0.1:8001/v1"
+    arguments = build(ServingConfig(host="0.0.0.0", api_key_env="SERVE_KEY"))  # noqa: S104
+    assert arguments.secrets == {"VLLM_API_KEY": "SERVE_KEY"}
+    assert "--api-key" not in arguments.argv
+    assert arguments.base_url == "http://127.0.0.1:8001/v1"
 
 
 def test_an_ipv6_address_is_bracketed_in_the_url() -> None:
@@ -184,9 +184,9 @@ def test_the_shipped_configurations_load(device: Device) -> None:
     ],
 )
 def test_auto_dtype_is_that_of_the_machine(configured: str, measured: str | None, dtype: str) -> None:
-    made = build(ServingConfig(dtype=configured), intent=adapter(), dtype=measured)
-    assert made.argv[made.argv.index("--dtype") + 1] == dtype
-    assert made.dtype == dtype
+    arguments = build(ServingConfig(dtype=configured), intent=adapter(), dtype=measured)
+    assert arguments.argv[arguments.argv.index("--dtype") + 1] == dtype
+    assert arguments.dtype == dtype
 
 
 def test_every_shipped_serving_file_loads() -> None:

@@ -84,10 +84,10 @@ def test_undated_datasets_are_older_than_dated_ones_and_sorted_by_their_last_rec
     home = Home(tmp_path)
     make(home, "a@9", source_last="2026-11-14T00:00:00+00:00")
     make(home, "a@1", source_last="2026-11-20T00:00:00+00:00")
-    assert [each.name for each in artifacts.listed(home, artifacts.DATASET)] == ["a@1", "a@9"]
+    assert [artifact.name for artifact in artifacts.listed(home, artifacts.DATASET)] == ["a@1", "a@9"]
     make(home, "a@5", created_at=at(1))
     make(home, "a@7", source_last="")
-    assert [each.name for each in artifacts.listed(home, artifacts.DATASET)] == ["a@5", "a@1", "a@9", "a@7"]
+    assert [artifact.name for artifact in artifacts.listed(home, artifacts.DATASET)] == ["a@5", "a@1", "a@9", "a@7"]
 
 
 def test_undated_adapters_are_sorted_by_their_datasets(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_undated_adapters_are_sorted_by_their_datasets(tmp_path: Path) -> None:
         (folder / "adapter.yaml").write_text(config.dump({"name": name, "task": "a", "dataset": dataset}))
         if last:
             make(home, dataset, source_last=f"2026-11-{last}T00:00:00+00:00")
-    assert [each.name for each in artifacts.listed(home, artifacts.ADAPTER)] == ["a@1", "a@9", "a@5"]
+    assert [artifact.name for artifact in artifacts.listed(home, artifacts.ADAPTER)] == ["a@1", "a@9", "a@5"]
 
 
 def test_decisions_are_single_files_and_undated_ones_are_sorted_by_day(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_decisions_are_single_files_and_undated_ones_are_sorted_by_day(tmp_path:
         ("b@2026-11-04-00000000", {"task": "b", "decided": "2026-11-04"}),
     ):
         (home.decisions / f"{name}.yaml").write_text(config.dump(fields))
-    found = artifacts.current(home, artifacts.DECISION, task="a")
-    assert found is not None
-    assert (found.name, found.path.suffix) == ("a@2026-11-03-00000000", ".yaml")
+    newest = artifacts.current(home, artifacts.DECISION, task="a")
+    assert newest is not None
+    assert (newest.name, newest.path.suffix) == ("a@2026-11-03-00000000", ".yaml")
     assert artifacts.current(home, artifacts.DECISION, task="c") is None
 
 
@@ -122,7 +122,7 @@ def test_an_incomplete_folder_is_not_an_artifact(tmp_path: Path) -> None:
     with atomic_folder(target, "dataset.yaml") as folder:
         (folder / "dataset.yaml").write_text("task: a\n")
         assert artifacts.listed(home, artifacts.DATASET) == []
-    assert [each.path for each in artifacts.listed(home, artifacts.DATASET)] == [target]
+    assert [artifact.path for artifact in artifacts.listed(home, artifacts.DATASET)] == [target]
 
 
 def test_a_broken_metadata_file_is_an_error(tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ def test_a_repeated_artifact_becomes_current_and_keeps_its_hash(tmp_path: Path) 
 def test_the_last_artifact_is_current_even_if_an_earlier_clock_was_ahead(tmp_path: Path) -> None:
     home = Home(tmp_path)
     make(home, "a@1", created_at="2999-01-01T00:00:00Z")
-    made = make(home, "a@2", created_at=artifacts.created_now(home, artifacts.DATASET).isoformat())
-    assert home.dataset("a") == made
+    folder = make(home, "a@2", created_at=artifacts.created_now(home, artifacts.DATASET).isoformat())
+    assert home.dataset("a") == folder
     assert artifacts.created_now(Home(tmp_path / "empty"), artifacts.DATASET) <= dt.datetime.now(dt.UTC)
 
 

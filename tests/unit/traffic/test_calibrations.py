@@ -61,8 +61,8 @@ def test_a_file_without_a_threshold_cannot_be_used(tmp_path: Path) -> None:
 def test_a_hand_written_threshold_is_sufficient(tmp_path: Path) -> None:
     path = tmp_path / "calibration.yaml"
     path.write_text("signal: min_margin\nthreshold: 0.3\n", encoding="utf-8")
-    found = calibrations.load_cut(path)
-    assert found.value(SIGNALS) < found.threshold
+    cut = calibrations.load_cut(path)
+    assert cut.value(SIGNALS) < cut.threshold
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_an_invalid_curve_is_refused_with_its_file(tmp_path: Path, curve: str, s
 
 
 def test_error_and_escalation_rates_follow_from_the_counts() -> None:
-    found = KeptAnswers(threshold=0.5, items=10, kept=8, errors=2, bound=0.6, confidence=0.95)
+    kept_answers = KeptAnswers(threshold=0.5, items=10, kept=8, errors=2, bound=0.6, confidence=0.95)
     nothing = KeptAnswers(threshold=0.5, items=0, kept=0, errors=0, bound=1.0, confidence=0.95)
-    assert (found.error, found.escalation) == (0.25, 0.2)
+    assert (kept_answers.error, kept_answers.escalation) == (0.25, 0.2)
     assert (nothing.error, nothing.escalation) == (0.0, 0.0)
 
 

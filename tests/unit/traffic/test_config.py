@@ -143,15 +143,15 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def test_yes_no_on_and_off_are_strings_or_booleans_by_the_type_of_the_field(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("action: off\nlabels: [yes, no, Off, true-ish]\ntimes: {opens: 12:30}\n", encoding="utf-8")
-    found = config.load(path, Switches)
-    assert (found.action, found.labels) == ("off", ("yes", "no", "Off", "true-ish"))
-    assert found.times == {"opens": "12:30"}
+    loaded = config.load(path, Switches)
+    assert (loaded.action, loaded.labels) == ("off", ("yes", "no", "Off", "true-ish"))
+    assert loaded.times == {"opens": "12:30"}
     assert config.load(path, Switches, ["action=on"]).action == "on"
     path.write_text("enabled: yes\n", encoding="utf-8")
     assert config.load(path, Switches).enabled
     assert not config.load(path, Switches, ["enabled=off"]).enabled
-    path.write_text(config.dump(found), encoding="utf-8")
-    assert config.load(path, Switches) == found
+    path.write_text(config.dump(loaded), encoding="utf-8")
+    assert config.load(path, Switches) == loaded
 
 
 @pytest.mark.parametrize("value", ["[true, false]", "[1.10]", "[2026-11-01]", "[1]"])

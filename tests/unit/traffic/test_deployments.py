@@ -65,8 +65,8 @@ def test_the_most_specific_matching_cohort_answers() -> None:
     table = with_deployment(table, deployment(3, cohort={"plan": "free", "language": "de"}))
 
     def answers(**cohort: str) -> str | None:
-        found = table.lookup(SITES[0], cohort)
-        return found.adapter if found else None
+        entry = table.lookup(SITES[0], cohort)
+        return entry.adapter if entry else None
 
     assert answers() == "desk@00000001"
     assert answers(plan="pro", language="de") == "desk@00000001"
@@ -90,12 +90,12 @@ def test_rolling_back_twice_goes_back_two_and_then_to_nothing() -> None:
     table = Deployments()
     for number in (1, 2, 3):
         table = with_deployment(table, deployment(number))
-    found = []
+    restored = []
     for _ in range(3):
         table = rolled_back(table, SITES[0], at=START)
         current = table.lookup(SITES[0], {})
-        found.append(current.adapter if current else None)
-    assert found == ["desk@00000002", "desk@00000001", None]
+        restored.append(current.adapter if current else None)
+    assert restored == ["desk@00000002", "desk@00000001", None]
     with pytest.raises(NotFound, match=r"nothing is deployed for 'desk\.intent'.*deployed: none"):
         rolled_back(table, SITES[0], at=START)
 
@@ -107,9 +107,9 @@ def test_the_table_behaves_like_one_stack_per_call_site_and_cohort(steps: list[t
     for order, (site, cohort, number) in enumerate(steps):
         stack = stacks.setdefault((site, cohort), [])
         if number is not None:
-            made = deployment(1000 * order + number, SITES[site], COHORTS[cohort])
-            stack.append(made)
-            table = with_deployment(table, made)
+            deployed = deployment(1000 * order + number, SITES[site], COHORTS[cohort])
+            stack.append(deployed)
+            table = with_deployment(table, deployed)
         elif stack:
             stack.pop()
             table = rolled_back(table, SITES[site], at=START, cohort=COHORTS[cohort])

@@ -47,11 +47,11 @@ def test_lengths_and_turns_are_counted() -> None:
         Message("tool", "42"),
         Message("user", [{"type": "text", "text": "three"}, {"type": "image_url", "image_url": {"url": "data:"}}]),
     ]
-    found = features_of(messages, [TOOL, TOOL], None, Params(max_tokens=9, other={"tool_choice": "required"}))
-    assert (found.messages, found.turns, found.assistant_turns, found.tool_results) == (5, 2, 1, 1)
-    assert (found.system_chars, found.user_chars, found.last_user_chars) == (9, 8, 5)
-    assert (found.has_tools, found.n_tools, found.tool_choice) == (True, 2, "required")
-    assert (found.images, found.max_tokens) == (1, 9)
+    features = features_of(messages, [TOOL, TOOL], None, Params(max_tokens=9, other={"tool_choice": "required"}))
+    assert (features.messages, features.turns, features.assistant_turns, features.tool_results) == (5, 2, 1, 1)
+    assert (features.system_chars, features.user_chars, features.last_user_chars) == (9, 8, 5)
+    assert (features.has_tools, features.n_tools, features.tool_choice) == (True, 2, "required")
+    assert (features.images, features.max_tokens) == (1, 9)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,13 @@ def test_token_estimates_use_four_characters_per_token_and_fewer_for_japanese() 
 
 
 def test_a_schema_with_an_enum_has_closed_labels_and_no_prose() -> None:
-    found = of("Sort.", "x", response_format=schema(team={"type": "string", "enum": ["a", "b"]}))
-    assert (found.json_schema, found.closed_labels, found.schema_prose, found.schema_keys) == (True, True, False, 1)
+    features = of("Sort.", "x", response_format=schema(team={"type": "string", "enum": ["a", "b"]}))
+    assert (features.json_schema, features.closed_labels, features.schema_prose, features.schema_keys) == (
+        True,
+        True,
+        False,
+        1,
+    )
 
 
 NULLABLE: list[dict[str, Any]] = [
@@ -104,8 +109,8 @@ def test_a_schema_to_generate_by_is_no_extraction() -> None:
 
 def tier_of(system: str | None, *turns: str, **shape: Any) -> int:
     messages = [Message("user", turn) for turn in turns]
-    found = of(system, *turns, **shape)
-    return policy.decide(RULES, found, request_type(found, messages), None).tier
+    features = of(system, *turns, **shape)
+    return policy.decide(RULES, features, request_type(features, messages), None).tier
 
 
 @pytest.mark.parametrize(
@@ -315,8 +320,8 @@ def test_examples_of_a_label_as_earlier_turns_are_no_conversation() -> None:
     system = "Answer with exactly one label: order, complaint, praise."
     examples = ("too late", "complaint", "two more", "order", "well done", "praise")
     assert tier_of(system, *examples, "where is it") == 1
-    told = "I am sorry to hear that; could you tell me which of the two parcels has not come yet?"
-    assert tier_of(system, "too late", told, "the blue one", told, "yes", told, "where is it") == 2
+    instruction = "I am sorry to hear that; could you tell me which of the two parcels has not come yet?"
+    assert tier_of(system, "too late", instruction, "the blue one", instruction, "yes", instruction, "where is it") == 2
 
 
 def test_an_answer_of_very_few_tokens_is_a_label() -> None:
@@ -331,8 +336,8 @@ def test_nested_free_text_keys_of_a_schema_are_found() -> None:
 
 
 def test_json_object_mode_and_code_fences_are_detected() -> None:
-    found = of("Sort.", "```\nx\n```", response_format={"type": "json_object"})
-    assert (found.json_object, found.json_schema, found.code_fence) == (True, False, True)
+    features = of("Sort.", "```\nx\n```", response_format={"type": "json_object"})
+    assert (features.json_object, features.json_schema, features.code_fence) == (True, False, True)
 
 
 @pytest.mark.parametrize(
@@ -367,9 +372,9 @@ def test_data_does_not_change_the_type_of_a_fixed_task(data: str) -> None:
     ],
 )
 def test_negations_conditions_and_past_remarks_are_ignored(remark: str) -> None:
-    found = of(f"Answer with exactly one label: order, complaint. {remark}", "x")
-    assert found.asks_label
-    assert (found.asks_deliberation, found.asks_code, found.asks_reasoning) == (False, False, False)
+    features = of(f"Answer with exactly one label: order, complaint. {remark}", "x")
+    assert features.asks_label
+    assert (features.asks_deliberation, features.asks_code, features.asks_reasoning) == (False, False, False)
 
 
 def test_step_by_step_thinking_before_a_label_is_reasoning() -> None:
@@ -418,8 +423,8 @@ def test_long_prose_input_is_long_context_and_a_long_label_request_is_not() -> N
 
 def test_a_later_turn_without_a_fixed_task_is_chat() -> None:
     assert type_of(None, "hi") == "generation"
-    found = of(None, "hi", "hello", "and now?")
-    assert request_type(found, [Message("user", "and now?")]) == "chat"
+    features = of(None, "hi", "hello", "and now?")
+    assert request_type(features, [Message("user", "and now?")]) == "chat"
 
 
 def test_disabled_tools_are_not_tool_use() -> None:
@@ -439,13 +444,13 @@ def test_paraphrased_requests_get_the_right_tier(request_: dict[str, Any]) -> No
     if "repeat_last" in request_:
         last = messages.pop()
         messages.append(Message(last.role, last.text * request_["repeat_last"]))
-    found = features_of(
+    features = features_of(
         messages,
         [TOOL] * request_.get("tools", 0),
         request_.get("response_format"),
         Params(max_tokens=request_.get("max_tokens")),
     )
-    assert policy.decide(RULES, found, request_type(found, messages), None).tier == request_["tier"]
+    assert policy.decide(RULES, features, request_type(features, messages), None).tier == request_["tier"]
 
 
 def test_the_indexed_search_finds_every_wording() -> None:
@@ -459,9 +464,9 @@ def test_the_indexed_search_finds_every_wording() -> None:
 
 @given(st.text(max_size=300), st.none() | st.text(max_size=300))
 def test_every_text_has_features_and_a_type(user: str, system: str | None) -> None:
-    found = of(system, user)
-    assert found.user_chars == len(user)
-    assert request_type(found, [Message("user", user)]) in get_args(RequestType)
+    features = of(system, user)
+    assert features.user_chars == len(user)
+    assert request_type(features, [Message("user", user)]) in get_args(RequestType)
 
 
 @given(

@@ -31,10 +31,10 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "Order", "arguments
 def test_arguments_of_a_forced_call_are_the_answer_and_parameters_its_schema(
     tools: list[dict[str, object]], choice: object
 ) -> None:
-    found = forced_calls.of([CALL], tools, choice)
-    assert found is not None
-    assert json.loads(found.arguments) == {"product": "lamp"}
-    assert json.loads(found.response_format)["json_schema"] == {"name": "Order", "schema": SCHEMA}
+    forced = forced_calls.of([CALL], tools, choice)
+    assert forced is not None
+    assert json.loads(forced.arguments) == {"product": "lamp"}
+    assert json.loads(forced.response_format)["json_schema"] == {"name": "Order", "schema": SCHEMA}
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def test_plans_without_a_limit_and_anonymous_users_are_not_limited(who: dict[str
 def test_customers_can_be_counted_instead_of_users() -> None:
     plans = {"free": Plan(heavy_escalations_per_day=1, per="customer")}
     counter = HeavyCounter()
-    found = [after(HARD, counter, plans, user=user, customer="c").tier for user in ("u1", "u2")]
-    assert found == [3, 2]
+    tiers = [after(HARD, counter, plans, user=user, customer="c").tier for user in ("u1", "u2")]
+    assert tiers == [3, 2]
 
 
 def test_the_day_begins_at_midnight_utc_in_every_time_zone() -> None:

@@ -212,8 +212,8 @@ def test_a_decision_on_two_thousand_tokens_takes_microseconds() -> None:
     ],
 )
 def test_the_first_failing_condition_is_described(when: dict[str, Any], says: str | None) -> None:
-    found = policy.first_failing(when, SHORT, "intent", "a.b")
-    assert found == says if says is None else found is not None and found.startswith(says)
+    failing = policy.first_failing(when, SHORT, "intent", "a.b")
+    assert failing == says if says is None else failing is not None and failing.startswith(says)
 
 
 _OPERATORS = st.sampled_from(["lt", "le", "gt", "ge", "eq"])

@@ -125,8 +125,8 @@ def test_no_tokens_on_a_priced_model_cost_zero() -> None:
 def test_an_entry_overrides_genai_prices_until_its_end_date() -> None:
     entry = override(model="gpt-4o", provider="openai", from_=dt.date(2026, 11, 2), until=dt.date(2026, 11, 5))
     table = PriceTable([entry])
-    found = [table.price("gpt-4o", "openai", dt.date(2026, 11, day)).input_mtok_usd for day in range(1, 7)]
-    assert found == [2.5, 2.0, 2.0, 2.0, 2.5, 2.5]
+    prices = [table.price("gpt-4o", "openai", dt.date(2026, 11, day)).input_mtok_usd for day in range(1, 7)]
+    assert prices == [2.5, 2.0, 2.0, 2.0, 2.5, 2.5]
 
 
 def test_the_newest_entry_applies_and_of_equals_the_later_line() -> None:

@@ -77,13 +77,13 @@ def test_request_hash_ignores_json_formatting() -> None:
 )
 @pytest.mark.parametrize("tools", [None, [{"type": "function"}]])
 def test_plain_messages_are_hashed_like_all_others(messages: bytes, tools: list[dict[str, Any]] | None) -> None:
-    found = plain_messages(messages)
+    plain = plain_messages(messages)
     general = decode_messages(messages)
-    assert found is not None
-    assert [(message.role, message.text) for message in found] == [(message.role, message.text) for message in general]
+    assert plain is not None
+    assert [(message.role, message.text) for message in plain] == [(message.role, message.text) for message in general]
     canonical = canonical_messages(messages)
     for site in ("a.b", None):
-        assert plain_request_hash(site, found, tools) == request_hash(site, canonical, tools)
+        assert plain_request_hash(site, plain, tools) == request_hash(site, canonical, tools)
 
 
 @pytest.mark.parametrize(
@@ -271,9 +271,9 @@ def test_a_system_prompt_that_differs_in_whitespace_only_matches(space: str, lin
 @pytest.mark.parametrize("sent", ["Message:  hi", " Message: hi", "Message:\thi", "Message: \n hi"])
 def test_whitespace_around_a_prefix_may_differ(sent: str) -> None:
     template = template_of([ask(f"Message: {text}") for text in TEXTS])
-    found = match(template, ask(sent))
-    assert found is not None
-    assert found[0].strip() == "hi"
+    matched = match(template, ask(sent))
+    assert matched is not None
+    assert matched[0].strip() == "hi"
 
 
 @pytest.mark.parametrize(
@@ -299,12 +299,12 @@ def test_requests_with_parts_or_tool_calls_give_no_template() -> None:
 
 def test_match_any_takes_the_first_template_that_matches() -> None:
     prompts = [ask(text) for text in TEXTS] + [ask(text, "Translate into French.") for text in TEXTS]
-    found = find_templates(prompts)
-    hit = match_any(found, ask("bonjour", "Translate into French."))
+    templates = find_templates(prompts)
+    hit = match_any(templates, ask("bonjour", "Translate into French."))
     assert hit is not None
     assert hit[0].original[0].prefix == "Translate into French."
     assert hit[1] == ("bonjour",)
-    assert match_any(found, ask("hi", "Something else.")) is None
+    assert match_any(templates, ask("hi", "Something else.")) is None
 
 
 def test_render_refuses_a_wrong_number_of_slots() -> None:

@@ -7,12 +7,12 @@ from traffic.sequential import Cusum, threshold
 
 def run(values: list[float], height: float) -> list[tuple[int, int]]:
     """Alarms with their time and the reported start of the change."""
-    cusum, found = Cusum(height), []
+    cusum, changes = Cusum(height), []
     for n, value in enumerate(values):
         began = cusum.add(value)
         if began is not None:
-            found.append((n, began))
-    return found
+            changes.append((n, began))
+    return changes
 
 
 @pytest.mark.parametrize("draw", ["normal", "exponential"])

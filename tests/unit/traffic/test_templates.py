@@ -29,8 +29,8 @@ def ask(system: str, user: str) -> Messages:
 def log(prompt: Prompt, count: int = 600, user: Prompt | None = None) -> list[Messages]:
     """`count` requests in time order."""
     draw = random.Random(7)
-    said = user or (lambda draw, n: draw.choice(SAID).format(n))
-    return [ask(prompt(draw, n), said(draw, n)) for n in range(count)]
+    text = user or (lambda draw, n: draw.choice(SAID).format(n))
+    return [ask(prompt(draw, n), text(draw, n)) for n in range(count)]
 
 
 def greeting(draw: random.Random, n: int) -> str:
@@ -42,7 +42,7 @@ def greeting(draw: random.Random, n: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def found() -> Template:
+def greeting_template() -> Template:
     (template,) = find_templates(log(greeting), system="topic")
     return template
 
@@ -51,20 +51,22 @@ def filled(template: Template, *slots: str, user: str = "hello") -> Messages:
     return render(template, (*slots, user), side="original")
 
 
-def test_a_system_prompt_with_a_name_a_date_a_plan_and_an_id_is_one_template(found: Template) -> None:
+def test_a_system_prompt_with_a_name_a_date_a_plan_and_an_id_is_one_template(greeting_template: Template) -> None:
     prompts = log(greeting)
-    assert all(match(found, prompt) for prompt in prompts)
-    assert found.original[0].slots == 4
-    assert match(found, ask(greeting(random.Random(1), 3), "hello")) is not None
+    assert all(match(greeting_template, prompt) for prompt in prompts)
+    assert greeting_template.original[0].slots == 4
+    assert match(greeting_template, ask(greeting(random.Random(1), 3), "hello")) is not None
 
 
-def test_variable_parts_of_the_system_prompt_stay_in_the_pruned_one_after_their_labels(found: Template) -> None:
-    pruned = render(found, ["Anna", "2026-11-03", "basic", "ab12", "hello"])
+def test_variable_parts_of_the_system_prompt_stay_in_the_pruned_one_after_their_labels(
+    greeting_template: Template,
+) -> None:
+    pruned = render(greeting_template, ["Anna", "2026-11-03", "basic", "ab12", "hello"])
     assert pruned == ask("topic\nYou help Anna\nToday is 2026-11-03\nPlan: basic\nTicket ab12", "hello")
 
 
-def test_unseen_dates_and_names_match(found: Template) -> None:
-    assert match(found, filled(found, "Zoe", "2027-02-28", "trial", "99")) == (
+def test_unseen_dates_and_names_match(greeting_template: Template) -> None:
+    assert match(greeting_template, filled(greeting_template, "Zoe", "2027-02-28", "trial", "99")) == (
         "Zoe",
         "2027-02-28",
         "trial",
@@ -86,11 +88,11 @@ def test_unseen_dates_and_names_match(found: Template) -> None:
         ("gets the answer tulips, in one word.\n", ""),
     ],
 )
-def test_a_request_with_one_changed_word_does_not_match(found: Template, old: str, new: str) -> None:
+def test_a_request_with_one_changed_word_does_not_match(greeting_template: Template, old: str, new: str) -> None:
     slots = ("Carla Maria", "2026-11-03", "basic", "ab12")
-    system = filled(found, *slots)[0]["content"]
+    system = filled(greeting_template, *slots)[0]["content"]
     assert old in system
-    assert match(found, ask(system.replace(old, new, 1), "hello")) is None
+    assert match(greeting_template, ask(system.replace(old, new, 1), "hello")) is None
 
 
 @pytest.mark.parametrize(
@@ -103,8 +105,10 @@ def test_a_request_with_one_changed_word_does_not_match(found: Template, old: st
         ("Anna", f"2026-11-03.\nPlan: basic\n{RULES}\nTicket 12 (keep it). Today is 2026-11-04", "basic", "ab12"),
     ],
 )
-def test_a_slot_does_not_match_instructions_or_other_prompts(found: Template, slots: tuple[str, ...]) -> None:
-    assert match(found, filled(found, *slots)) is None
+def test_a_slot_does_not_match_instructions_or_other_prompts(
+    greeting_template: Template, slots: tuple[str, ...]
+) -> None:
+    assert match(greeting_template, filled(greeting_template, *slots)) is None
 
 
 @given(st.sampled_from([" ", "\t", "   "]), st.sampled_from(["\n", "\r\n", " \n"]), st.sampled_from(["", "\n", "  "]))
@@ -136,9 +140,9 @@ def test_a_matching_request_renders_back_unchanged(middles: list[str], slots: li
     pattern = MessagePattern("user", "<", ">", slot=True, middles=tuple(f"|{text}|" for text in middles[:2]))
     template = Template(id="0" * 8, original=(pattern,), pruned=(pattern,))
     request = render(template, slots, side="original")
-    found = match(template, request)
-    assert found is not None
-    assert render(template, found, side="original") == request
+    matched = match(template, request)
+    assert matched is not None
+    assert render(template, matched, side="original") == request
 
 
 words = st.sampled_from("green blue round small paper metal seven north".split())
@@ -235,8 +239,8 @@ def test_replaced_few_shot_examples_give_two_templates() -> None:
     assert [[p.slot for p in t.original] for t in templates] == [[False, False, False, True]] * 2
 
 
-def test_slots_and_their_order_are_the_same_on_both_sides(found: Template) -> None:
-    assert sum(p.slots for p in found.original) == sum(p.slots for p in found.pruned) == 5
+def test_slots_and_their_order_are_the_same_on_both_sides(greeting_template: Template) -> None:
+    assert sum(p.slots for p in greeting_template.original) == sum(p.slots for p in greeting_template.pruned) == 5
 
 
 def test_a_template_with_one_slot_keeps_its_id() -> None:

@@ -64,10 +64,10 @@ def test_chunks_are_assigned_to_their_calls(
         open_ones = [queue for queue in queues if queue]
         parts.append((data.draw(st.sampled_from(open_ones)) if interleaved else open_ones[0]).pop(0))
     names = [name for name, _ in calls]
-    found = add_all(parts)
-    assert sorted(map(repr, found)) == sorted(repr(call) for call in calls)
+    assembled = add_all(parts)
+    assert sorted(map(repr, assembled)) == sorted(repr(call) for call in calls)
     if not interleaved:
-        assert [name for name, _ in found] == names
+        assert [name for name, _ in assembled] == names
 
 
 @given(CALLS)
@@ -83,10 +83,10 @@ def test_every_call_has_a_unique_id(calls: list[tuple[str, str | None]]) -> None
     message = {"tool_calls": [{"id": identity, "function": {"name": name}} for name, identity in calls]}
     assembly = Assembly()
     assembly.add(message, whole=True)
-    found = assembly.tool_calls.calls
-    assert [call.name for call in found] == [name for name, _ in calls]
-    assert all(call.id for call in found)
-    assert len({call.id for call in found}) == len(found)
+    assembled = assembly.tool_calls.calls
+    assert [call.name for call in assembled] == [name for name, _ in calls]
+    assert all(call.id for call in assembled)
+    assert len({call.id for call in assembled}) == len(assembled)
 
 
 def test_a_name_that_is_repeated_or_comes_late_is_set_once() -> None:

@@ -22,7 +22,7 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 def log(changed: Change | None = None, *, sites: tuple[str, ...] = ("desk.topic",), days: int = 12) -> list[Record]:
     """40 requests per day and call site, with a change from day 8."""
     r = random.Random(5)
-    found = []
+    records = []
     for n in range(days * 40):
         for site in sites:
             plain, output = int(r.gauss(1000, 80)), int(r.gauss(50, 5))
@@ -39,28 +39,30 @@ def log(changed: Change | None = None, *, sites: tuple[str, ...] = ("desk.topic"
                 fields = changed(fields)
             usd = fields["rate"] * (fields["plain"] * 2.5 + fields["cached"] * 1.25 + fields["output"] * 10) / 1e6
             usage = Usage(input_uncached=fields["plain"], cache_read=fields["cached"], output=fields["output"])
-            found.append(
+            records.append(
                 record(
                     f"{site}-{n}", at=n * 36, call_site=site, feature=site, model=fields["model"], usage=usage,
                     tier=fields["tier"], cost_usd=usd, status=fields["status"],
                 )
             )  # fmt: skip
-    return found
+    return records
 
 
 def run(records: list[Record], folder: Path, **settings: Any) -> AlertsSummary:
-    asked = AlertsConfig(**({"batch_requests": 10} | settings))
-    return alerts.run(books(records), asked, home=Home(folder), prices=PriceTable(), today=TODAY, everything=True)
+    configuration = AlertsConfig(**({"batch_requests": 10} | settings))
+    return alerts.run(
+        books(records), configuration, home=Home(folder), prices=PriceTable(), today=TODAY, everything=True
+    )
 
 
-def changes(found: AlertsSummary) -> list[Alert]:
-    return [alert for alert in found.alerts if alert.kind == "change"]
+def changes(summary: AlertsSummary) -> list[Alert]:
+    return [alert for alert in summary.alerts if alert.kind == "change"]
 
 
 def test_a_log_without_changes_gives_no_alert(tmp_path: Path) -> None:
-    found = run(log(), tmp_path)
-    assert (found.alerts, found.exit_status) == ((), 0)
-    assert found.observations > 100
+    summary = run(log(), tmp_path)
+    assert (summary.alerts, summary.exit_status) == ((), 0)
+    assert summary.observations > 100
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,10 @@ def test_a_log_without_changes_gives_no_alert(tmp_path: Path) -> None:
     ],
 )
 def test_a_change_is_one_alert_with_cause_and_start(change: Change, cause: str, tmp_path: Path) -> None:
-    found = run(log(change), tmp_path)
-    (alert,) = changes(found)
+    summary = run(log(change), tmp_path)
+    (alert,) = changes(summary)
     assert alert.cause.startswith(f"{cause}:")
-    assert found.exit_status == 1
+    assert summary.exit_status == 1
     assert alert.since is not None
     began = dt.datetime.fromisoformat(alert.since)
     assert abs(began - dt.datetime(2026, 11, 2 + CHANGE_DAY, 9, tzinfo=dt.UTC)) <= dt.timedelta(hours=36)
@@ -107,9 +109,9 @@ def test_unpriced_models_budgets_and_deprecated_models_are_reported(tmp_path: Pa
         record(3, at=120, feature="mail", cost_usd=1.0),
     ]
     settings = AlertsConfig(budgets={"total": 3.5, "mail": 5.0, "desk": 100.0})
-    found = alerts.run(books(records), settings, home=Home(tmp_path), prices=prices, today=TODAY)
-    told = {alert.cause for alert in found.alerts}
-    assert told == {"unpriced openai/house", "budget total", "deprecation gpt-5-nano"}
+    summary = alerts.run(books(records), settings, home=Home(tmp_path), prices=prices, today=TODAY)
+    raised = {alert.cause for alert in summary.alerts}
+    assert raised == {"unpriced openai/house", "budget total", "deprecation gpt-5-nano"}
 
 
 def test_decisions_that_expire_soon_are_reported_once_per_task(tmp_path: Path) -> None:
@@ -118,8 +120,8 @@ def test_decisions_that_expire_soon_are_reported_once_per_task(tmp_path: Path) -
     for name, task, day in (("a@2026-11-20-1", "a", "2026-11-20"), ("b@2027-03-01-1", "b", "2027-03-01")):
         tree = {"task": task, "verdict": "buy", "expires": day, "created_at": "2026-11-01T00:00:00Z"}
         (folder / f"{name}.yaml").write_text(config.dump(tree))
-    found = run([record(1)], tmp_path)
-    assert [alert.cause for alert in found.alerts] == ["decision a@2026-11-20-1"]
+    summary = run([record(1)], tmp_path)
+    assert [alert.cause for alert in summary.alerts] == ["decision a@2026-11-20-1"]
 
 
 def test_the_shipped_settings_load() -> None:

@@ -28,10 +28,10 @@ def flow(n: float = 100, *, plain: float = 1000, cached: float = 1000, output: f
 
 
 def batch(flows: dict[FlowKey, Flow]) -> Batch:
-    found = Batch(start=1.8e9)
+    batch = Batch(start=1.8e9)
     for key, each in flows.items():
-        found.add_flow(key, each)
-    return found
+        batch.add_flow(key, each)
+    return batch
 
 
 SERVE: FlowKey = ("serve", 1, "small")
@@ -83,15 +83,15 @@ def test_longer_prompts_and_cache_misses_are_distinguished(series: str) -> None:
 
 def test_the_price_of_the_new_tier_belongs_to_the_tier_change() -> None:
     cheap_before = {SERVE: flow(n=70), HEAVY: flow(n=30, rate=1.0)}
-    found = likely(
+    causes = likely(
         "cost_per_request", batch(cheap_before), batch({SERVE: flow(n=35), HEAVY: flow(n=65, rate=3)}), PRICES
     )
-    assert found.name == "routing"
+    assert causes.name == "routing"
 
 
 def test_a_redirected_model_is_reported_beside_another_cause() -> None:
-    found = likely("cost_per_request", batch(BEFORE), batch({OTHER: flow(plain=3000)}), PRICES)
-    assert (found.name, "other in place of small" in found.sentence) == ("prompt", True)
+    causes = likely("cost_per_request", batch(BEFORE), batch({OTHER: flow(plain=3000)}), PRICES)
+    assert (causes.name, "other in place of small" in causes.sentence) == ("prompt", True)
 
 
 def test_only_the_largest_parts_are_reported() -> None:

@@ -49,22 +49,26 @@ def default() -> Calibrated:
 
 
 def test_a_certified_threshold_holds_on_unseen_items() -> None:
-    found = calibrated(target_risk=0.05).calibration
-    assert found.threshold is not None
-    assert found.achieved_risk_bound is not None
-    assert found.achieved_risk_bound <= 0.05
-    assert found.test is not None
-    assert found.test.error < 0.07
-    assert found.infeasible is None
-    assert found.expected_escalation_rate == pytest.approx(1 - found.test.kept / 600, abs=0.1)
-    assert found.usd_per_1k == pytest.approx(0.1 + found.expected_escalation_rate)
+    calibration = calibrated(target_risk=0.05).calibration
+    assert calibration.threshold is not None
+    assert calibration.achieved_risk_bound is not None
+    assert calibration.achieved_risk_bound <= 0.05
+    assert calibration.test is not None
+    assert calibration.test.error < 0.07
+    assert calibration.infeasible is None
+    assert calibration.expected_escalation_rate == pytest.approx(1 - calibration.test.kept / 600, abs=0.1)
+    assert calibration.usd_per_1k == pytest.approx(0.1 + calibration.expected_escalation_rate)
 
 
 def test_an_unreachable_target_gives_no_threshold_and_a_reason() -> None:
-    found = calibrated(target_risk=0.001).calibration
-    assert (found.threshold, found.achieved_risk, found.expected_escalation_rate) == (None, None, None)
-    assert found.infeasible is not None
-    assert "perfect" in found.infeasible
+    calibration = calibrated(target_risk=0.001).calibration
+    assert (calibration.threshold, calibration.achieved_risk, calibration.expected_escalation_rate) == (
+        None,
+        None,
+        None,
+    )
+    assert calibration.infeasible is not None
+    assert "perfect" in calibration.infeasible
 
 
 def test_the_threshold_can_be_set_by_the_maximum_escalation_rate() -> None:
@@ -78,9 +82,9 @@ def test_the_threshold_can_be_set_by_the_maximum_escalation_rate() -> None:
 
 
 def test_an_unusual_escalation_rate_is_noted() -> None:
-    found = calibrated(target_risk=0.3, confidence=0.9).calibration
-    assert found.expected_escalation_rate == 0.0
-    assert any("outside 10% to 20%" in note for note in found.notes)
+    calibration = calibrated(target_risk=0.3, confidence=0.9).calibration
+    assert calibration.expected_escalation_rate == 0.0
+    assert any("outside 10% to 20%" in note for note in calibration.notes)
 
 
 def test_answers_that_fail_their_checks_or_have_no_signals_always_escalate() -> None:
@@ -89,26 +93,26 @@ def test_answers_that_fail_their_checks_or_have_no_signals_always_escalate() -> 
         *rows(50, 6, failed_checks=("label: x",)),
         *rows(50, 7, signals=None),
     ]
-    found = site.calibrate(
+    calibration = site.calibrate(
         Splits(rows(600, 4), threshold), CalibrateConfig(target_risk=0.2), base=BASE, own_usd=None, other_usd=0.1
     ).calibration
-    assert found.expected_escalation_rate is not None
-    assert found.expected_escalation_rate >= 0.2
-    assert found.usd_per_1k is None
-    assert found.test is None
+    assert calibration.expected_escalation_rate is not None
+    assert calibration.expected_escalation_rate >= 0.2
+    assert calibration.usd_per_1k is None
+    assert calibration.test is None
 
 
 def test_a_rising_escalation_rate_is_noted() -> None:
     unsure = Signals(0.05, 0.05, 0.05, 0.05, -2.0, -2.0, 1)
-    found = calibrated(target_risk=0.1, later=[*rows(100, 8), *rows(200, 9, signals=unsure)]).calibration
-    assert any("newer requests" in note for note in found.notes)
+    calibration = calibrated(target_risk=0.1, later=[*rows(100, 8), *rows(200, 9, signals=unsure)]).calibration
+    assert any("newer requests" in note for note in calibration.notes)
 
 
 def test_an_uninformative_signal_is_noted() -> None:
     same = Signals(0.5, 0.5, 0.5, 0.5, -0.5, -0.5, 1)
     splits = Splits(rows(100, 1, signals=same), rows(100, 2, signals=same))
-    found = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
-    assert any("not informative" in note for note in found.notes)
+    calibration = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
+    assert any("not informative" in note for note in calibration.notes)
 
 
 @pytest.mark.parametrize(
@@ -124,24 +128,24 @@ def test_the_reference_of_correctness_is_stated(given: str, source: str, says: s
 
     splits = Splits(rows(100, 1), rows(100, 2, cohort={"label_source": source}))
     base = msgspec.structs.replace(BASE, reference=given)
-    found = site.calibrate(splits, CalibrateConfig(), base=base, own_usd=None, other_usd=None).calibration
-    assert found.reference is not None
-    assert found.reference.startswith(says)
+    calibration = site.calibrate(splits, CalibrateConfig(), base=base, own_usd=None, other_usd=None).calibration
+    assert calibration.reference is not None
+    assert calibration.reference.startswith(says)
 
 
 def test_the_test_split_may_have_better_labels_than_the_others() -> None:
     splits = Splits(rows(100, 1), rows(100, 2), rows(100, 3), None, "labels")
-    found = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
-    assert found.test_reference == "human labels"
-    assert found.reference is not None
-    assert found.reference.startswith("agreement")
+    calibration = site.calibrate(splits, CalibrateConfig(), base=BASE, own_usd=None, other_usd=None).calibration
+    assert calibration.test_reference == "human labels"
+    assert calibration.reference is not None
+    assert calibration.reference.startswith("agreement")
 
 
 def test_the_curve_is_drawn_from_the_test_split_if_present() -> None:
-    found = default()
-    assert found.on == "test"
-    assert found.points[-1].escalation == 1.0
-    assert found.points[0].quality < found.points[-1].quality
+    settings = default()
+    assert settings.on == "test"
+    assert settings.points[-1].escalation == 1.0
+    assert settings.points[0].quality < settings.points[-1].quality
 
 
 def test_rows_of_one_group_are_not_independent() -> None:
@@ -161,9 +165,9 @@ def test_rows_of_one_group_are_not_independent() -> None:
 def test_free_texts_cannot_be_calibrated() -> None:
     assert site.no_error_rate("classification") is None
     assert site.no_error_rate("extraction") is None
-    said = site.no_error_rate("rewrite")
-    assert said is not None
-    assert said.startswith("rewrite")
+    note = site.no_error_rate("rewrite")
+    assert note is not None
+    assert note.startswith("rewrite")
 
 
 def test_the_curve_states_whether_tier_2_answers_are_known() -> None:

@@ -15,11 +15,11 @@ def points(other: list[bool] | None, usd: float | None = 0.001) -> list[chart.Po
 
 
 def test_the_curve_ends_with_every_answer_escalated() -> None:
-    found = points([True, True, True, True])
-    assert [point.escalation for point in found] == [0.25, 0.5, 0.75, 1.0]
-    assert [point.quality for point in found] == [0.75, 1.0, 1.0, 1.0]
-    assert [point.kept_quality for point in found] == pytest.approx([2 / 3, 1.0, 1.0, 1.0])
-    assert [point.usd_per_1k for point in found] == pytest.approx([0.35, 0.6, 0.85, 1.1])
+    curve = points([True, True, True, True])
+    assert [point.escalation for point in curve] == [0.25, 0.5, 0.75, 1.0]
+    assert [point.quality for point in curve] == [0.75, 1.0, 1.0, 1.0]
+    assert [point.kept_quality for point in curve] == pytest.approx([2 / 3, 1.0, 1.0, 1.0])
+    assert [point.usd_per_1k for point in curve] == pytest.approx([0.35, 0.6, 0.85, 1.1])
 
 
 def test_wrong_answers_of_tier_2_count() -> None:
@@ -27,16 +27,16 @@ def test_wrong_answers_of_tier_2_count() -> None:
 
 
 def test_the_curve_of_an_unpriced_tier_shows_rates() -> None:
-    found = points(None, usd=None)
-    assert all(point.usd_per_1k is None for point in found)
-    spec = chart.curve_spec(found, {"in force": 0.5}, title="t", quality="right answers")
+    curve = points(None, usd=None)
+    assert all(point.usd_per_1k is None for point in curve)
+    spec = chart.curve_spec(curve, {"in force": 0.5}, title="t", quality="right answers")
     assert spec["layer"][0]["encoding"]["x"]["field"] == "escalation"
 
 
 def test_bins_contain_only_answers_that_can_be_kept() -> None:
     right = [place % 10 > 0 for place in range(40)] + [True, False] * 20 + [False] * 10
     bins = chart.reliability([0.9] * 40 + [0.5] * 40 + [NEVER] * 10, right)
-    assert sum(each.n for each in bins) == 80
+    assert sum(bin_.n for bin_ in bins) == 80
     assert bins[-1].predicted == pytest.approx(0.9)
     assert bins[-1].low < bins[-1].observed < bins[-1].high
     assert chart.calibration_error(bins) == pytest.approx(0.0, abs=0.1)

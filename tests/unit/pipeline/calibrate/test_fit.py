@@ -74,8 +74,8 @@ def test_flat_segments_are_tilted_so_that_a_threshold_can_split_them() -> None:
 @pytest.mark.parametrize("right", [True, False])
 def test_identical_answers_get_one_probability_between_0_and_1(right: bool) -> None:
     fitted = fits.fit([signals(place / 10) for place in range(10)], [right] * 10)
-    found = fitted.probability(signals(0.5))
-    assert found == pytest.approx((10 * right + 1) / 12, abs=0.01)
+    probability = fitted.probability(signals(0.5))
+    assert probability == pytest.approx((10 * right + 1) / 12, abs=0.01)
     assert (fitted.signal, fitted.informative) == ("min_margin", False)
 
 

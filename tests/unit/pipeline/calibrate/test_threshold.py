@@ -30,48 +30,48 @@ def test_the_bound_equals_scipys_exact_one(n: int, data: st.DataObject, confiden
 
 
 def test_the_threshold_keeps_confident_answers_and_escalates_the_others() -> None:
-    found = choose(*answers(300, 100))
-    assert isinstance(found, Choice)
-    assert (found.threshold, found.kept, found.errors) == (0.99, 300, 0)
-    assert found.escalation == 0.25
-    assert found.bound <= 0.02
+    chosen = choose(*answers(300, 100))
+    assert isinstance(chosen, Choice)
+    assert (chosen.threshold, chosen.kept, chosen.errors) == (0.99, 300, 0)
+    assert chosen.escalation == 0.25
+    assert chosen.bound <= 0.02
 
 
 def test_every_answer_is_kept_if_all_are_correct() -> None:
-    found = choose([0.9, 0.8] * 200, [True] * 400)
-    assert isinstance(found, Choice)
-    assert (found.kept, found.escalation) == (400, 0.0)
+    chosen = choose([0.9, 0.8] * 200, [True] * 400)
+    assert isinstance(chosen, Choice)
+    assert (chosen.kept, chosen.escalation) == (400, 0.0)
 
 
 def test_unusable_answers_escalate_at_any_threshold() -> None:
-    found = choose([0.9] * 300 + [NEVER] * 100, [True] * 400)
-    assert isinstance(found, Choice)
-    assert found.kept == 300
+    chosen = choose([0.9] * 300 + [NEVER] * 100, [True] * 400)
+    assert isinstance(chosen, Choice)
+    assert chosen.kept == 300
 
 
 def test_testing_stops_at_the_first_threshold_that_fails() -> None:
     # The loosest would pass again, but a test behind a failed one has no guarantee left.
     p = [0.9] * 200 + [0.8] * 40 + [0.7] * 4000
     right = [True] * 200 + [False] * 20 + [True] * 20 + [True] * 4000
-    found = choose(p, right, order=(0.9, 0.8, 0.7))
-    assert isinstance(found, Choice)
-    assert (found.threshold, found.tested) == (0.9, 2)
+    chosen = choose(p, right, order=(0.9, 0.8, 0.7))
+    assert isinstance(chosen, Choice)
+    assert (chosen.threshold, chosen.tested) == (0.9, 2)
 
 
 def test_too_few_answers_are_reported_before_testing() -> None:
-    found = choose([0.9] * 100, [True] * 100)
-    assert isinstance(found, Infeasible)
-    assert (found.items_needed, found.base_risk) == (149, 0.0)
-    assert "149" in found.reason
+    chosen = choose([0.9] * 100, [True] * 100)
+    assert isinstance(chosen, Infeasible)
+    assert (chosen.items_needed, chosen.base_risk) == (149, 0.0)
+    assert "149" in chosen.reason
 
 
 def test_an_uninformative_signal_is_infeasible() -> None:
     rng = np.random.default_rng(1)
-    found = choose(rng.random(1000), rng.random(1000) < 0.9)
-    assert isinstance(found, Infeasible)
-    assert found.least_escalation == pytest.approx((found.base_risk - 0.02) / 0.98)
-    assert found.base_risk == pytest.approx(0.1, abs=0.03)
-    assert "most confident answers" in found.reason
+    chosen = choose(rng.random(1000), rng.random(1000) < 0.9)
+    assert isinstance(chosen, Infeasible)
+    assert chosen.least_escalation == pytest.approx((chosen.base_risk - 0.02) / 0.98)
+    assert chosen.base_risk == pytest.approx(0.1, abs=0.03)
+    assert "most confident answers" in chosen.reason
 
 
 def test_a_plan_runs_from_the_strictest_sufficient_threshold_to_the_loosest() -> None:
@@ -102,18 +102,18 @@ def test_the_error_among_kept_answers_is_above_the_target_in_at_most_one_run_of_
         # The true probabilities are known here, so the true error of a threshold is too.
         p = 1 - rng.beta(0.4, 4, 800)
         order = plan(1 - rng.beta(0.4, 4, 800), items=800, target=0.05, confidence=0.95)
-        found = choose(p, rng.random(800) < p, target=0.05, order=order)
+        chosen = choose(p, rng.random(800) < p, target=0.05, order=order)
         large = 1 - rng.beta(0.4, 4, 4000)
-        if isinstance(found, Choice):
-            broken += float(np.mean(1 - large[large >= found.threshold])) > 0.05
+        if isinstance(chosen, Choice):
+            broken += float(np.mean(1 - large[large >= chosen.threshold])) > 0.05
     assert broken <= 29  # P(Bin(400, 0.05) > 29) < 2%; the seed is fixed
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200), st.floats(0.01, 0.99))
 def test_the_escalation_rate_is_met_and_never_exceeded(p: list[float], most: float) -> None:
     cut = threshold.for_escalation(p, most)
-    found = threshold.measure(p, [True] * len(p), cut)
-    assert found.escalation <= most + 1e-9
+    measured = threshold.measure(p, [True] * len(p), cut)
+    assert measured.escalation <= most + 1e-9
     stricter = sorted({value for value in p if value > cut})
     if stricter:
         assert threshold.measure(p, [True] * len(p), stricter[0]).escalation > most - 1e-9
@@ -147,5 +147,5 @@ def test_answers_of_one_session_count_as_little_more_than_one() -> None:
 def test_only_kept_answers_of_a_session_count() -> None:
     p, right = [0.9] * 200 + [0.1] * 400, [True] * 600
     clusters = [*range(200), *([200] * 400)]
-    found = threshold.measure(p, right, 0.5, clusters=clusters)
-    assert found.bound == threshold.upper_bound(0, 200)
+    measured = threshold.measure(p, right, 0.5, clusters=clusters)
+    assert measured.bound == threshold.upper_bound(0, 200)

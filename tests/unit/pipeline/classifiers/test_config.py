@@ -24,9 +24,9 @@ def test_shipped_configurations_load_and_name_their_kind(name: str) -> None:
 
 def test_the_candidate_matches_the_training_configuration() -> None:
     shipped = config.load(config.CONFIGS / "candidates.yaml", CandidatesConfig)
-    candidate = next(each for each in shipped.candidates if isinstance(each, ClassicalConfig))
-    made: Fit = config.load(FOLDER / "classical.yaml", Fit)  # type: ignore[arg-type] # a tagged union
-    assert candidate.encoder == made.encoder
+    candidate = next(candidate for candidate in shipped.candidates if isinstance(candidate, ClassicalConfig))
+    fit: Fit = config.load(FOLDER / "classical.yaml", Fit)  # type: ignore[arg-type] # a tagged union
+    assert candidate.encoder == fit.encoder
 
 
 def test_an_unknown_setting_is_refused_by_name() -> None:

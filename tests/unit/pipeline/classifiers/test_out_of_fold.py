@@ -32,9 +32,9 @@ def test_a_group_is_in_one_fold_regardless_of_row_order(groups, folds):
 def test_out_of_fold_probabilities_are_accurate_and_sum_to_1():
     labels = np.array([n % 2 for n in range(80)])
     model = out_of_fold.OutOfFold(texts(80), [str(n) for n in range(80)], [True] * 60 + [False] * 20, folds=5)
-    found = model.of_labels(labels, 2)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert (found.argmax(axis=1) == labels).all()
+    probabilities = model.of_labels(labels, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities.argmax(axis=1) == labels).all()
 
 
 def test_a_copy_in_the_same_group_does_not_confirm_a_wrong_label():
@@ -89,10 +89,10 @@ def test_calibration_error_by_hand():
 
 def test_texts_without_words_are_not_an_error():
     labels = np.array([0, 1] * 20)
-    found = out_of_fold.OutOfFold(["", "!"] * 20, [str(n) for n in range(40)], [True] * 40, folds=5).of_labels(
+    probabilities = out_of_fold.OutOfFold(["", "!"] * 20, [str(n) for n in range(40)], [True] * 40, folds=5).of_labels(
         labels, 2
     )
-    assert np.isfinite(found).all()
+    assert np.isfinite(probabilities).all()
 
 
 def test_texts_beyond_the_limit_use_word_features_only():

@@ -21,8 +21,8 @@ from traffic.record import Record, Usage
 pytestmark = pytest.mark.slow
 
 
-def rows(found: costs.Books, by: str, **options: object) -> dict[tuple[str, ...], Line]:
-    return {line.key: line for line in costs.run(found, by=by.split(","), **options).rows}  # type: ignore[arg-type]
+def rows(totals: costs.Books, by: str, **options: object) -> dict[tuple[str, ...], Line]:
+    return {line.key: line for line in costs.run(totals, by=by.split(","), **options).rows}  # type: ignore[arg-type]
 
 
 def test_retries_and_escalations_are_charged_to_the_requests_feature_and_plan() -> None:
@@ -34,11 +34,11 @@ def test_retries_and_escalations_are_charged_to_the_requests_feature_and_plan() 
         record("1-4", request_id="r1", purpose="audit", **caused),
         record(5, feature="mail"),
     ]
-    found = rows(books(listed), "feature,plan,customer")
-    desk = found[("desk", "pro", "acme")]
+    lines = rows(books(listed), "feature,plan,customer")
+    desk = lines[("desk", "pro", "acme")]
     assert (desk.requests, desk.attempts) == (1, 4)
     assert (desk.usd, desk.overhead_usd) == (pytest.approx(0.04), pytest.approx(0.03))
-    assert found[("mail", "pro", "acme")].usd == pytest.approx(0.01)
+    assert lines[("mail", "pro", "acme")].usd == pytest.approx(0.01)
     assert rows(books(listed), "tier")[("tier 3",)].usd == pytest.approx(0.01)
 
 
@@ -71,10 +71,10 @@ def test_unknown_costs_are_counted_and_stay_visible() -> None:
 
 def test_a_price_added_later_applies_to_logged_tokens() -> None:
     listed = [record(1, cost_usd=None, price_source=None, usage=Usage(input_uncached=1000, output=100))]
-    found = costs.run(books(listed), by=["feature"])
+    summary = costs.run(books(listed), by=["feature"])
     price = PriceTable().price("gpt-4o", "openai", START.date())
-    assert found.total.usd == pytest.approx((1000 * price.input_mtok_usd + 100 * price.output_mtok_usd) / 1e6)
-    assert "gpt-4o" in found.notes[0]
+    assert summary.total.usd == pytest.approx((1000 * price.input_mtok_usd + 100 * price.output_mtok_usd) / 1e6)
+    assert "gpt-4o" in summary.notes[0]
 
 
 def test_estimated_prompts_get_the_average_cache_discount() -> None:
@@ -82,10 +82,10 @@ def test_estimated_prompts_get_the_average_cache_discount() -> None:
     price = PriceTable().price("gpt-4o", "openai", START.date())
     assert price.cache_read_mtok_usd is not None
     guessed = record(2, usage=Usage(input_uncached=1000), cost_usd=0.0025, price_source="table, estimated usage")
-    found = costs.run(books([stated, guessed]), by=["feature"])
+    summary = costs.run(books([stated, guessed]), by=["feature"])
     discount = 500 * (price.input_mtok_usd - price.cache_read_mtok_usd) / 1e6
-    assert found.total.estimated_usd == pytest.approx(0.0025 - discount)
-    assert found.total.usd == pytest.approx(0.0045 - discount)
+    assert summary.total.estimated_usd == pytest.approx(0.0025 - discount)
+    assert summary.total.usd == pytest.approx(0.0045 - discount)
 
 
 def own(n: int, **fields: object) -> Record:
@@ -103,11 +103,11 @@ def test_busy_hours_are_charged_to_features_and_idle_hours_separately() -> None:
     hour = 3_600_000.0
     listed = [own(0, latency_ms=2 * hour), own(240, feature="mail", latency_ms=hour), own(60, latency_ms=hour / 2)]
     config = CostsConfig(machines=(OwnMachine(usd_per_hour=2.0, count=1),))
-    found = rows(books(listed, config), "feature")
+    lines = rows(books(listed, config), "feature")
     # 9:00-11:00 (10:00-10:30 twice) and 13:00-14:00: 3 of 24 hours.
-    assert found[("desk",)].usd == pytest.approx(6 * 2.5 / 3.5)
-    assert found[("mail",)].usd == pytest.approx(6 / 3.5)
-    assert found[(ledger.IDLE,)].usd == pytest.approx(42)
+    assert lines[("desk",)].usd == pytest.approx(6 * 2.5 / 3.5)
+    assert lines[("mail",)].usd == pytest.approx(6 / 3.5)
+    assert lines[(ledger.IDLE,)].usd == pytest.approx(42)
     result = costs.run(books(listed, config), by=["tier"])
     assert (result.total.usd, result.idle_usd) == (pytest.approx(48), pytest.approx(42))
 
@@ -123,8 +123,8 @@ def test_a_machine_costs_nothing_outside_its_rental_period() -> None:
     listed = [own(0), own(2 * 1440), own(4 * 1440)]
     day = START.date()
     entry = OwnMachine(usd_per_hour=1.0, from_=day + dt.timedelta(1), until=day + dt.timedelta(3), hours_per_day=10)
-    found = rows(books(listed, CostsConfig(machines=(entry,))), "day")
-    assert [line.usd and round(line.usd, 6) for line in found.values()] == [None, 10, 10, None]
+    lines = rows(books(listed, CostsConfig(machines=(entry,))), "day")
+    assert [line.usd and round(line.usd, 6) for line in lines.values()] == [None, 10, 10, None]
 
 
 def test_a_machine_needs_one_price() -> None:
@@ -150,15 +150,15 @@ def test_costs_per_customer_are_divided_by_the_plans_paying_customers(tmp_path: 
         record(2, customer_id="cord", cohort={}),
         record(3, customer_id="gone", cohort={"plan": "free"}),
     ]
-    found = books(listed, customers=known)
-    found = msgspec.structs.replace(
-        found, period=ledger.Period(since=dt.date(2026, 11, 1), until=dt.date(2026, 12, 1), logged_days=1)
+    totals = books(listed, customers=known)
+    totals = msgspec.structs.replace(
+        totals, period=ledger.Period(since=dt.date(2026, 11, 1), until=dt.date(2026, 12, 1), logged_days=1)
     )
-    by_plan = rows(found, "plan", per="customer")
+    by_plan = rows(totals, "plan", per="customer")
     assert by_plan[("pro",)].usd_per_customer == pytest.approx(0.005)
     assert by_plan[("team",)].usd_per_customer == pytest.approx(0.01)
     assert (by_plan[("free",)].customers, by_plan[("free",)].usd_per_customer) == (0, None)
-    total = costs.run(found, by=["feature"], per="customer").total
+    total = costs.run(totals, by=["feature"], per="customer").total
     assert (total.customers, total.usd_per_customer) == (3, pytest.approx(0.01))
     assert total.paying_usd == pytest.approx(0.02)
 
@@ -240,10 +240,10 @@ def test_customer_files_from_spreadsheets_are_read(tmp_path: Path) -> None:
         "globex;free;02.11.2026;NULL\r\nsoon;pro;01.12.2026;\r\n;pro;01.11.2026;\r\nlate;pro;05.11.2026;01.11.2026\r\n"
         "odd;pro;sometime;\r\n".encode("utf-8-sig")
     )
-    found = customers.load(file)
-    paying = found.paying(dt.date(2026, 11, 1), dt.date(2026, 12, 1))
+    loaded = customers.load(file)
+    paying = loaded.paying(dt.date(2026, 11, 1), dt.date(2026, 12, 1))
     assert paying == {"pro": 1, "free": 1, "": 2}
-    assert found.notes[0].count("line ") == 3
+    assert loaded.notes[0].count("line ") == 3
     file.write_text("customer_id,plan,paying_from,paying_until\nacme,pro,02/11/2026,\n")
     with pytest.raises(InputError):
         customers.load(file)

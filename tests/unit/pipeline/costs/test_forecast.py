@@ -20,35 +20,39 @@ def plan(log: list[Record], **options: object) -> Forecast:
 
 def log() -> list[Record]:
     """Three days of 20 requests at 1, 1 and 2 cents; every fifth is escalated at the same cost."""
-    found = []
+    records = []
     for n in range(60):
         usd = 0.02 if n >= 40 else 0.01
-        found.append(record(n, at=n // 20 * DAY + n, cost_usd=usd))
+        records.append(record(n, at=n // 20 * DAY + n, cost_usd=usd))
         if n % 5 == 0:
-            found.append(record(f"{n}-2", request_id=f"r{n}", purpose="escalation", at=n // 20 * DAY + n, cost_usd=usd))
-    return found
+            records.append(
+                record(f"{n}-2", request_id=f"r{n}", purpose="escalation", at=n // 20 * DAY + n, cost_usd=usd)
+            )
+    return records
 
 
 def test_a_new_feature_is_estimated_from_a_similar_one_with_its_escalations() -> None:
-    found = plan(log())
-    assert found.usd_per_request == pytest.approx(0.8 / 60 * 1.2)
-    assert found.month_usd == pytest.approx(48_000 * found.usd_per_request)
-    assert found.low_usd < 0.5 * found.month_usd + 1e-9
-    assert found.high_usd > 1.5 * found.month_usd - 1e-9
-    assert found.usd_per_user == pytest.approx(found.month_usd / 4000)
-    assert len(found.assumptions) == 3
+    forecast = plan(log())
+    assert forecast.usd_per_request == pytest.approx(0.8 / 60 * 1.2)
+    assert forecast.month_usd == pytest.approx(48_000 * forecast.usd_per_request)
+    assert forecast.low_usd < 0.5 * forecast.month_usd + 1e-9
+    assert forecast.high_usd > 1.5 * forecast.month_usd - 1e-9
+    assert forecast.usd_per_user == pytest.approx(forecast.month_usd / 4000)
+    assert len(forecast.assumptions) == 3
 
 
 def test_another_model_is_priced_for_the_same_tokens() -> None:
     usage = Usage(input_uncached=600, cache_read=400, output=100)
-    found = plan([record(n, usage=usage) for n in range(40)], model="gpt-4o-mini")
+    forecast = plan([record(n, usage=usage) for n in range(40)], model="gpt-4o-mini")
     price = PriceTable().price("gpt-4o-mini", None, TODAY)
-    assert found.usd_per_request == pytest.approx(price.cost_usd(usage))
-    assert found.high_usd == pytest.approx(72_000 * price.cost_usd(Usage(input_uncached=1000, output=100)))
+    assert forecast.usd_per_request == pytest.approx(price.cost_usd(usage))
+    assert forecast.high_usd == pytest.approx(72_000 * price.cost_usd(Usage(input_uncached=1000, output=100)))
 
 
 def test_attempts_with_unknown_cost_are_reported() -> None:
-    assert any("1 attempt" in each for each in plan([*log(), record(99, cost_usd=None, model="x")]).assumptions)
+    assert any(
+        "1 attempt" in assumption for assumption in plan([*log(), record(99, cost_usd=None, model="x")]).assumptions
+    )
 
 
 def test_too_few_or_no_requests_are_refused() -> None:

@@ -24,9 +24,9 @@ def header(text: str) -> list[str]:
 
 def test_tag_names_cannot_inject_formulas_or_columns_into_the_csv() -> None:
     listed = books([record(1, cohort={"usd": "x", "=1+1": "y"})])
-    found = header(costs.run(listed, by=["usd", "=1+1"]).csv_text())
-    assert found[:2] == ["cohort.usd", "'=1+1"]
-    assert len(set(found)) == len(found)
+    names = header(costs.run(listed, by=["usd", "=1+1"]).csv_text())
+    assert names[:2] == ["cohort.usd", "'=1+1"]
+    assert len(set(names)) == len(names)
 
 
 def test_a_repeated_dimension_is_shown_once() -> None:
@@ -41,16 +41,18 @@ def test_names_cannot_inject_terminal_control_sequences() -> None:
 
 
 def test_an_empty_name_counts_as_missing() -> None:
-    found = books([record(1, feature="", call_site=" ", customer_id="", cohort={"plan": "", "language": ""}, model="")])
+    totals = books(
+        [record(1, feature="", call_site=" ", customer_id="", cohort={"plan": "", "language": ""}, model="")]
+    )
     for by, name in {"feature": "(none)", "call_site": "(none)", "customer": "(none)", "plan": "(unknown)",
                      "language": "(none)", "model": "(unknown)"}.items():  # fmt: skip
-        assert costs.run(found, by=[by]).rows[0].key == (name,)
+        assert costs.run(totals, by=[by]).rows[0].key == (name,)
 
 
 def test_customers_outside_their_paying_period_are_not_counted() -> None:
     known = Customers((Subscription("acme", "pro", *NOVEMBER),))
-    found = books([record(1), record(2, customer_id=None), record(3, customer_id="free user")], customers=known)
-    rows = {row.key[0]: row.customers for row in costs.run(found, by=["customer"], per="customer").rows}
+    totals = books([record(1), record(2, customer_id=None), record(3, customer_id="free user")], customers=known)
+    rows = {row.key[0]: row.customers for row in costs.run(totals, by=["customer"], per="customer").rows}
     assert rows == {"acme": 1, "(none)": 0, "free user": 0}
 
 
@@ -69,8 +71,8 @@ def test_a_period_without_records_has_no_costs() -> None:
 def test_customer_files_are_read_in_the_encoding_of_their_byte_order_mark(encoding: str, tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
     file.write_bytes("Customer ID\tPlan\tPaying From\tPaying until\r\nMüller\tpro\t2026-11-01\t\r\n".encode(encoding))
-    (found,) = customers.load(file).subscriptions
-    assert (found.customer_id, found.plan) == ("Müller", "pro")
+    (subscription,) = customers.load(file).subscriptions
+    assert (subscription.customer_id, subscription.plan) == ("Müller", "pro")
 
 
 def test_a_duplicate_column_is_refused(tmp_path: Path) -> None:
@@ -84,6 +86,6 @@ def test_overlapping_payment_periods_count_once() -> None:
     twice = (Subscription("acme", "pro", *NOVEMBER), Subscription("acme", "team", dt.date(2026, 11, 2), NOVEMBER[1]))
     known = Customers((*twice, *twice))
     assert known.paying(*NOVEMBER) == {"": 1, "pro": 1, "team": 1}
-    found = costs.run(books([record(1, cohort={})], customers=known), by=["plan"], per="customer")
-    assert [(row.key, row.attempts) for row in found.rows] == [(("team",), 1)]
-    assert found.total.usd == 0.01
+    summary = costs.run(books([record(1, cohort={})], customers=known), by=["plan"], per="customer")
+    assert [(row.key, row.attempts) for row in summary.rows] == [(("team",), 1)]
+    assert summary.total.usd == 0.01

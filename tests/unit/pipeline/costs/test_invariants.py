@@ -29,7 +29,7 @@ names = st.sampled_from((None, "a", "b", "'; drop table cells --", ""))
 
 @st.composite
 def attempts(draw: st.DrawFn) -> list[Record]:
-    found = []
+    records = []
     for n in range(draw(st.integers(1, 8))):
         fields: dict[str, Any] = {
             "feature": draw(names), "call_site": draw(names), "customer_id": draw(names), "model": draw(names),
@@ -41,13 +41,13 @@ def attempts(draw: st.DrawFn) -> list[Record]:
             "params": Params(stream=draw(st.booleans())), "cache_hit": draw(st.booleans()),
             "adapter": draw(st.sampled_from((None, "own@1"))), "endpoint": draw(names),
         }  # fmt: skip
-        found.append(record(n, **fields))
+        records.append(record(n, **fields))
         for purpose in draw(
             st.lists(st.sampled_from(("retry", "escalation", "shadow", "audit")), max_size=2, unique=True)
         ):
             cost = draw(st.one_of(st.none(), st.floats(0, 10)))
-            found.append(record(f"{n}-{purpose}", request_id=f"r{n}", purpose=purpose, **fields | {"cost_usd": cost}))
-    return found
+            records.append(record(f"{n}-{purpose}", request_id=f"r{n}", purpose=purpose, **fields | {"cost_usd": cost}))
+    return records
 
 
 def sums(lines: list[Line]) -> tuple[float, int, int, int, int, int]:
@@ -110,8 +110,8 @@ def test_a_streamed_answer_costs_as_much_as_a_complete_one(log: list[Record]) ->
 def test_cached_tokens_are_priced_once(usage: Usage, model: str) -> None:
     prices = PriceTable.load()
     at = prices.price(model, None, START.date())
-    found = books([record(1, usage=usage, model=model, provider=None, cost_usd=None)], prices=prices)
-    total = costs.run(found, by=["model"]).total
+    totals = books([record(1, usage=usage, model=model, provider=None, cost_usd=None)], prices=prices)
+    total = costs.run(totals, by=["model"]).total
     assert total.input_tokens == usage.input_total
     assert total.usd == pytest.approx(at.cost_usd(usage), abs=1e-9)
 

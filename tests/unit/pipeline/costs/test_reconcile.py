@@ -72,9 +72,9 @@ def test_injected_differences_are_explained_by_cause(tmp_path: Path) -> None:
         (after(5), [("gpt-4o", 10 * one + 0.7, "router")]),
         (after(6), [("o9-house", 0.125, "router")]),
     )  # fmt: skip
-    found = reconciled(log, file, router_projects=("router",))
+    result = reconciled(log, file, router_projects=("router",))
     by_day: dict[dt.date, dict[str, float]] = {}
-    for row in found.rows:
+    for row in result.rows:
         by_day.setdefault(row.day, {}).update(row.causes)
         assert sum(row.causes.values()) == pytest.approx(row.billed_usd - row.metered_usd, abs=1e-8)
     assert by_day[DAY] == {"bypass": pytest.approx(0.5)}
@@ -84,7 +84,7 @@ def test_injected_differences_are_explained_by_cause(tmp_path: Path) -> None:
     assert by_day[after(4)] == {"bypass": pytest.approx(0.25)}
     assert by_day[after(5)] == {"unknown": pytest.approx(0.7)}
     assert by_day[after(6)] == {"unpriced": pytest.approx(0.125)}
-    assert sum(found.causes.values()) == pytest.approx(found.billed_usd - found.metered_usd)
+    assert sum(result.causes.values()) == pytest.approx(result.billed_usd - result.metered_usd)
 
 
 def test_a_mostly_unmetered_bill_is_attributed_to_calls_outside_the_router(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_mostly_unmetered_bill_is_attributed_to_calls_outside_the_router(tmp_p
     file.write_text(f"Date,SKU,Amount,Calls\n{DAY},gpt-4o,830.00,83000\n{DAY},gpt-4o,oops,\n")
     columns = {"day": "Date", "model": "SKU", "usd": "Amount", "requests": "Calls"}
     log = [record(n, cost_usd=0.0147) for n in range(100)]
-    found = reconciled(log, file, columns=columns, provider="openai")
-    assert found.metered_usd == pytest.approx(1.47)
-    assert found.causes["bypass"] == pytest.approx(828.53, rel=0.002)
-    assert len(found.notes) == 1
+    result = reconciled(log, file, columns=columns, provider="openai")
+    assert result.metered_usd == pytest.approx(1.47)
+    assert result.causes["bypass"] == pytest.approx(828.53, rel=0.002)
+    assert len(result.notes) == 1
 
 
 def test_anthropics_cost_report_is_read_in_cents(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_contract_prices_are_not_a_difference(tmp_path: Path) -> None:
 def test_calls_to_other_providers_are_not_compared(tmp_path: Path) -> None:
     file = openai(tmp_path / "costs.json", (DAY, [("gpt-4o", 0.01, None)]))
     log = [record(1), record(2, provider="anthropic", model="claude-sonnet-4-5")]
-    found = reconciled(log, file)
-    assert (found.metered_usd, found.causes) == (pytest.approx(0.01), {})
+    result = reconciled(log, file)
+    assert (result.metered_usd, result.causes) == (pytest.approx(0.01), {})
 
 
 def test_other_currencies_are_converted_or_reported_as_excluded(tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ def test_the_report_names_every_cause() -> None:
     invoice = Invoice(
         provider=None, lines=(invoices.Billed(day=DAY, model="gpt-4o", kind="other", usd=1.0, decimals=2),)
     )
-    found = reconcile.run(books([record(1)]).connection, invoice, InvoiceConfig(), PriceTable(), name="x")
-    assert any(cause in line for cause in found.causes for line in found.lines())
+    summary = reconcile.run(books([record(1)]).connection, invoice, InvoiceConfig(), PriceTable(), name="x")
+    assert any(cause in line for cause in summary.causes for line in summary.lines())
 
 
 def test_text_amounts_broken_buckets_and_repeated_pages_are_handled(tmp_path: Path) -> None:
@@ -198,10 +198,10 @@ def test_text_amounts_broken_buckets_and_repeated_pages_are_handled(tmp_path: Pa
 def test_an_invoice_that_names_no_models_is_compared_by_day(tmp_path: Path) -> None:
     file = openai(tmp_path / "costs.json", (DAY, [(None, 0.03, None)]), (after(1), [(None, 0.01, None)]))  # type: ignore[list-item]
     log = [record(1), record(2, model="gpt-4o-mini"), record(3, at=1440)]
-    found = reconciled(log, file)
-    assert found.metered_usd == pytest.approx(0.03)
-    assert {cause: round(usd, 6) for cause, usd in found.causes.items()} == {"unknown": 0.01}
-    assert found.notes
+    result = reconciled(log, file)
+    assert result.metered_usd == pytest.approx(0.03)
+    assert {cause: round(usd, 6) for cause, usd in result.causes.items()} == {"unknown": 0.01}
+    assert result.notes
 
 
 def test_credits_tools_and_days_without_a_log_are_not_counted_as_calls_outside_the_router(tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_credits_tools_and_days_without_a_log_are_not_counted_as_calls_outside_t
         (DAY, [("gpt-4o, input", 0.01, None), ("Web search tool calls", 0.3, None), ("Credit grant", -5.0, None)]),
         (after(-3), [("gpt-4o, input", 7.0, None)]), (after(40), [("gpt-4o, output", 2.0, None)]),
     )  # fmt: skip
-    found = reconciled([record(1)], file)
-    assert {cause: round(usd, 6) for cause, usd in found.causes.items()} == {
+    result = reconciled([record(1)], file)
+    assert {cause: round(usd, 6) for cause, usd in result.causes.items()} == {
         "services": 0.3, "credit": -5.0, "not_logged": 9.0,
     }  # fmt: skip
 
@@ -262,10 +262,10 @@ def test_other_currencies_are_never_read_as_dollars(head: str, cell: str, curren
     file = tmp_path / "bill.csv"
     file.write_text(f'd;m;{head}\n{DAY};gpt-4o;{cell}\n{DAY};"Total";\n')
     columns = {"day": "d", "model": "m", "usd": head}
-    found = invoices.load(
+    invoice = invoices.load(
         file, InvoiceConfig(columns=columns, usd_per_unit={currency: 2.0} if currency != "usd" else {})
     )
-    assert [line.usd for line in found.lines] == [12.5 if currency == "usd" else 25.0]
+    assert [line.usd for line in invoice.lines] == [12.5 if currency == "usd" else 25.0]
     if currency != "usd":
         with pytest.raises(InputError):
             invoices.load(file, InvoiceConfig(columns=columns))

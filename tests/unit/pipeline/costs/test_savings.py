@@ -35,10 +35,10 @@ def test_the_parts_of_the_savings_add_up() -> None:
         record(7, usage=None, status=500, cost_usd=0.0),
         record(8, adapter="own@1", endpoint="box", tier=1, cost_usd=None, provider="vllm", usage=usage),
     ]
-    found = ledger(log, CostsConfig(machines=(OwnMachine(usd_per_hour=0.001),))).months[0]
+    month = ledger(log, CostsConfig(machines=(OwnMachine(usd_per_hour=0.001),))).months[0]
     at_base, at_small = BASE.cost_usd(usage), SMALL.cost_usd(usage)
-    assert found.counterfactual_usd == pytest.approx(5 * at_base)
-    assert found.parts == {
+    assert month.counterfactual_usd == pytest.approx(5 * at_base)
+    assert month.parts == {
         "routing": pytest.approx(2 * (at_base - at_small)),
         "prompt_cache": pytest.approx(at_small - SMALL.cost_usd(cached)),
         "answer_cache": pytest.approx(at_base),
@@ -46,7 +46,7 @@ def test_the_parts_of_the_savings_add_up() -> None:
         "evidence": pytest.approx(-at_small),
         "own_models": pytest.approx(at_base - 0.024),
     }
-    assert sum(found.parts.values()) == pytest.approx(found.saved_usd)
+    assert sum(month.parts.values()) == pytest.approx(month.saved_usd)
 
 
 def test_shortened_prompts_are_valued_at_the_baselines_price() -> None:
@@ -54,9 +54,9 @@ def test_shortened_prompts_are_valued_at_the_baselines_price() -> None:
     import msgspec
 
     usage = Usage(input_uncached=100, output=5)
-    found = ledger([small(1, usage, messages=msgspec.Raw(messages), template="abcdefgh")]).months[0]
-    assert found.parts["shaping"] == pytest.approx(900 * BASE.input_mtok_usd / 1e6)
-    assert sum(found.parts.values()) == pytest.approx(found.saved_usd)
+    month = ledger([small(1, usage, messages=msgspec.Raw(messages), template="abcdefgh")]).months[0]
+    assert month.parts["shaping"] == pytest.approx(900 * BASE.input_mtok_usd / 1e6)
+    assert sum(month.parts.values()) == pytest.approx(month.saved_usd)
 
 
 def test_quality_is_reported_by_tier_and_month() -> None:
@@ -67,5 +67,5 @@ def test_quality_is_reported_by_tier_and_month() -> None:
 
 
 def test_unpriced_attempts_are_excluded_from_both_sides() -> None:
-    found = ledger([record(1, cost_usd=None, model="house")]).months[0]
-    assert (found.counterfactual_usd, found.actual_usd, found.unknown) == (0, 0, 1)
+    month = ledger([record(1, cost_usd=None, model="house")]).months[0]
+    assert (month.counterfactual_usd, month.actual_usd, month.unknown) == (0, 0, 1)

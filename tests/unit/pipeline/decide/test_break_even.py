@@ -42,11 +42,11 @@ def machine(carries: float | None = 1_000_000, *, usd: float = 100.0, fixed: flo
     return CostModel(machine_usd_per_month=usd, requests_per_machine_month=carries, fixed_usd_per_month=fixed)
 
 
-def first_volume(found: BreakEven) -> float:
+def first_volume(break_even: BreakEven) -> float:
     """The volume as a comparable number."""
-    if found.kind == "never":
+    if break_even.kind == "never":
         return math.inf
-    return found.requests_per_month or 0.0
+    return break_even.requests_per_month or 0.0
 
 
 def test_one_machine_breaks_even_where_hosted_requests_cost_as_much() -> None:
@@ -72,8 +72,8 @@ def test_break_even_is_zero_without_monthly_costs() -> None:
 
 
 def test_without_a_machine_only_fixed_costs_must_be_recovered() -> None:
-    found = break_even(CostModel(usd_per_request=0.0005, fixed_usd_per_month=10), 0.001)
-    assert found == BreakEven("from", 20_000, 20_000, 0)
+    volume = break_even(CostModel(usd_per_request=0.0005, fixed_usd_per_month=10), 0.001)
+    assert volume == BreakEven("from", 20_000, 20_000, 0)
 
 
 def test_recovering_fixed_costs_may_need_several_machines() -> None:
@@ -83,8 +83,8 @@ def test_recovering_fixed_costs_may_need_several_machines() -> None:
 
 def test_an_additional_machine_may_make_building_dearer_again() -> None:
     # 150 of income for a full machine of 100: just above one full machine, 200 are due for 150.
-    found = break_even(machine(carries=150_000), 0.001)
-    assert (found.requests_per_month, found.for_good_from, found.machines) == (100_000, 200_000, 1)
+    volume = break_even(machine(carries=150_000), 0.001)
+    assert (volume.requests_per_month, volume.for_good_from, volume.machines) == (100_000, 200_000, 1)
     own = machine(carries=150_000)
     assert own.monthly_usd(150_000) < 150 < own.monthly_usd(150_001)
 

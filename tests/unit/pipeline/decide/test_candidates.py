@@ -51,8 +51,8 @@ def market(home: Home, **changes: object) -> Market:
 
 
 def candidates(home: Home, **changes: object) -> dict[str, Candidate]:
-    found = evidence.read(home, home.dataset(homes.TASK).name)
-    return {each.name: each for each in assemble(found, market(home, **changes))}
+    recorded = evidence.read(home, home.dataset(homes.TASK).name)
+    return {each.name: each for each in assemble(recorded, market(home, **changes))}
 
 
 def test_logged_answers_are_adequate_and_have_the_logged_cost(home: Home) -> None:
@@ -67,23 +67,25 @@ def test_logged_answers_are_adequate_and_have_the_logged_cost(home: Home) -> Non
 
 def test_an_adapter_pays_for_its_machine_and_its_fine_tuning(home: Home) -> None:
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(2.0))
-    found = candidates(home)["adapter"]
-    assert (found.side, found.state, found.adapter) == ("build", "adequate", homes.ADAPTER)
-    assert found.cost is not None
+    candidate = candidates(home)["adapter"]
+    assert (candidate.side, candidate.state, candidate.adapter) == ("build", "adequate", homes.ADAPTER)
+    assert candidate.cost is not None
     # An hour of training on the box, over 90 days.
-    assert found.cost.fixed_usd_per_month == pytest.approx(0.1 * 730 / 24 / 90)
-    assert found.cost.machine_usd_per_month == pytest.approx(73.0)
-    assert "2 requests/s measured at 16 in flight, planned for 70% of it" in found.basis
-    assert "fine-tuning 3,600 s on box = $0.1 once, over 90 days" in found.basis
-    assert found.break_even is not None
-    assert found.break_even.requests_per_month == pytest.approx((73.0 + 0.0338) / 0.001, rel=1e-4)
+    assert candidate.cost.fixed_usd_per_month == pytest.approx(0.1 * 730 / 24 / 90)
+    assert candidate.cost.machine_usd_per_month == pytest.approx(73.0)
+    assert "2 requests/s measured at 16 in flight, planned for 70% of it" in candidate.basis
+    assert "fine-tuning 3,600 s on box = $0.1 once, over 90 days" in candidate.basis
+    assert candidate.break_even is not None
+    assert candidate.break_even.requests_per_month == pytest.approx((73.0 + 0.0338) / 0.001, rel=1e-4)
 
 
 def test_training_may_use_another_machine_and_paid_labour(home: Home) -> None:
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
-    found = candidates(home, training_machine="gpu", own_fixed_usd_per_month=500.0, expires_after_days=30)["adapter"]
-    assert found.cost is not None
-    assert found.cost.fixed_usd_per_month == pytest.approx(500 + 1.0 * 730 / 24 / 30)
+    candidate = candidates(home, training_machine="gpu", own_fixed_usd_per_month=500.0, expires_after_days=30)[
+        "adapter"
+    ]
+    assert candidate.cost is not None
+    assert candidate.cost.fixed_usd_per_month == pytest.approx(500 + 1.0 * 730 / 24 / 30)
 
 
 def test_an_unknown_training_time_is_reported_not_guessed(home: Home) -> None:
@@ -95,17 +97,17 @@ def test_an_unknown_training_time_is_reported_not_guessed(home: Home) -> None:
 
 def test_a_base_model_needs_no_fine_tuning(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost(machine="gpu"))
-    found = candidates(home)["base"]
-    assert (found.side, found.adapter) == ("build", None)
-    assert found.cost is not None
-    assert (found.cost.fixed_usd_per_month, found.cost.machine_usd_per_month) == (0, 730.0)
+    candidate = candidates(home)["base"]
+    assert (candidate.side, candidate.adapter) == ("build", None)
+    assert candidate.cost is not None
+    assert (candidate.cost.fixed_usd_per_month, candidate.cost.machine_usd_per_month) == (0, 730.0)
 
 
 def test_a_shared_machine_is_stated(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
-    found = candidates(home, share_of_machine=0.25)["base"]
-    assert found.basis.startswith("25% of box at $0.1/h")
-    assert found.at[0].cost_per_month_usd == pytest.approx(73 / 4)
+    candidate = candidates(home, share_of_machine=0.25)["base"]
+    assert candidate.basis.startswith("25% of box at $0.1/h")
+    assert candidate.at[0].cost_per_month_usd == pytest.approx(73 / 4)
 
 
 def test_a_machine_missing_from_the_price_list_is_an_error(home: Home) -> None:
@@ -116,18 +118,18 @@ def test_a_machine_missing_from_the_price_list_is_an_error(home: Home) -> None:
 
 def test_without_throughput_an_own_model_has_no_cost(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost(None))
-    found = candidates(home)["base"]
-    assert (found.cost, found.cost_per_1k_usd, found.break_even) == (None, None, None)
-    assert {at.cost_per_month_usd for at in found.at} == {None}
+    candidate = candidates(home)["base"]
+    assert (candidate.cost, candidate.cost_per_1k_usd, candidate.break_even) == (None, None, None)
+    assert {at.cost_per_month_usd for at in candidate.at} == {None}
 
 
 def test_a_classical_model_costs_cpu_seconds_only(home: Home) -> None:
     homes.evaluation(home, "classical", "classical", wrong=(), cost=homes.cpu_cost(0.01))
-    found = candidates(home)["classical"]
-    assert (found.side, found.at[0].machines) == ("build", 0)
-    assert found.cost_per_1k_usd == pytest.approx(1000 * 0.01 * 0.1 / 7200)
-    assert found.break_even is not None
-    assert found.break_even.kind == "always"
+    candidate = candidates(home)["classical"]
+    assert (candidate.side, candidate.at[0].machines) == ("build", 0)
+    assert candidate.cost_per_1k_usd == pytest.approx(1000 * 0.01 * 0.1 / 7200)
+    assert candidate.break_even is not None
+    assert candidate.break_even.kind == "always"
 
 
 def test_a_hosted_model_is_priced_at_the_tokens_of_the_log(home: Home) -> None:
@@ -136,28 +138,28 @@ def test_a_hosted_model_is_priced_at_the_tokens_of_the_log(home: Home) -> None:
     newer = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
     homes.evaluation(home, "teacher", "teacher", wrong=(), cost=teacher, comparison=None, created_at=newer)
     homes.evaluation(home, "small", "openai", wrong=(), cost=homes.hosted_cost(0.0008, 80.0, 8.0))
-    found = candidates(home)["small"]
-    assert found.cost is not None
-    assert found.cost.usd_per_request == pytest.approx(0.0004)
-    assert "scaled to the log's (40 in, 4 out; prices.yaml 2026-11-01)" in found.basis
+    candidate = candidates(home)["small"]
+    assert candidate.cost is not None
+    assert candidate.cost.usd_per_request == pytest.approx(0.0004)
+    assert "scaled to the log's (40 in, 4 out; prices.yaml 2026-11-01)" in candidate.basis
 
 
 def test_a_hosted_model_without_a_price_is_unpriced(home: Home) -> None:
     homes.evaluation(home, "small", "openai", wrong=(), cost=homes.hosted_cost(None))
-    found = candidates(home)["small"]
-    assert found.cost is None
-    assert "add one to configs/prices.yaml" in found.basis
+    candidate = candidates(home)["small"]
+    assert candidate.cost is None
+    assert "add one to configs/prices.yaml" in candidate.basis
 
 
 def test_adequacy_follows_from_quality(home: Home) -> None:
     homes.evaluation(home, "fails", "openai", wrong=range(60), cost=homes.hosted_cost(0.0008))
     homes.evaluation(home, "open", "openai", wrong=range(8), cost=homes.hosted_cost(0.0008))
-    found = candidates(home)
-    assert found["fails"].state == "inadequate"
-    assert found["fails"].why.startswith("worse than the reference by more than the margin: accuracy -15.0 points (")
-    assert found["open"].state == "unsettled"
-    assert found["open"].why.startswith("400 items do not settle whether it is as good: accuracy -2.0 points (")
-    assert found["open"].why.endswith("more items would settle it")
+    listed = candidates(home)
+    assert listed["fails"].state == "inadequate"
+    assert listed["fails"].why.startswith("worse than the reference by more than the margin: accuracy -15.0 points (")
+    assert listed["open"].state == "unsettled"
+    assert listed["open"].why.startswith("400 items do not settle whether it is as good: accuracy -2.0 points (")
+    assert listed["open"].why.endswith("more items would settle it")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +167,8 @@ def test_adequacy_follows_from_quality(home: Home) -> None:
 )
 def test_a_retired_model_is_not_adequate(home: Home, ends: date, state: str) -> None:
     homes.evaluation(home, "small", "openai", wrong=(), cost=homes.hosted_cost(0.0008), deprecated_on=ends)
-    found = candidates(home)["small"]
-    assert (found.state, found.deprecated_on) == (state, ends)
+    candidate = candidates(home)["small"]
+    assert (candidate.state, candidate.deprecated_on) == (state, ends)
 
 
 def test_the_logged_model_may_be_retired(tmp_path: Path) -> None:
@@ -181,9 +183,9 @@ def test_break_even_is_against_the_cheapest_adequate_bought_model(home: Home) ->
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     homes.evaluation(home, "small", "openai", wrong=(), cost=homes.hosted_cost(0.0005))
     homes.evaluation(home, "bad", "openai", wrong=range(99), cost=homes.hosted_cost(0.0001))
-    found = candidates(home)["base"].break_even
-    assert found is not None
-    assert found.requests_per_month == pytest.approx(73.0 / 0.0005)
+    break_even = candidates(home)["base"].break_even
+    assert break_even is not None
+    assert break_even.requests_per_month == pytest.approx(73.0 / 0.0005)
 
 
 def test_listed_rivals_are_priced_but_not_evaluated(home: Home) -> None:
@@ -192,13 +194,17 @@ def test_listed_rivals_are_priced_but_not_evaluated(home: Home) -> None:
         Rival(name="old", model="old-model"),
         Rival(name="x", model="nobody"),
     )
-    found = candidates(home, rivals=rivals)
-    assert (found["r"].kind, found["r"].state, found["r"].why) == ("listed", "unsettled", "not evaluated on this task")
-    assert found["r"].cost is not None
-    assert found["r"].cost.usd_per_request == pytest.approx((30 + 3 * 10) / 1e6)
-    assert found["old"].state == "inadequate"
-    assert (found["x"].cost, found["x"].state) == (None, "unsettled")
-    assert "no price for nobody" in found["x"].basis
+    listed = candidates(home, rivals=rivals)
+    assert (listed["r"].kind, listed["r"].state, listed["r"].why) == (
+        "listed",
+        "unsettled",
+        "not evaluated on this task",
+    )
+    assert listed["r"].cost is not None
+    assert listed["r"].cost.usd_per_request == pytest.approx((30 + 3 * 10) / 1e6)
+    assert listed["old"].state == "inadequate"
+    assert (listed["x"].cost, listed["x"].state) == (None, "unsettled")
+    assert "no price for nobody" in listed["x"].basis
 
 
 def test_a_rival_that_was_evaluated_is_not_listed_again(home: Home) -> None:
@@ -214,15 +220,15 @@ def test_logged_answers_of_a_stand_in_are_simulated(tmp_path: Path) -> None:
     homes.evaluation(
         by_candidate, "small", "openai", wrong=(), cost=homes.hosted_cost(0.0008), model="big-model", simulated=True
     )
-    found = candidates(by_candidate)
-    assert found["teacher"].simulated
-    assert found["small"].label == "small (simulated)"
+    listed = candidates(by_candidate)
+    assert listed["teacher"].simulated
+    assert listed["small"].label == "small (simulated)"
 
 
 def test_a_log_without_costs_leaves_the_teacher_unpriced(tmp_path: Path) -> None:
-    found = candidates(homes.make(tmp_path, usd_per_request=None))["teacher"]
-    assert found.cost is None
-    assert "add its model to configs/prices.yaml" in found.basis
+    candidate = candidates(homes.make(tmp_path, usd_per_request=None))["teacher"]
+    assert candidate.cost is None
+    assert "add its model to configs/prices.yaml" in candidate.basis
 
 
 def test_costs_that_are_missing_in_part_are_noted(home: Home) -> None:

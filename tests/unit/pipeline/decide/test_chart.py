@@ -30,7 +30,8 @@ def test_each_priced_candidate_has_a_line_and_simulated_ones_are_marked(decision
     names = {row["candidate"] for row in rows(chart.spec(decision), "candidate")}
     assert names == {"teacher", "adapter", "base", "classical", "small (simulated)", "luna"}
     unpriced = tuple(
-        msgspec.structs.replace(each, cost=None) if each.name == "luna" else each for each in decision.candidates
+        msgspec.structs.replace(candidate, cost=None) if candidate.name == "luna" else candidate
+        for candidate in decision.candidates
     )
     without = chart.spec(msgspec.structs.replace(decision, candidates=unpriced))
     assert "luna" not in {row["candidate"] for row in rows(without, "candidate")}

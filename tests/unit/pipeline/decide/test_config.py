@@ -13,9 +13,9 @@ SHIPPED = config.CONFIGS / "decide.yaml"
 
 
 def test_the_shipped_file_equals_the_defaults_except_for_rivals() -> None:
-    found = config.load(SHIPPED, DecideConfig)
+    loaded = config.load(SHIPPED, DecideConfig)
     assert config.load(SHIPPED, DecideConfig, ["rivals=[]"]) == DecideConfig()
-    assert found.rivals
+    assert loaded.rivals
 
 
 def test_the_shipped_rivals_have_prices() -> None:

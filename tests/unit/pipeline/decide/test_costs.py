@@ -103,13 +103,13 @@ def test_exactly_full_machines_need_no_additional_one(machines: int, carries: fl
 
 def test_requests_that_stay_with_the_incumbent_cost_its_price() -> None:
     own = CostModel(usd_per_request=0.1, machine_usd_per_month=70, requests_per_machine_month=1000)
-    found = costs.shared_cost(own, CostModel(usd_per_request=1.0), 0.5)
+    cost = costs.shared_cost(own, CostModel(usd_per_request=1.0), 0.5)
     # Half of 2,000 requests fill the one machine: 70 + 1,000 x 0.1 + 1,000 x 1.
-    assert found.monthly_usd(2000) == pytest.approx(70 + 100 + 1000)
-    assert found.machines(2001) == 2
+    assert cost.monthly_usd(2000) == pytest.approx(70 + 100 + 1000)
+    assert cost.machines(2001) == 2
 
 
 def test_a_cascade_pays_tier_1_for_every_request_and_tier_2_for_those_that_escalate() -> None:
     own = CostModel(machine_usd_per_month=70, requests_per_machine_month=1000, fixed_usd_per_month=5)
-    found = costs.cascade_cost(own, CostModel(usd_per_request=1.0), 0.2)
-    assert found.monthly_usd(1000) == pytest.approx(70 + 5 + 200)
+    cost = costs.cascade_cost(own, CostModel(usd_per_request=1.0), 0.2)
+    assert cost.monthly_usd(1000) == pytest.approx(70 + 5 + 200)

@@ -18,7 +18,7 @@ def decision() -> Decision:
 
 
 def line(text: str, start: str) -> str:
-    return next(each for each in text.splitlines() if each.startswith(start))
+    return next(line for line in text.splitlines() if line.startswith(start))
 
 
 def test_the_page_states_verdict_expiry_volume_and_evidence(decision: Decision) -> None:
@@ -64,7 +64,9 @@ def test_a_lead_that_the_next_machine_takes_back_is_explained(decision: Decision
 
 
 def test_without_an_adequate_bought_candidate_there_is_no_break_even(decision: Decision) -> None:
-    bought = tuple(msgspec.structs.replace(each, state="inadequate", break_even=None) for each in decision.candidates)
+    bought = tuple(
+        msgspec.structs.replace(candidate, state="inadequate", break_even=None) for candidate in decision.candidates
+    )
     text = document.render(msgspec.structs.replace(decision, candidates=bought), "x.svg")
     assert "there is no break-even" in text
 
@@ -94,7 +96,7 @@ def test_missing_numbers_are_never_zero(decision: Decision) -> None:
 
 def test_cohorts_state_the_basis_of_their_costs(decision: Decision) -> None:
     assert "the cohort's volume alone" in document.render(decision, "x.svg")
-    shared = tuple(msgspec.structs.replace(each, basis="task") for each in decision.cohorts)
+    shared = tuple(msgspec.structs.replace(cohort, basis="task") for cohort in decision.cohorts)
     assert "Costs are those of the whole task" in document.render(
         msgspec.structs.replace(decision, cohorts=shared), "x.svg"
     )
@@ -111,7 +113,7 @@ def test_shared_machines_and_peoples_time_are_stated(decision: Decision) -> None
 
 
 @pytest.mark.parametrize(
-    "found, shown",
+    "break_even, shown",
     [
         (None, "-"),
         (BreakEven("never"), "never"),
@@ -119,16 +121,16 @@ def test_shared_machines_and_peoples_time_are_stated(decision: Decision) -> None
         (BreakEven("from", 1e6), "1,000,000"),
     ],
 )
-def test_break_even_in_a_table_cell(found: BreakEven | None, shown: str) -> None:
-    assert document.break_even_text(found) == shown
+def test_break_even_in_a_table_cell(break_even: BreakEven | None, shown: str) -> None:
+    assert document.break_even_text(break_even) == shown
 
 
 def with_cost(decision: Decision, cost: CostModel) -> Decision:
     """The decision with a different cost of its adapter."""
     changed = tuple(
-        msgspec.structs.replace(each, cost=cost, break_even=break_even(cost, 0.0008))
-        if each.name == "adapter"
-        else each
-        for each in decision.candidates
+        msgspec.structs.replace(candidate, cost=cost, break_even=break_even(cost, 0.0008))
+        if candidate.name == "adapter"
+        else candidate
+        for candidate in decision.candidates
     )
     return msgspec.structs.replace(decision, candidates=changed)

@@ -34,14 +34,14 @@ def read(home: Home) -> Evidence:
     return evidence.read(home, home.dataset(homes.TASK).name)
 
 
-def names(found: Evidence) -> list[str]:
-    return [each.name for each in found.evaluated]
+def names(listed: Evidence) -> list[str]:
+    return [evaluation.name for evaluation in listed.evaluated]
 
 
 def test_the_teacher_is_the_reference_and_comes_first(home: Home) -> None:
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), comparison=None)
-    found = read(home)
-    assert (found.reference.name, names(found)) == ("teacher", ["teacher", "adapter"])
+    evidence = read(home)
+    assert (evidence.reference.name, names(evidence)) == ("teacher", ["teacher", "adapter"])
 
 
 def test_the_newest_evaluation_of_a_candidate_counts(home: Home) -> None:
@@ -53,9 +53,9 @@ def test_the_newest_evaluation_of_a_candidate_counts(home: Home) -> None:
 
 def test_candidates_with_other_items_are_excluded_with_a_reason(home: Home) -> None:
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost(), limit=10, created_at=LATER)
-    found = read(home)
-    assert names(found) == ["teacher"]
-    assert found.left_out == {
+    evidence = read(home)
+    assert names(evidence) == ["teacher"]
+    assert evidence.left_out == {
         "adapter": "was evaluated on 10 items against human labels, not on the 30 that count",
     }
 
@@ -68,8 +68,8 @@ def cascade(home: Home, tier_1: Path, **changes: Any) -> Path:
 def test_a_cascade_is_valid_as_long_as_its_member_evaluations(home: Home) -> None:
     first = homes.evaluation(home, "adapter", "adapter", wrong=range(3), cost=homes.own_cost())
     cascade(home, first, adapter=homes.ADAPTER)
-    found = read(home)
-    assert (names(found), found.left_out) == (["teacher", "adapter", "cascade"], {})
+    evidence = read(home)
+    assert (names(evidence), evidence.left_out) == (["teacher", "adapter", "cascade"], {})
 
 
 def test_a_cascade_of_an_older_adapter_is_excluded_with_a_reason(home: Home) -> None:
@@ -77,11 +77,11 @@ def test_a_cascade_of_an_older_adapter_is_excluded_with_a_reason(home: Home) -> 
     cascade(home, older, adapter=homes.ADAPTER)
     newer = {"adapter": "support.intent@bbbbbbbb", "created_at": LATER}
     now = homes.evaluation(home, "adapter", "adapter", wrong=range(9), cost=homes.own_cost(9.0), **newer)
-    found = read(home)
-    assert names(found) == ["teacher", "adapter"]
-    assert list(found.left_out) == ["cascade"]
-    assert older.name in found.left_out["cascade"]
-    assert now.name in found.left_out["cascade"]
+    evidence = read(home)
+    assert names(evidence) == ["teacher", "adapter"]
+    assert list(evidence.left_out) == ["cascade"]
+    assert older.name in evidence.left_out["cascade"]
+    assert now.name in evidence.left_out["cascade"]
 
 
 def calibrated(home: Home, name: str, threshold: float | None, at: int) -> str:
@@ -89,11 +89,11 @@ def calibrated(home: Home, name: str, threshold: float | None, at: int) -> str:
     card = datasets.load(home.dataset(homes.TASK))
     path = home.calibrations / name / calibrations.FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = Calibration(
+    calibration = Calibration(
         call_site=homes.TASK, candidate="adapter", adapter=homes.ADAPTER, dataset=card.name, reference="logged",
         signal="min_margin", threshold=threshold, created_at=LATER + timedelta(seconds=at),
     )  # fmt: skip
-    path.write_text(config.dump(found), encoding="utf-8")
+    path.write_text(config.dump(calibration), encoding="utf-8")
     return name
 
 
@@ -104,11 +104,11 @@ def test_a_cascade_with_a_replaced_threshold_is_excluded(home: Home) -> None:
         parts = homes.cascade_of(home, first, calibrations={homes.TASK: name}, escalated=3 + place)
         changes = {"parts": parts, "adapter": homes.ADAPTER, "created_at": LATER + place * timedelta(seconds=1)}
         homes.evaluation(home, "cascade", "cascade", wrong=(), cost=homes.own_cost(), **changes)
-    made_with = [each.scores.parts.calibrations for each in read(home).evaluated if each.scores.parts]
+    made_with = [evaluation.scores.parts.calibrations for evaluation in read(home).evaluated if evaluation.scores.parts]
     assert made_with == [{homes.TASK: "two"}]
     # Calibrated again as the first time: its files are found again, and its cascade, which is the older one.
     calibrated(home, "one", 0.8, 9)
-    made_with = [each.scores.parts.calibrations for each in read(home).evaluated if each.scores.parts]
+    made_with = [evaluation.scores.parts.calibrations for evaluation in read(home).evaluated if evaluation.scores.parts]
     assert made_with == [{homes.TASK: "one"}]
     calibrated(home, "three", 0.99, 10)
     assert "three" in read(home).left_out["cascade"]
@@ -122,9 +122,9 @@ def test_human_labels_take_precedence_over_newer_agreement_scores(home: Home) ->
         changes = {"reference": "logged", "labels": None, "created_at": LATER}
         homes.evaluation(home, name, kind, wrong=range(5), cost=cost, **changes)
     homes.evaluation(home, "adapter", "adapter", wrong=(), cost=homes.own_cost())
-    found = read(home)
-    assert {each.scores.reference for each in found.evaluated} == {"labels"}
-    assert found.left_out == {}
+    evidence = read(home)
+    assert {evaluation.scores.reference for evaluation in evidence.evaluated} == {"labels"}
+    assert evidence.left_out == {}
 
 
 def test_other_splits_and_datasets_do_not_count(home: Home) -> None:
@@ -147,9 +147,9 @@ def test_broken_predictions_are_an_input_error(home: Home) -> None:
 
 def test_cohorts_need_enough_items_and_label_sources_are_not_cohorts(home: Home) -> None:
     items = read(home).reference.items
-    found = evidence.cohorts(items, 5)
-    assert {key for key, _ in found} == {"plan", "label_group"}
-    sizes = {value: len(ids) for (key, value), ids in found.items() if key == "plan"}
+    cohorts = evidence.cohorts(items, 5)
+    assert {key for key, _ in cohorts} == {"plan", "label_group"}
+    sizes = {value: len(ids) for (key, value), ids in cohorts.items() if key == "plan"}
     assert sum(sizes.values()) == 30
     assert list(evidence.cohorts(items, max(sizes.values()))) == [("plan", "free")]
     assert evidence.cohorts(items, 31) == {}

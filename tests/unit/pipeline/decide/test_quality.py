@@ -26,7 +26,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def evaluated(home: Home) -> dict[str, Evaluated]:
-    return {each.name: each for each in evidence.read(home, home.dataset(homes.TASK).name).evaluated}
+    return {evaluation.name: evaluation for evaluation in evidence.read(home, home.dataset(homes.TASK).name).evaluated}
 
 
 @pytest.mark.parametrize(
@@ -44,20 +44,20 @@ def test_more_candidates_require_stronger_evidence(evaluated: dict[str, Evaluate
     assert (alone["good"].verdict, alone["good"].p_holm) == ("pass", alone["good"].test.p_value)  # type: ignore[union-attr]
     assert (alone["teacher"].verdict, alone["teacher"].p_holm) == ("reference", None)
     others = [good._replace(scores=msgspec.structs.replace(good.scores, candidate=f"copy{n}")) for n in range(30)]
-    found = judge_all([teacher, good, *others], teacher, 0.02, 0.05)["good"]
-    assert (found.verdict, found.compared) == ("insufficient evidence", 31)
-    assert found.items_needed is not None
-    assert found.items_needed > ITEMS
-    state, why = state_of(found, None, dt.date(2026, 12, 1), agreement=False)
+    quality = judge_all([teacher, good, *others], teacher, 0.02, 0.05)["good"]
+    assert (quality.verdict, quality.compared) == ("insufficient evidence", 31)
+    assert quality.items_needed is not None
+    assert quality.items_needed > ITEMS
+    state, why = state_of(quality, None, dt.date(2026, 12, 1), agreement=False)
     assert state == "unsettled"
     assert "31" in why
 
 
 def test_differences_are_those_of_the_paired_test(evaluated: dict[str, Evaluated]) -> None:
-    found = judge(evaluated["close"], evaluated["teacher"], 0.02, 0.05)
+    quality = judge(evaluated["close"], evaluated["teacher"], 0.02, 0.05)
     test = paired.compare([0.0] * 8 + [1.0] * (ITEMS - 8), [1.0] * ITEMS, range(ITEMS), margin=0.02, alpha=0.05)
-    assert (found.test, found.difference, found.difference_low) == (test, -0.02, test.low)
-    assert (found.value, found.n, found.metric) == (0.98, ITEMS, "accuracy")
+    assert (quality.test, quality.difference, quality.difference_low) == (test, -0.02, test.low)
+    assert (quality.value, quality.n, quality.metric) == (0.98, ITEMS, "accuracy")
 
 
 def test_a_wider_margin_passes_more_candidates(evaluated: dict[str, Evaluated]) -> None:
@@ -68,8 +68,8 @@ def test_a_cohort_is_tested_on_its_own_items(evaluated: dict[str, Evaluated]) ->
     ids = list(evaluated["bad"].items)
     wrong_ones, right_ones = ids[:60], ids[60:]
     assert judge(evaluated["bad"], evaluated["teacher"], 0.02, 0.05, right_ones).verdict == "pass"
-    found = judge(evaluated["bad"], evaluated["teacher"], 0.02, 0.05, wrong_ones)
-    assert (found.verdict, found.value, found.n) == ("fail", 0.0, 60)
+    quality = judge(evaluated["bad"], evaluated["teacher"], 0.02, 0.05, wrong_ones)
+    assert (quality.verdict, quality.value, quality.n) == ("fail", 0.0, 60)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def test_rewrites_are_compared_by_similarity(evaluated: dict[str, Evaluated], lo
     # Never word for word the same: accuracy would call all of them equally wrong.
     reference = [0.8 + 0.02 * (place % 5) for place in range(ITEMS)]
     new = [score - lost + (0.02 if place % 2 else -0.02) for place, score in enumerate(reference)]
-    found = judge(graded(evaluated["good"], new), graded(evaluated["teacher"], reference), 0.02, 0.05)
-    assert (found.verdict, found.metric) == (verdict, "similarity")
-    assert found.difference == pytest.approx(-lost)
-    assert found.difference_low is not None
-    assert found.difference_low < -lost
+    quality = judge(graded(evaluated["good"], new), graded(evaluated["teacher"], reference), 0.02, 0.05)
+    assert (quality.verdict, quality.metric) == (verdict, "similarity")
+    assert quality.difference == pytest.approx(-lost)
+    assert quality.difference_low is not None
+    assert quality.difference_low < -lost
 
 
 def graded(each: Evaluated, scores: list[float]) -> Evaluated:
@@ -93,11 +93,11 @@ def graded(each: Evaluated, scores: list[float]) -> Evaluated:
 
 def test_items_are_weighted_by_their_requests(evaluated: dict[str, Evaluated]) -> None:
     first, *rest = evaluated["good"].items
-    weighted = {name: with_requests(each, {first: 100}) for name, each in evaluated.items()}
-    found = judge(weighted["good"], weighted["teacher"], 0.02, 0.05)
-    assert (found.n, found.requests) == (ITEMS, ITEMS + 99)
-    assert found.difference == pytest.approx(-100 / (ITEMS + 99))
-    assert found.verdict != "pass"
+    weighted = {name: with_requests(evaluation, {first: 100}) for name, evaluation in evaluated.items()}
+    quality = judge(weighted["good"], weighted["teacher"], 0.02, 0.05)
+    assert (quality.n, quality.requests) == (ITEMS, ITEMS + 99)
+    assert quality.difference == pytest.approx(-100 / (ITEMS + 99))
+    assert quality.verdict != "pass"
     often_right = with_requests(evaluated["good"], {rest[0]: 100})
     assert judge(often_right, weighted["teacher"], 0.02, 0.05).difference == pytest.approx(-1 / (ITEMS + 99))
 

@@ -32,9 +32,9 @@ def decided(home: Home) -> tuple[list[str], dict[str, str]]:
     market = Market(
         home, DecideConfig(rivals=()), traffic, PriceTable(), homes.MACHINES, homes.TODAY, EXPIRES, agreement=False
     )
-    found = evidence.read(home, home.dataset(homes.TASK).name)
-    candidates = assemble(found, market)
-    return [each.name for each in ranked(candidates, 0)], without_case(candidates, found, market)
+    recorded = evidence.read(home, home.dataset(homes.TASK).name)
+    candidates = assemble(recorded, market)
+    return [candidate.name for candidate in ranked(candidates, 0)], without_case(candidates, recorded, market)
 
 
 def test_an_adapter_no_better_than_a_cheaper_classifier_is_rejected(home: Home) -> None:

@@ -22,8 +22,15 @@ def decision(request: pytest.FixtureRequest) -> Decision:
 def test_golden_decision_loads(decision: Decision) -> None:
     assert (decision.task, decision.verdict, decision.winner) == ("support.intent", "buy", "small")
     assert (decision.decided, decision.expires) == (date(2026, 11, 23), date(2027, 2, 21))
-    assert [each.name for each in decision.candidates] == ["teacher", "adapter", "base", "classical", "small", "luna"]
-    assert [found.verdict for found in decision.scales] == ["buy", "wait", "wait"]
+    assert [candidate.name for candidate in decision.candidates] == [
+        "teacher",
+        "adapter",
+        "base",
+        "classical",
+        "small",
+        "luna",
+    ]
+    assert [scale.verdict for scale in decision.scales] == ["buy", "wait", "wait"]
 
 
 def test_a_decision_is_the_same_after_saving(decision: Decision, tmp_path: Path) -> None:
@@ -36,7 +43,7 @@ def test_the_name_depends_on_the_content_without_mlflow_runs(decision: Decision)
     again = msgspec.structs.replace(
         decision,
         mlflow_run_id="another",
-        candidates=tuple(msgspec.structs.replace(each, mlflow_run_id="x") for each in decision.candidates),
+        candidates=tuple(msgspec.structs.replace(candidate, mlflow_run_id="x") for candidate in decision.candidates),
     )
     assert again.name == decision.name
     assert decision.name.startswith("support.intent@2026-11-23-")
@@ -45,7 +52,7 @@ def test_the_name_depends_on_the_content_without_mlflow_runs(decision: Decision)
 
 def test_a_decision_of_an_earlier_version_has_no_cascade(decision: Decision) -> None:
     assert decision.calibrations is None
-    assert {each.calibrations for each in decision.cohorts} == {None}
+    assert {cohort.calibrations for cohort in decision.cohorts} == {None}
 
 
 def test_simulated_candidates_are_marked_where_they_are_shown(decision: Decision) -> None:

@@ -21,23 +21,23 @@ def of(*options: Option) -> Verdict:
 
 
 def test_build_if_an_own_candidate_is_adequate_and_cheaper_than_all_hosted_ones() -> None:
-    found = of(own(10), bought(20, name="a"), bought(15, name="b"), bought(5, "inadequate", "c"))
-    assert (found.verdict, found.winner, found.runner_up) == ("build", "own", "b")
-    assert found.reasons[0] == (
+    verdict = of(own(10), bought(20, name="a"), bought(15, name="b"), bought(5, "inadequate", "c"))
+    assert (verdict.verdict, verdict.winner, verdict.runner_up) == ("build", "own", "b")
+    assert verdict.reasons[0] == (
         "own is the cheapest adequate candidate: $10.00 a month, against $15.00 for b, the cheapest adequate one to buy"
     )
-    assert "c: c is inadequate" in found.reasons
+    assert "c: c is inadequate" in verdict.reasons
 
 
 def test_buy_if_a_hosted_candidate_is_adequate_and_cheaper() -> None:
-    found = of(own(10), bought(20, name="a"), bought(5, name="b"))
-    assert (found.verdict, found.winner, found.runner_up) == ("buy", "b", "own")
+    verdict = of(own(10), bought(20, name="a"), bought(5, name="b"))
+    assert (verdict.verdict, verdict.winner, verdict.runner_up) == ("buy", "b", "own")
 
 
 def test_buy_if_no_own_candidate_is_adequate() -> None:
-    found = of(own(1, "inadequate"), bought(20))
-    assert (found.verdict, found.winner, found.runner_up) == ("buy", "bought", None)
-    assert "nothing to build is adequate" in found.reasons[0]
+    verdict = of(own(1, "inadequate"), bought(20))
+    assert (verdict.verdict, verdict.winner, verdict.runner_up) == ("buy", "bought", None)
+    assert "nothing to build is adequate" in verdict.reasons[0]
 
 
 def test_buy_at_equal_cost() -> None:
@@ -45,9 +45,9 @@ def test_buy_at_equal_cost() -> None:
 
 
 def test_wait_if_no_candidate_is_adequate() -> None:
-    found = of(own(1, "unsettled"), bought(2, "inadequate"))
-    assert (found.verdict, found.winner) == ("wait", None)
-    assert found.reasons == (
+    verdict = of(own(1, "unsettled"), bought(2, "inadequate"))
+    assert (verdict.verdict, verdict.winner) == ("wait", None)
+    assert verdict.reasons == (
         "no candidate is shown to be adequate",
         "own: own is unsettled",
         "bought: bought is inadequate",
@@ -55,26 +55,26 @@ def test_wait_if_no_candidate_is_adequate() -> None:
 
 
 def test_wait_if_a_cheaper_own_candidate_has_insufficient_evidence() -> None:
-    found = of(own(1, "unsettled"), bought(2))
-    assert (found.verdict, found.winner, found.blocked_by) == ("wait", "bought", ("own",))
-    assert found.reasons == ("bought leads at $2.00 a month", "own ($1.00) would cost less, but: own is unsettled")
+    verdict = of(own(1, "unsettled"), bought(2))
+    assert (verdict.verdict, verdict.winner, verdict.blocked_by) == ("wait", "bought", ("own",))
+    assert verdict.reasons == ("bought leads at $2.00 a month", "own ($1.00) would cost less, but: own is unsettled")
 
 
 def test_a_dearer_candidate_without_evidence_does_not_delay_the_verdict() -> None:
     assert of(own(3, "unsettled"), bought(2)).verdict == "buy"
-    found = of(own(2), bought(3), bought(4, "unsettled", "x"))
-    assert (found.verdict, len(found.reasons)) == ("build", 1)
+    verdict = of(own(2), bought(3), bought(4, "unsettled", "x"))
+    assert (verdict.verdict, len(verdict.reasons)) == ("build", 1)
 
 
 def test_wait_if_a_cheaper_rival_was_not_evaluated() -> None:
-    found = of(own(2), bought(3), bought(1, "unsettled", "rival"))
-    assert (found.verdict, found.blocked_by) == ("wait", ("rival",))
+    verdict = of(own(2), bought(3), bought(1, "unsettled", "rival"))
+    assert (verdict.verdict, verdict.blocked_by) == ("wait", ("rival",))
 
 
 def test_a_cheaper_unproven_candidate_of_the_same_side_is_only_noted() -> None:
-    found = of(bought(3), bought(1, "unsettled", "rival"), own(5))
-    assert (found.verdict, found.winner) == ("buy", "bought")
-    assert "rival ($1.00) would cost less, but: rival is unsettled" in found.reasons
+    verdict = of(bought(3), bought(1, "unsettled", "rival"), own(5))
+    assert (verdict.verdict, verdict.winner) == ("buy", "bought")
+    assert "rival ($1.00) would cost less, but: rival is unsettled" in verdict.reasons
 
 
 def test_candidates_with_the_same_gap_share_a_line() -> None:
@@ -89,9 +89,9 @@ def test_unknown_costs_are_neither_cheap_nor_dear() -> None:
 
 
 def test_wait_if_no_adequate_candidate_has_a_price() -> None:
-    found = of(own(None), bought(None))
-    assert (found.verdict, found.winner) == ("wait", None)
-    assert "own, bought" in found.reasons[0]
+    verdict = of(own(None), bought(None))
+    assert (verdict.verdict, verdict.winner) == ("wait", None)
+    assert "own, bought" in verdict.reasons[0]
 
 
 def test_wait_without_a_hosted_candidate_to_compare_with() -> None:
@@ -99,16 +99,16 @@ def test_wait_without_a_hosted_candidate_to_compare_with() -> None:
 
 
 def test_build_if_all_hosted_candidates_are_inadequate() -> None:
-    found = of(own(10), bought(1, "inadequate"))
-    assert (found.verdict, found.runner_up) == ("build", None)
-    assert "nothing to buy is adequate" in found.reasons[0]
+    verdict = of(own(10), bought(1, "inadequate"))
+    assert (verdict.verdict, verdict.runner_up) == ("build", None)
+    assert "nothing to buy is adequate" in verdict.reasons[0]
 
 
 def test_simulated_candidates_are_marked_in_every_reason() -> None:
     stand_in = bought(20)._replace(simulated=True)
-    found = of(own(10), stand_in)
-    assert "for bought (simulated), the cheapest" in found.reasons[0]
-    assert found.depends_on == {"own", "bought"}
+    verdict = of(own(10), stand_in)
+    assert "for bought (simulated), the cheapest" in verdict.reasons[0]
+    assert verdict.depends_on == {"own", "bought"}
 
 
 sides, states = st.sampled_from(["build", "buy"]), st.sampled_from(["adequate", "unsettled", "inadequate"])
@@ -123,12 +123,12 @@ def _option(number: int, side: Side, state: State, cost: float | None) -> Option
 
 @given(options)
 def test_the_named_candidate_is_adequate_and_cheapest(options: list[Option]) -> None:
-    found = decide(options)
-    assert found.reasons
-    if found.verdict == "wait":
+    verdict = decide(options)
+    assert verdict.reasons
+    if verdict.verdict == "wait":
         return
-    winner = next(option for option in options if option.name == found.winner)
-    assert (winner.side, winner.state) == (found.verdict, "adequate")
+    winner = next(option for option in options if option.name == verdict.winner)
+    assert (winner.side, winner.state) == (verdict.verdict, "adequate")
     for other in options:
         if other.side != winner.side and other.state != "inadequate":
             assert other.cost_usd is not None

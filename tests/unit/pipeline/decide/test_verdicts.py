@@ -44,22 +44,22 @@ def test_the_verdict_turns_from_buy_to_build_as_the_volume_grows(home: Home) -> 
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     here = market(home)
     scales = verdict.by_scale(assemble(found(home), here), here)
-    assert [(each.scale, each.verdict, each.cheapest) for each in scales] == [
+    assert [(scale.scale, scale.verdict, scale.cheapest) for scale in scales] == [
         (1, "buy", "teacher"),
         (10, "build", "base"),
         (100, "build", "base"),
     ]
-    assert [each.runner_up for each in scales] == ["base", "teacher", "teacher"]
-    assert not any(each.simulated for each in scales)
+    assert [scale.runner_up for scale in scales] == ["base", "teacher", "teacher"]
+    assert not any(scale.simulated for scale in scales)
 
 
 def test_a_verdict_is_simulated_only_if_it_depends_on_a_simulated_model(home: Home) -> None:
     homes.evaluation(home, "base", "base", wrong=(), cost=homes.own_cost())
     homes.evaluation(home, "cheap", "openai", wrong=range(99), cost=homes.hosted_cost(0.001), simulated=True)
     here = market(home)
-    assert not any(each.simulated for each in verdict.by_scale(assemble(found(home), here), here))
+    assert not any(scale.simulated for scale in verdict.by_scale(assemble(found(home), here), here))
     homes.evaluation(home, "fair", "openai", wrong=(), cost=homes.hosted_cost(0.005), simulated=True)
-    assert all(each.simulated for each in verdict.by_scale(assemble(found(home), here), here))
+    assert all(scale.simulated for scale in verdict.by_scale(assemble(found(home), here), here))
 
 
 def test_cohorts_of_a_built_task_share_its_machines_and_are_judged_by_their_own_quality(home: Home) -> None:
@@ -67,8 +67,8 @@ def test_cohorts_of_a_built_task_share_its_machines_and_are_judged_by_their_own_
     homes.evaluation(home, "base", "base", wrong=paid[:30], cost=homes.own_cost())
     here = market(home, margin=0.1, decide_at=100.0)
     candidates = assemble(found(home), here)
-    cohorts = {each.value: each for each in verdict.by_cohort(found(home), candidates, "build", here)}
-    assert {each.basis for each in cohorts.values()} == {"task"}
+    cohorts = {cohort.value: cohort for cohort in verdict.by_cohort(found(home), candidates, "build", here)}
+    assert {cohort.basis for cohort in cohorts.values()} == {"task"}
     assert (cohorts["free"].verdict, cohorts["free"].quality["base"]) == ("build", "pass")
     assert (cohorts["paid"].verdict, cohorts["paid"].quality["base"]) == ("buy", "fail")
     assert (cohorts["free"].n, cohorts["paid"].n) == (400, 200)
@@ -84,10 +84,10 @@ def test_no_cohort_is_built_with_a_candidate_without_promotion(
     homes.evaluation(home, "base", "base", wrong=wrong, cost=homes.own_cost())
     here = market(home, margin=0.1, decide_at=100.0, **blocks)
     candidates = assemble(found(home), here)
-    base = next(each for each in candidates if each.name == "base")
+    base = next(candidate for candidate in candidates if candidate.name == "base")
     assert base.promotion is not None
     assert (base.promotion.by, len(free)) == ("none", 400)
-    cohorts = {each.value: each for each in verdict.by_cohort(found(home), candidates, "buy", here)}
+    cohorts = {cohort.value: cohort for cohort in verdict.by_cohort(found(home), candidates, "buy", here)}
     assert (cohorts["free"].quality["base"], cohorts["free"].outcome["base"]) == ("pass", "promoted")
     assert cohorts["free"].verdict == "buy"
     assert any(base.why in reason for reason in cohorts["free"].reasons)
@@ -100,11 +100,11 @@ def test_a_build_verdict_for_a_cascade_names_its_calibrations(home: Home) -> Non
     here = market(home, decide_at=100.0)
     evidence_ = found(home)
     cohorts = verdict.by_cohort(evidence_, assemble(evidence_, here), "build", here)
-    assert {(each.cheapest, each.verdict) for each in cohorts} == {("cascade", "build")}
-    assert [each.calibrations for each in cohorts] == 2 * [{homes.TASK: f"{homes.TASK}@0c0c0c0c"}]
+    assert {(cohort.cheapest, cohort.verdict) for cohort in cohorts} == {("cascade", "build")}
+    assert [cohort.calibrations for cohort in cohorts] == 2 * [{homes.TASK: f"{homes.TASK}@0c0c0c0c"}]
     assert [evidence_.calibrations(name) for name in ("base", None)] == [None, None]
     bought = verdict.by_cohort(evidence_, assemble(evidence_, market(home)), "wait", market(home))
-    assert {(each.verdict, each.calibrations) for each in bought} == {("buy", None)}
+    assert {(candidate.verdict, candidate.calibrations) for candidate in bought} == {("buy", None)}
 
 
 def test_a_degraded_label_group_blocks_every_cohort(home: Home) -> None:
@@ -116,11 +116,11 @@ def test_a_degraded_label_group_blocks_every_cohort(home: Home) -> None:
     evidence_ = evidence.read(home, home.dataset(homes.TASK).name, DecideConfig(label_groups=groups))
     here = market(home, margin=0.1, decide_at=100.0, label_groups=groups)
     candidates = assemble(evidence_, here)
-    base = next(each for each in candidates if each.name == "base")
+    base = next(candidate for candidate in candidates if candidate.name == "base")
     assert (base.quality.verdict, base.state) == ("pass", "inadequate")
     cohorts = verdict.by_cohort(evidence_, candidates, "wait", here)
-    assert {each.outcome["base"] for each in cohorts} == {"promoted"}
-    assert {each.verdict for each in cohorts} == {"buy"}
+    assert {cohort.outcome["base"] for cohort in cohorts} == {"promoted"}
+    assert {cohort.verdict for cohort in cohorts} == {"buy"}
 
 
 def test_cohorts_of_a_task_that_is_not_built_pay_for_the_machines_alone(home: Home) -> None:
@@ -129,7 +129,7 @@ def test_cohorts_of_a_task_that_is_not_built_pay_for_the_machines_alone(home: Ho
     # The whole task would pay its machine at this volume ($73.2 against $73), two thirds or a third of it do not.
     candidates = assemble(found(home), here)
     cohorts = verdict.by_cohort(found(home), candidates, "wait", here)
-    assert [(each.value, each.verdict, each.basis) for each in cohorts] == [
+    assert [(cohort.value, cohort.verdict, cohort.basis) for cohort in cohorts] == [
         ("free", "buy", "alone"),
         ("paid", "buy", "alone"),
     ]
@@ -138,4 +138,4 @@ def test_cohorts_of_a_task_that_is_not_built_pay_for_the_machines_alone(home: Ho
 def test_small_cohorts_have_no_verdict(home: Home) -> None:
     here = market(home, min_cohort_items=300)
     cohorts = verdict.by_cohort(found(home), assemble(found(home), here), "buy", here)
-    assert [each.value for each in cohorts] == ["free"]
+    assert [cohort.value for cohort in cohorts] == ["free"]

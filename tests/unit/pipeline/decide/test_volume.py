@@ -38,23 +38,23 @@ def filtered(card: TaskDataset, considered: int, **removed: int) -> TaskDataset:
 
 
 def test_an_even_log_is_scaled_to_a_month(home: Home) -> None:
-    found = read(home)
-    assert found.requests == 480
+    volume = read(home)
+    assert volume.requests == 480
     # The last request comes half an hour before the ten days are over.
-    assert found.hours == 239.5
-    assert found.requests_per_month == pytest.approx(480 / 239.5 * 730)
-    assert found.peak_requests_per_hour == 2
-    assert (found.input_tokens_mean, found.output_tokens_mean) == (30, 3)
-    assert found.usd_per_request == pytest.approx(0.001)
-    assert found.spend_usd_per_month == pytest.approx(0.001 * found.requests_per_month)
-    assert found.models == {"big-model": 480}
+    assert volume.hours == 239.5
+    assert volume.requests_per_month == pytest.approx(480 / 239.5 * 730)
+    assert volume.peak_requests_per_hour == 2
+    assert (volume.input_tokens_mean, volume.output_tokens_mean) == (30, 3)
+    assert volume.usd_per_request == pytest.approx(0.001)
+    assert volume.spend_usd_per_month == pytest.approx(0.001 * volume.requests_per_month)
+    assert volume.models == {"big-model": 480}
 
 
 def test_the_period_is_that_of_the_whole_log(home: Home) -> None:
     homes.log(home, 1, 1, start=homes.START + timedelta(days=15), call_site="another")
-    found = read(home)
-    assert found.hours == 15 * 24
-    assert found.requests == 480
+    volume = read(home)
+    assert volume.hours == 15 * 24
+    assert volume.requests == 480
 
 
 def test_gaps_in_the_log_are_not_counted_as_quiet_time(home: Home) -> None:
@@ -72,11 +72,11 @@ def test_each_request_counts_once_and_cached_answers_do_not_count(home: Home) ->
     later = homes.START + timedelta(hours=3, minutes=1)
     homes.log(home, 3, 1, start=later, purpose="retry", cost_usd=0.5)
     homes.log(home, 5, 1, start=later, cache_hit=True, cost_usd=0.0)
-    found = read(home)
-    assert (found.requests, found.peak_requests_per_hour) == (480, 2)
-    assert found.usd_per_request == pytest.approx(0.001)
+    volume = read(home)
+    assert (volume.requests, volume.peak_requests_per_hour) == (480, 2)
+    assert volume.usd_per_request == pytest.approx(0.001)
     # But the money for retries was spent.
-    assert found.spend_usd_per_month == pytest.approx((480 * 0.001 + 1.5) / 239.5 * 730)
+    assert volume.spend_usd_per_month == pytest.approx((480 * 0.001 + 1.5) / 239.5 * 730)
 
 
 def test_the_busiest_hour_is_found(home: Home) -> None:
@@ -88,21 +88,21 @@ def test_own_answers_and_failures_count_as_traffic_but_not_for_the_hosted_price(
     later = homes.START + timedelta(hours=5)
     homes.log(home, 2, 3600, start=later, adapter="t@1", cost_usd=None, model="t@1")
     homes.log(home, 2, 3600, start=later, status=500, error="broken", cost_usd=None, usage=None)
-    found = read(home)
-    assert (found.requests, found.unpriced) == (484, 0)
-    assert found.models == {"big-model": 480}
+    volume = read(home)
+    assert (volume.requests, volume.unpriced) == (484, 0)
+    assert volume.models == {"big-model": 480}
 
 
 def test_unpriced_answers_are_counted_and_not_free(home: Home) -> None:
     homes.log(home, 20, 60, start=homes.START + timedelta(hours=5), cost_usd=None)
-    found = read(home)
-    assert (found.unpriced, found.usd_per_request) == (20, pytest.approx(0.001))
+    volume = read(home)
+    assert (volume.unpriced, volume.usd_per_request) == (20, pytest.approx(0.001))
 
 
 def test_days_can_be_left_out(home: Home) -> None:
-    found = read(home, log_from=date(2026, 11, 2), log_until=date(2026, 11, 4))
-    assert (found.requests, found.hours) == (96, 47.5)
-    assert found.first == datetime(2026, 11, 2, tzinfo=UTC).isoformat()
+    volume = read(home, log_from=date(2026, 11, 2), log_until=date(2026, 11, 4))
+    assert (volume.requests, volume.hours) == (96, 47.5)
+    assert volume.first == datetime(2026, 11, 2, tzinfo=UTC).isoformat()
 
 
 def test_only_tier_1_requests_count(home: Home) -> None:

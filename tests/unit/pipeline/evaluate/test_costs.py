@@ -61,8 +61,8 @@ def test_failed_requests_do_not_count_as_throughput() -> None:
 def test_latency_covers_successful_answers_at_one_concurrency() -> None:
     answers = [answer(n, concurrency=1, latency_ms=float(n)) for n in range(1, 101)]
     answers += [answer(200, concurrency=1, latency_ms=1e6, error="timeout"), answer(201, concurrency=8, latency_ms=1e6)]
-    found = costs.latency(answers, 1)
-    assert found == costs.Latency(p50_ms=50.5, p95_ms=95.05, n=100, concurrency=1)
+    latency = costs.latency(answers, 1)
+    assert latency == costs.Latency(p50_ms=50.5, p95_ms=95.05, n=100, concurrency=1)
     assert costs.latency(answers, 4) is None
 
 

@@ -104,8 +104,8 @@ def test_an_endpoint_never_shows_its_key() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1"])
 def test_a_named_endpoint_must_serve_the_model(url: str, home: Home, weights: Path) -> None:
     adapter(home, "support.intent@11111111", weights=weights)
-    found = from_options([f"adapter={url}"], OWN, make(home.datasets, others=2), home)
-    assert (found["adapter"].base_url, found["adapter"].model) == (
+    endpoints = from_options([f"adapter={url}"], OWN, make(home.datasets, others=2), home)
+    assert (endpoints["adapter"].base_url, endpoints["adapter"].model) == (
         "http://127.0.0.1:8000/v1",
         "support.intent@11111111",
     )

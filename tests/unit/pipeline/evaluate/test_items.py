@@ -21,10 +21,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_items_carry_both_prompts_the_answer_and_their_cohorts(folder: Path) -> None:
-    found = items.load(folder, "test")
-    first = found.items[0]
-    assert found.source == "logged"
-    assert len(found.items) == 6
+    loaded = items.load(folder, "test")
+    first = loaded.items[0]
+    assert loaded.source == "logged"
+    assert len(loaded.items) == 6
     assert first.prompt[0]["content"] != first.original_prompt[0]["content"]
     assert first.reference == first.completion == first.logged.text
     assert first.cohort["label_source"] == "teacher"
@@ -43,10 +43,10 @@ def test_rows_without_a_label_are_dropped_and_counted_before_the_limit(folder: P
         ids[4]: Reference("label", "invoice"),
         "elsewhere": Reference("label", "x"),
     }
-    found = items.load(folder, "test", limit=1, labels=labels)
-    assert found.source == "labels"
-    assert [(item.record_id, item.reference) for item in found.items] == [(ids[1], labels[ids[1]])]
-    assert found.without_label == 4
+    loaded = items.load(folder, "test", limit=1, labels=labels)
+    assert loaded.source == "labels"
+    assert [(item.record_id, item.reference) for item in loaded.items] == [(ids[1], labels[ids[1]])]
+    assert loaded.without_label == 4
 
 
 def test_labels_without_matching_items_are_an_error(folder: Path) -> None:
@@ -65,20 +65,20 @@ def test_each_call_site_of_a_combined_task_is_a_cohort(tmp_path: Path) -> None:
     one = card.call_sites["support.intent"]
     sites = {"support.intent": one, "mail.extract": msgspec.structs.replace(one, request_type="extraction")}
     (folder / "dataset.yaml").write_text(config.dump(msgspec.structs.replace(card, call_sites=sites)))
-    found = items.load(folder, "test")
-    assert found.request_type == "mixed"
-    assert {item.cohort["call_site"] for item in found.items} == {"support.intent"}
+    loaded = items.load(folder, "test")
+    assert loaded.request_type == "mixed"
+    assert {item.cohort["call_site"] for item in loaded.items} == {"support.intent"}
 
 
 def test_imported_human_labels_replace_the_datasets_answers(tmp_path: Path) -> None:
     folder = make(tmp_path)
     ids = [item.record_id for item in items.load(folder, "test").items]
-    found = items.load(folder, "test", stored={ids[2]: "a label", "elsewhere": "x"})
-    assert found.labels_sha256 is not None
-    assert len(found.notes) == 1
-    assert len(found.items) == len(ids)
-    assert (found.items[2].reference, found.items[2].cohort["label_source"]) == ("a label", "human")
-    assert found.items[1].reference == found.items[1].completion
+    loaded = items.load(folder, "test", stored={ids[2]: "a label", "elsewhere": "x"})
+    assert loaded.labels_sha256 is not None
+    assert len(loaded.notes) == 1
+    assert len(loaded.items) == len(ids)
+    assert (loaded.items[2].reference, loaded.items[2].cohort["label_source"]) == ("a label", "human")
+    assert loaded.items[1].reference == loaded.items[1].completion
 
 
 def test_an_item_counts_the_requests_of_its_row(tmp_path: Path) -> None:

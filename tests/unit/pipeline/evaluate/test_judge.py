@@ -38,12 +38,12 @@ def said(
     pairs: list[Pair], verdict: dict[tuple[str, int], str], places: dict[int, dict[tuple[str, int], str]] | None = None
 ) -> dict[str, Answer]:
     """Answers of the judge: the same verdicts for every pair, except those at `places`."""
-    found = {}
+    verdicts = {}
     for place, pair in enumerate(pairs):
         for (order, repeat), word in ((places or {}).get(place) or verdict).items():
             name = f"{pair.item.record_id} {order} {repeat}"
-            found[name] = Answer(record_id=name, text=f'{{"better": "{word}"}}')
-    return found
+            verdicts[name] = Answer(record_id=name, text=f'{{"better": "{word}"}}')
+    return verdicts
 
 
 THIS, OTHER = judge.ORDERS
@@ -57,76 +57,76 @@ def judged(
     items: Items, verdict: dict[tuple[str, int], str], places: dict[int, dict[tuple[str, int], str]] | None = None
 ) -> Judgement:
     compared = [Pair(item, "this", "other") for item in items.items]
-    found = judge.judgement(WISE, "teacher", compared, said(compared, verdict, places), TWICE)
-    assert found is not None
-    return found
+    judgement = judge.judgement(WISE, "teacher", compared, said(compared, verdict, places), TWICE)
+    assert judgement is not None
+    return judgement
 
 
 def test_every_differing_pair_is_judged_in_both_orders_repeatedly(items: Items) -> None:
     compared = [Pair(items.items[0], "one", "two"), Pair(items.items[1], "same", "same")]
-    asked = judge.questions(WISE, compared, TWICE)
-    assert len(asked) == 4
-    texts = [question.body["messages"][1]["content"] for question in asked]
+    questions = judge.questions(WISE, compared, TWICE)
+    assert len(questions) == 4
+    texts = [question.body["messages"][1]["content"] for question in questions]
     assert texts[0] == texts[1]
     assert "<answer_a>\none\n</answer_a>\n<answer_b>\ntwo" in texts[0]
     assert "<answer_a>\ntwo\n</answer_a>\n<answer_b>\none" in texts[2]
     # The request as the application sent it.
     assert "Answer with one label." in texts[0]
     # A repeat is another request although its text is the same.
-    assert [question.repeat for question in asked] == [0, 1, 0, 1]
-    assert asked[0].body["max_completion_tokens"] == TWICE.max_tokens
+    assert [question.repeat for question in questions] == [0, 1, 0, 1]
+    assert questions[0].body["max_completion_tokens"] == TWICE.max_tokens
 
 
 def test_a_consistent_judge_has_no_flips(items: Items) -> None:
-    found = judged(items, ALWAYS_THIS, {0: ALWAYS_OTHER})
-    assert (found.wins, found.ties, found.losses) == (5, 0, 1)
-    assert found.win_rate is not None
-    assert found.win_rate.value == pytest.approx(5 / 6)
-    assert found.win_rate.interval.low < 5 / 6 < found.win_rate.interval.high
-    assert (found.flipped, found.flip_rate, found.first_preferred) == (0, 0.0, 0.5)
+    verdicts = judged(items, ALWAYS_THIS, {0: ALWAYS_OTHER})
+    assert (verdicts.wins, verdicts.ties, verdicts.losses) == (5, 0, 1)
+    assert verdicts.win_rate is not None
+    assert verdicts.win_rate.value == pytest.approx(5 / 6)
+    assert verdicts.win_rate.interval.low < 5 / 6 < verdicts.win_rate.interval.high
+    assert (verdicts.flipped, verdicts.flip_rate, verdicts.first_preferred) == (0, 0.0, 0.5)
 
 
 def test_a_position_biased_judge_gives_only_ties_and_flips(items: Items) -> None:
-    found = judged(items, ALWAYS_FIRST)
-    assert (found.wins, found.ties, found.losses) == (0, 6, 0)
-    assert (found.flip_rate, found.first_preferred) == (1.0, 1.0)
+    verdicts = judged(items, ALWAYS_FIRST)
+    assert (verdicts.wins, verdicts.ties, verdicts.losses) == (0, 6, 0)
+    assert (verdicts.flip_rate, verdicts.first_preferred) == (1.0, 1.0)
 
 
 def test_an_inconsistent_judge_counts_as_flipped(items: Items) -> None:
-    found = judged(items, WAVERS)
-    assert (found.wins, found.flip_rate) == (6, 1.0)
+    verdicts = judged(items, WAVERS)
+    assert (verdicts.wins, verdicts.flip_rate) == (6, 1.0)
 
 
 def test_equal_answers_are_a_tie_without_a_request(items: Items) -> None:
     compared = [Pair(item, "same", "same") for item in items.items]
-    found = judge.judgement(WISE, "teacher", compared, {}, TWICE)
-    assert found is not None
-    assert (found.identical, found.ties, found.flip_rate, found.unreadable) == (6, 6, None, 0)
+    judgement = judge.judgement(WISE, "teacher", compared, {}, TWICE)
+    assert judgement is not None
+    assert (judgement.identical, judgement.ties, judgement.flip_rate, judgement.unreadable) == (6, 6, None, 0)
 
 
 def test_unreadable_verdicts_are_counted_and_ignored(items: Items) -> None:
     garbled = dict.fromkeys(ALWAYS_THIS, "perhaps")
-    found = judged(items, ALWAYS_THIS, {0: garbled})
-    assert (found.n, found.wins, found.ties, found.undecided, found.unreadable) == (6, 5, 0, 1, 4)
-    assert found.win_rate is not None
-    assert (found.win_rate.value, found.win_rate.n) == (1.0, 5)
+    verdicts = judged(items, ALWAYS_THIS, {0: garbled})
+    assert (verdicts.n, verdicts.wins, verdicts.ties, verdicts.undecided, verdicts.unreadable) == (6, 5, 0, 1, 4)
+    assert verdicts.win_rate is not None
+    assert (verdicts.win_rate.value, verdicts.win_rate.n) == (1.0, 5)
     partly = judged(items, ALWAYS_THIS, {0: garbled | {(THIS, 0): "A"}})
     assert (partly.wins, partly.undecided, partly.unreadable) == (6, 0, 3)
 
 
 def test_without_a_readable_verdict_there_is_no_win_rate(items: Items) -> None:
-    found = judged(items, dict.fromkeys(ALWAYS_THIS, "perhaps"))
-    assert (found.wins, found.ties, found.losses, found.undecided, found.win_rate) == (0, 0, 0, 6, None)
+    verdicts = judged(items, dict.fromkeys(ALWAYS_THIS, "perhaps"))
+    assert (verdicts.wins, verdicts.ties, verdicts.losses, verdicts.undecided, verdicts.win_rate) == (0, 0, 0, 6, None)
 
 
 def test_pairs_are_free_texts_of_both_candidates_up_to_the_limit(items: Items) -> None:
     mine = answers(items, "a", "b", None, "d", "e", "f")
     theirs = answers(items, "a", "x", "y", "z", None, "w")
-    found = judge.pairs(items, mine, theirs, TWICE)
-    assert [(pair.this, pair.other) for pair in found] == [("a", "a"), ("b", "x"), ("d", "z"), ("f", "w")]
+    pairs = judge.pairs(items, mine, theirs, TWICE)
+    assert [(pair.this, pair.other) for pair in pairs] == [("a", "a"), ("b", "x"), ("d", "z"), ("f", "w")]
     two = judge.pairs(items, mine, theirs, JudgeConfig(candidate="wise", items=2))
     assert len(two) == 2
-    assert all(pair in found for pair in two)
+    assert all(pair in pairs for pair in two)
 
 
 def test_labels_are_not_judged(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def read_back(items: Items, reference: Reference, folder: Path) -> Prediction:
     answer = Answer(record_id=item.record_id, text="x")
     table = predictions.table(only, [answer], [ItemScore(True, 1.0, Detail())], [None])
     pq.write_table(table, folder / predictions.FILE)
-    [found] = predictions.read(folder)
-    return found
+    [rows] = predictions.read(folder)
+    return rows
 
 
 @pytest.mark.parametrize(

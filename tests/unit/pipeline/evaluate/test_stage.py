@@ -39,15 +39,15 @@ def test_a_classifier_without_training_data_is_skipped(home: Home) -> None:
         table = datasets.read_split(folder, split)
         rows = [row for row in table.to_pylist() if row["completion"][0]["content"] == "delivery"]
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), folder / f"{split}.parquet")
-    found = run(home)
-    assert [scores.candidate for scores in found.scores] == ["teacher"]
-    assert list(found.skipped) == ["classical"]
-    assert "support.intent" in found.skipped["classical"]
+    summary = run(home)
+    assert [scores.candidate for scores in summary.scores] == ["teacher"]
+    assert list(summary.skipped) == ["classical"]
+    assert "support.intent" in summary.skipped["classical"]
 
 
 def test_timings_of_another_machine_are_not_reused(home: Home) -> None:
     machines = ("cpu-2core", "cpu-2core", "l4-aws")
-    found = [run(home, cpu_machine=name) for name in machines]
-    assert [each.scores[0].candidate for each in found] == ["classical"] * 3
-    assert found[0].folders["classical"] == found[1].folders["classical"] != found[2].folders["classical"]
+    summaries = [run(home, cpu_machine=name) for name in machines]
+    assert [summary.scores[0].candidate for summary in summaries] == ["classical"] * 3
+    assert summaries[0].folders["classical"] == summaries[1].folders["classical"] != summaries[2].folders["classical"]
     assert len(list((home.runs / "evaluate").glob("classical@*/answers.jsonl"))) == 2

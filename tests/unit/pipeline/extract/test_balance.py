@@ -33,8 +33,8 @@ def test_removed_rows_are_counted_and_the_others_are_in_time_order() -> None:
     rows = [row(n, call_site="big" if n % 5 else "small") for n in range(500)]
     ledger = Ledger(500)
     kept = thin(rows, ExtractConfig(max_train_rows=100, cap="sample"), ledger)
-    assert [each.ts for each in kept] == sorted(each.ts for each in kept)
+    assert [row.ts for row in kept] == sorted(row.ts for row in kept)
     assert len(kept) == 100
     assert ledger.counts()["balance"] + ledger.counts()["train_cap"] == 400
     # 100 and 400 rows, by their roots: 1 to 2.
-    assert sum(each.call_site == "small" for each in kept) == 33
+    assert sum(row.call_site == "small" for row in kept) == 33

@@ -24,8 +24,8 @@ PARTS: dict[str, list[Row]] = {
 
 def card(parts: dict[str, list[Row]], considered: int = 8, labels: tuple[str, ...] = ("brakes", "gears", "wheels")):  # type: ignore[no-untyped-def]
     prompts = CallSitePrompts(templates=(), request_type="intent", checks=Checks(labels=labels))
-    found = TaskChecks(prompts.checks, "a test")
-    task = Task("shop.topic", Scan(considered, START, START, {}), Ledger(considered), [], "intent", [], found)
+    checks = TaskChecks(prompts.checks, "a test")
+    task = Task("shop.topic", Scan(considered, START, START, {}), Ledger(considered), [], "intent", [], checks)
     return describe("shop.topic", {"shop.topic": prompts}, [task], Ledger(considered), parts, ExtractConfig(), Groups())
 
 

@@ -20,7 +20,7 @@ from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
 def permitted(rows: list[Row], config: RightsConfig = RightsConfig()) -> tuple[list[str], dict[str, int]]:  # noqa: B008 - frozen
     ledger = Ledger(len(rows))
     kept = consent_and_terms.permitted(rows, "shop.topic", consent_and_terms.load(config), ledger)
-    return [each.id for each in kept], ledger.counts()
+    return [row.id for row in kept], ledger.counts()
 
 
 def test_customers_and_users_who_opted_out_are_excluded(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
     ledger = Ledger(2)
     rows = [row(1, cohort={"training": said}), row(2, cohort={"training": " Yes "})]
     kept = consent_and_terms.permitted(rows, "shop.topic", consent_and_terms.load(RightsConfig()), ledger)
-    assert [each.id for each in kept] == ["r00002"]
+    assert [row.id for row in kept] == ["r00002"]
     assert ledger.counts() == {"unknown_consent": 1}
     assert repr(said) in ledger.in_words()
 
@@ -115,7 +115,7 @@ def test_the_reason_names_the_clause_its_source_and_the_option() -> None:
     ledger = Ledger(2)
     rows = [row(1, provider="openai"), row(2, provider="simulated")]
     consent_and_terms.permitted(rows, "shop.topic", consent_and_terms.load(RightsConfig()), ledger)
-    (reason,) = [each.reason for each in ledger.close(1) if each.name == "terms_openai"]
+    (reason,) = [removed.reason for removed in ledger.close(1) if removed.name == "terms_openai"]
     assert "compete" in reason
     assert "https://openai.com/" in reason
     assert "--set 'rights.confirmed=[openai]'" in reason

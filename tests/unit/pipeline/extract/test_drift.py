@@ -17,8 +17,8 @@ def log(late: int, days: int = 28) -> list[Row]:
 
 def test_new_labels_and_templates_are_reported_with_their_daily_share() -> None:
     rows = log(late=20)
-    found = report({"train": rows[:265], "test": rows[265:]}, ["shop.topic"])
-    (label,), (template,) = found.labels, found.templates
+    drift = report({"train": rows[:265], "test": rows[265:]}, ["shop.topic"])
+    (label,), (template,) = drift.labels, drift.templates
     assert (label.value, label.rows, label.train_rows, label.test_rows) == ("wheels", 20, 5, 15)
     assert label.first_seen == rows[260].ts.isoformat()
     shares = list(label.daily_share.values())
@@ -32,14 +32,14 @@ def test_rare_late_labels_and_old_labels_are_not_drift() -> None:
 
 
 def test_drift_in_a_short_log_is_measured_on_the_later_half() -> None:
-    assert [each.rows for each in report({"train": log(late=25, days=7)}, ["shop.topic"]).labels] == [25]
+    assert [label.rows for label in report({"train": log(late=25, days=7)}, ["shop.topic"]).labels] == [25]
     assert report({"train": log(late=40, days=7)}, ["shop.topic"]).labels == ()
 
 
 def test_free_text_answers_are_not_counted_as_labels() -> None:
-    found = report({"train": log(late=20)}, [])
-    assert found.labels == ()
-    assert len(found.templates) == 1
+    drift = report({"train": log(late=20)}, [])
+    assert drift.labels == ()
+    assert len(drift.templates) == 1
 
 
 def test_strata_count_rows_by_split_call_site_cohort_and_label() -> None:

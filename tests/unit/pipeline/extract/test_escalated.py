@@ -25,10 +25,10 @@ def test_escalated_rows_are_limited_to_their_share(hard, others, share):
     except NotEnoughData:
         assert int(share / (1 - share) * others) == 0
         return
-    left = sum(each.label_source == "escalated" for each in kept)
+    left = sum(row.label_source == "escalated" for row in kept)
     assert left <= share * len(kept) + 1e-9
     assert len(kept) - left == others
-    assert kept == [each for each in rows if each in kept]
+    assert kept == [row for row in rows if row in kept]
     ledger.close(len(kept))
 
 

@@ -14,7 +14,7 @@ APART = ["the weather is fine", "my parcel is late", "who won the match", "pleas
 
 
 def ids(rows: list[Row]) -> list[str]:
-    return [each.id for each in rows]
+    return [row.id for row in rows]
 
 
 def test_near_duplicates_keep_the_earliest_row_of_the_most_trusted_source() -> None:
@@ -34,7 +34,7 @@ def test_near_duplicates_with_different_answers_keep_the_more_frequent_one() -> 
     ledger = Ledger(3)
     rows[0].pruned = rows[2].pruned
     kept = without_copies(rows, ExtractConfig(), ledger).rows
-    assert [each.answer for each in kept] == ["wheels"]
+    assert [row.answer for row in kept] == ["wheels"]
     assert ledger.counts() == {"near_conflicting_answers": 2}
 
 
@@ -46,7 +46,7 @@ def test_texts_that_differ_in_punctuation_and_answer_are_both_kept() -> None:
     ]
     ledger = Ledger(3)
     kept = without_copies(rows, ExtractConfig(), ledger).rows
-    assert [(each.answer, each.copies) for each in kept] == [("gears", 2), ("wheels", 1)]
+    assert [(row.answer, row.copies) for row in kept] == [("gears", 2), ("wheels", 1)]
     assert ledger.counts() == {"near_duplicates": 1}
 
 
@@ -60,7 +60,7 @@ def test_numbers_with_another_sign_or_decimal_point_are_distinct() -> None:
 def test_a_row_counts_all_requests_with_its_text() -> None:
     rows = [row(0, "Where is it", "gears"), row(1, "where is it", "wheels", copies=3, requests=3), row(2, "Other")]
     kept = without_copies(rows, ExtractConfig(), Ledger(3)).rows
-    assert [(each.copies, each.requests) for each in kept] == [(3, 4), (1, 1)]
+    assert [(row.copies, row.requests) for row in kept] == [(3, 4), (1, 1)]
 
 
 def test_equal_texts_of_two_call_sites_are_kept_in_one_group() -> None:
@@ -73,16 +73,22 @@ def test_similar_texts_are_kept_in_one_group() -> None:
     texts = ["why was my card declined yesterday", *APART, "why was my card declined yesterday evening"]
     rows = [row(n, text) for n, text in enumerate(texts)]
     alike = without_copies(rows, ExtractConfig(), Ledger(7))
-    found = form(alike, ExtractConfig(splits=SplitFractions(max_group_share=0.5)))
-    assert [each.group for each in rows] == [*(f"r{n:05}" for n in range(6)), "r00000"]
-    assert (found.groups, found.rows, found.largest, found.near_duplicate_clusters, found.cut) == (1, 2, 2, 1, 0)
+    grouped = form(alike, ExtractConfig(splits=SplitFractions(max_group_share=0.5)))
+    assert [row.group for row in rows] == [*(f"r{n:05}" for n in range(6)), "r00000"]
+    assert (grouped.groups, grouped.rows, grouped.largest, grouped.near_duplicate_clusters, grouped.cut) == (
+        1,
+        2,
+        2,
+        1,
+        0,
+    )
 
 
 def test_sessions_are_groups_and_users_only_if_configured() -> None:
     rows = [row(n, f"text {n}", session_id="job" if n < 50 else f"s{n // 2}", user_id="u") for n in range(100)]
-    found = form(Alike(rows, []), ExtractConfig())
-    assert found.largest == 5
-    assert found.cut > 0
+    grouped = form(Alike(rows, []), ExtractConfig())
+    assert grouped.largest == 5
+    assert grouped.cut > 0
     by_user = form(Alike(rows, []), ExtractConfig(splits=SplitFractions(group_by=("user",))))
     assert by_user.largest == 100
 
@@ -99,7 +105,7 @@ def test_rows_of_a_pair_or_a_session_share_a_group_while_groups_are_small_enough
     for first, second in itertools.combinations(rows, 2):
         if first.session_id is not None and first.session_id == second.session_id:
             assert first.group == second.group
-    assert all(each.group == min(o.id for o in rows if o.group == each.group) for each in rows)
+    assert all(row.group == min(o.id for o in rows if o.group == row.group) for row in rows)
 
 
 def test_near_duplicates_across_splits_are_removed_from_the_later_split() -> None:

@@ -43,9 +43,9 @@ MEANINGS = """Pick one.
 )
 def test_labels_listed_in_the_prompt_include_unseen_ones(prompt: str) -> None:
     answers = Counter(brakes=40, gears=30, opening_hours=20, refund=1, wheels=1)
-    found = discover(answers, prompt, CONFIG)
-    assert found.labels == ("brakes", "gears", "opening_hours", "refund", "spare_parts", "wheels")
-    assert found.source == "the prompt names 6 labels, 5 of them are in the log"
+    discovered = discover(answers, prompt, CONFIG)
+    assert discovered.labels == ("brakes", "gears", "opening_hours", "refund", "spare_parts", "wheels")
+    assert discovered.source == "the prompt names 6 labels, 5 of them are in the log"
 
 
 def test_answers_that_explain_a_listed_label_are_no_labels_of_their_own() -> None:
@@ -76,30 +76,30 @@ def test_lists_of_other_items_are_not_label_sets() -> None:
 
 def test_without_a_list_frequent_short_answers_are_the_labels() -> None:
     answers = Counter({"spam": 900, "ham": 2000, "Answer: ham": 9, "maybe": 2})
-    found = discover(answers, "Sort the message.", CONFIG)
-    assert found.labels == ("ham", "spam")
-    assert found.source == "answers that occur at least 6 times"
+    discovered = discover(answers, "Sort the message.", CONFIG)
+    assert discovered.labels == ("ham", "spam")
+    assert discovered.source == "answers that occur at least 6 times"
 
 
 def test_free_text_answers_have_no_label_set() -> None:
-    found = discover(Counter({f"sentence number {n}": 1 for n in range(100)}), BULLETS, CONFIG)
-    assert found.labels == ()
+    discovered = discover(Counter({f"sentence number {n}": 1 for n in range(100)}), BULLETS, CONFIG)
+    assert discovered.labels == ()
 
 
 @given(st.lists(st.text("abcdefgh_", min_size=3, max_size=12), min_size=5, max_size=30, unique=True))
 def test_all_bulleted_labels_are_found_if_most_were_seen(labels: list[str]) -> None:
     prompt = "Choose:\n\n" + "\n".join(f"- {label}" for label in labels)
     seen = labels[: max(4, round(len(labels) * 0.8))]
-    found = set(discover(Counter(dict.fromkeys(seen, 10)), prompt, CONFIG).labels)
-    assert set(seen) <= found <= set(labels)
+    discovered = set(discover(Counter(dict.fromkeys(seen, 10)), prompt, CONFIG).labels)
+    assert set(seen) <= discovered <= set(labels)
 
 
 def test_spelling_variants_are_one_label_as_written_in_the_prompt() -> None:
     answers = Counter(
         {"refund": 20, "Refund": 90, "refund.": 13, '"refund"': 13, "Delivery": 40, "delivery": 5, "other": 9}
     )
-    found = discover(answers, "Answer with exactly one of these labels: refund, delivery.", CONFIG)
-    assert found.labels == ("delivery", "refund")
+    discovered = discover(answers, "Answer with exactly one of these labels: refund, delivery.", CONFIG)
+    assert discovered.labels == ("delivery", "refund")
 
 
 def test_labels_that_differ_by_case_in_the_prompt_stay_distinct() -> None:

@@ -23,8 +23,8 @@ def texts(count: int, seed: int) -> list[str]:
     return made
 
 
-def by_brute_force(found: Shingles, threshold: float) -> set[tuple[int, int]]:
-    sets = [set(found.hashes[a:b].tolist()) for a, b in itertools.pairwise(found.starts.tolist())]
+def by_brute_force(text_shingles: Shingles, threshold: float) -> set[tuple[int, int]]:
+    sets = [set(text_shingles.hashes[a:b].tolist()) for a, b in itertools.pairwise(text_shingles.starts.tolist())]
     return {
         (a, b)
         for a, b in itertools.combinations(range(len(sets)), 2)
@@ -41,9 +41,9 @@ def test_bands_find_pairs_at_the_threshold_with_high_probability(threshold: floa
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
 def test_minhash_finds_exactly_the_pairs_above_the_threshold(threshold: float) -> None:
-    found = shingles(texts(250, seed=3))
-    wanted = by_brute_force(found, threshold)
-    pairs, alike = near_pairs(found, threshold, same_numbers=False, seed=0)
+    sets = shingles(texts(250, seed=3))
+    wanted = by_brute_force(sets, threshold)
+    pairs, alike = near_pairs(sets, threshold, same_numbers=False, seed=0)
     got = {(a, b) for a, b in pairs.tolist()}
     assert got <= wanted
     assert len(wanted) > 30
@@ -52,31 +52,31 @@ def test_minhash_finds_exactly_the_pairs_above_the_threshold(threshold: float) -
 
 
 def test_the_same_seed_finds_the_same_pairs_in_the_same_order() -> None:
-    found = shingles(texts(200, seed=4))
-    first, again = (near_pairs(found, 0.6, same_numbers=True, seed=7)[0].tolist() for _ in range(2))
+    sets = shingles(texts(200, seed=4))
+    first, again = (near_pairs(sets, 0.6, same_numbers=True, seed=7)[0].tolist() for _ in range(2))
     assert first == again == sorted(first)
 
 
 def test_with_sides_exactly_the_pairs_across_them_are_found() -> None:
-    found = shingles(texts(300, seed=9))
+    sets = shingles(texts(300, seed=9))
     sides = np.array([n % 3 for n in range(300)])
-    every, _ = near_pairs(found, 0.6, same_numbers=False, seed=0)
-    pairs, _ = near_pairs(found, 0.6, same_numbers=False, seed=0, sides=sides)
+    every, _ = near_pairs(sets, 0.6, same_numbers=False, seed=0)
+    pairs, _ = near_pairs(sets, 0.6, same_numbers=False, seed=0, sides=sides)
     assert pairs.tolist() == [[a, b] for a, b in every.tolist() if sides[a] != sides[b]]
     assert 0 < len(pairs) < len(every)
 
 
 def test_a_bucket_of_many_copies_becomes_one_cluster() -> None:
-    found = shingles([f"Where is my parcel{'!' * n}" for n in range(300)] + ["something else entirely"])
-    pairs, _ = near_pairs(found, 0.7, same_numbers=True, seed=0)
+    sets = shingles([f"Where is my parcel{'!' * n}" for n in range(300)] + ["something else entirely"])
+    pairs, _ = near_pairs(sets, 0.7, same_numbers=True, seed=0)
     assert len(pairs) < 1000
     assert components(301, pairs.tolist()) == [0] * 300 + [300]
 
 
 def test_texts_with_different_numbers_pair_only_if_numbers_are_ignored() -> None:
-    found = shingles(["please cancel the order number 1177 today", "please cancel the order number 1178 today"])
-    assert len(near_pairs(found, 0.7, same_numbers=True, seed=0)[0]) == 0
-    assert len(near_pairs(found, 0.7, same_numbers=False, seed=0)[0]) == 1
+    sets = shingles(["please cancel the order number 1177 today", "please cancel the order number 1178 today"])
+    assert len(near_pairs(sets, 0.7, same_numbers=True, seed=0)[0]) == 0
+    assert len(near_pairs(sets, 0.7, same_numbers=False, seed=0)[0]) == 1
 
 
 @given(st.integers(1, 40), st.data())
@@ -96,5 +96,5 @@ def test_components_do_not_depend_on_the_order_of_edges(count: int, data: st.Dat
 
 
 def test_no_texts_have_no_pairs() -> None:
-    found = shingles([])
-    assert len(near_pairs(found, 0.7, same_numbers=True, seed=0)[0]) == 0
+    sets = shingles([])
+    assert len(near_pairs(sets, 0.7, same_numbers=True, seed=0)[0]) == 0

@@ -30,8 +30,8 @@ def history(*names: str) -> Prompts:
 
 
 def test_a_replaced_prompt_version_is_a_change_with_masked_lines() -> None:
-    found = history(*["00000001"] * 60, *["00000002"] * 40)
-    (change,) = found.changes
+    periods = history(*["00000001"] * 60, *["00000002"] * 40)
+    (change,) = periods.changes
     assert (change.from_template, change.to_template) == ("00000001", "00000002")
     assert (change.lines_added, change.lines_removed) == (2, 1)
     assert change.at == (START + timedelta(minutes=60)).isoformat()
@@ -48,8 +48,8 @@ def test_templates_have_their_period_and_share() -> None:
 def test_a_template_unused_in_the_test_split_is_retired() -> None:
     part = history(*["00000001"] * 60, *["00000002"] * 40)
     merged = prompt_history.merged([part], START + timedelta(minutes=80))
-    assert [each.retired for each in merged.templates] == [True, False]
-    assert [each.retired for each in prompt_history.merged([part], START).templates] == [False, False]
+    assert [template.retired for template in merged.templates] == [True, False]
+    assert [template.retired for template in prompt_history.merged([part], START).templates] == [False, False]
     assert any("retired before the test split" in line for line in prompt_history.lines(merged))
 
 
@@ -64,10 +64,10 @@ def test_a_new_prompt_is_a_change_only_if_the_old_one_ends() -> None:
 
 
 def test_a_recent_prompt_change_without_a_template_is_a_warning() -> None:
-    found = history(*["00000001"] * 90, *[""] * 10)
-    assert found.unmatched == {"shop.topic": 10}
-    assert found.unmatched_lately == {"shop.topic": 1.0}
-    assert any("too recently" in line for line in prompt_history.lines(found))
+    periods = history(*["00000001"] * 90, *[""] * 10)
+    assert periods.unmatched == {"shop.topic": 10}
+    assert periods.unmatched_lately == {"shop.topic": 1.0}
+    assert any("too recently" in line for line in prompt_history.lines(periods))
     assert history(*["00000001"] * 90, "", *["00000001"] * 9).unmatched_lately == {}
 
 

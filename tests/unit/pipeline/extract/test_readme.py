@@ -135,9 +135,9 @@ def test_personal_data_is_counted_and_never_shown() -> None:
 
 
 def test_the_page_shows_only_existing_charts() -> None:
-    made = readme.files(CARD)
-    shown = re.findall(r"\]\(([a-z]+\.svg)\)", made["README.md"].decode())
-    assert sorted(shown) == sorted(name for name in made if name.endswith(".svg"))
+    files = readme.files(CARD)
+    shown = re.findall(r"\]\(([a-z]+\.svg)\)", files["README.md"].decode())
+    assert sorted(shown) == sorted(name for name in files if name.endswith(".svg"))
     assert sorted(shown) == ["cohorts.svg", "days.svg", "filters.svg", "labels.svg", "tokens.svg"]
     assert "](" not in readme.page(CARD)
 
@@ -177,12 +177,12 @@ def test_the_page_header_lists_the_splits_for_the_hub() -> None:
 
 def test_a_card_of_an_earlier_version_has_a_page_too(tmp_path: Path) -> None:
     (tmp_path / "dataset.yaml").write_bytes(Path("tests/golden/dataset-v1.yaml").read_bytes())
-    made = readme.files(load(tmp_path))
+    files = readme.files(load(tmp_path))
     assert (
         "Not checked: this dataset was written by a version without detection of personal data."
-        in made["README.md"].decode()
+        in files["README.md"].decode()
     )
-    assert "days.svg" not in made
+    assert "days.svg" not in files
 
 
 def test_a_full_card_is_the_same_after_saving() -> None:

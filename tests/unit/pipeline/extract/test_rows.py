@@ -104,8 +104,12 @@ def test_the_latest_correction_counts_despite_later_feedback(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     later, latest = START + timedelta(hours=1), START + timedelta(hours=2)
-    said = [("r00001", "down", "brakes", later), ("r00001", "down", "refund", START), ("r00001", "up", None, latest)]
-    fill(connection, [record(1)], said)
+    messages = [
+        ("r00001", "down", "brakes", later),
+        ("r00001", "down", "refund", START),
+        ("r00001", "up", None, latest),
+    ]
+    fill(connection, [record(1)], messages)
     assert [r.answer for r in read(connection, "shop.topic")] == ["brakes"]
 
 

@@ -39,14 +39,14 @@ def test_symbols_vowel_signs_and_punctuation_only_texts_are_not_ignored(text: st
 
 @given(st.lists(st.text(max_size=30), min_size=2, max_size=8))
 def test_similarity_is_the_jaccard_index_of_four_character_shingles(made: list[str]) -> None:
-    found = shingles(made)
+    compared = shingles(made)
     pairs = np.array([(a, b) for a in range(len(made)) for b in range(len(made))])
     sets = []
     for text in made:
         padded = plain(text).ljust(4, "\0")
         sets.append({padded[n : n + 4] for n in range(len(padded) - 3)})
     expected = [len(sets[a] & sets[b]) / len(sets[a] | sets[b]) for a, b in pairs.tolist()]
-    assert jaccard(found, pairs) == pytest.approx(expected)
+    assert jaccard(compared, pairs) == pytest.approx(expected)
 
 
 def test_hashes_of_a_text_are_deterministic() -> None:

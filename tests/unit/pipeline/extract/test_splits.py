@@ -33,7 +33,7 @@ def test_fractions_that_do_not_add_up_are_refused() -> None:
 def test_without_groups_splits_have_their_share_and_follow_in_time() -> None:
     parts, straddling = by_time([row(n) for n in range(103)], ExtractConfig(), "shop.topic")
     assert list(parts) == list(SPLITS)
-    assert [each.id for part in parts.values() for each in part] == [f"r{n:05}" for n in range(103)]
+    assert [row.id for part in parts.values() for row in part] == [f"r{n:05}" for n in range(103)]
     assert [len(part) for part in parts.values()] == [62, 10, 10, 11, 10]
     assert straddling == 0
 
@@ -47,14 +47,14 @@ def test_no_group_is_in_two_splits_and_every_row_is_kept_or_counted(names: list[
         parts, straddling = by_time(rows, config, "shop.topic")
     except NotEnoughData:
         return
-    where = [{each.group for each in part} for part in parts.values()]
+    where = [{row.group for row in part} for part in parts.values()]
     assert all(not first & second for first, second in itertools.combinations(where, 2))
     assert sum(map(len, parts.values())) + straddling == len(rows)
     firsts = [min(part, key=lambda r: min(o.ts for o in rows if o.group == r.group)) for part in parts.values()]
-    begins = [min(o.ts for o in rows if o.group == each.group) for each in firsts]
+    begins = [min(o.ts for o in rows if o.group == first.group) for first in firsts]
     assert begins == sorted(begins)
     if not by_user:
-        kept = [each.ts for part in parts.values() for each in part]
+        kept = [row.ts for part in parts.values() for row in part]
         assert kept == sorted(kept)
 
 
@@ -65,7 +65,7 @@ def test_a_group_belongs_to_its_first_split_and_later_rows_are_removed() -> None
     parts, straddling = by_time(in_groups(names), ExtractConfig(), "shop.topic")
     assert straddling == 1
     assert {"r00003", "r00005"} <= {each.id for each in parts["train"]}
-    assert "r00095" not in {each.id for part in parts.values() for each in part}
+    assert "r00095" not in {row.id for part in parts.values() for row in part}
 
 
 def test_a_user_with_old_and_new_requests_is_only_in_the_first_split() -> None:

@@ -23,9 +23,9 @@ def checks_of(rows: list[Row], request_type: Any = "extraction", entry: CallSite
 
 def test_checks_of_the_registry_take_precedence() -> None:
     entry = CallSite(name="shop.topic", checks=Checks(labels=("a", "b")))
-    found = checks_of([row(n) for n in range(20)], "intent", entry)
-    assert found.checks == entry.checks
-    assert "entry" in found.source
+    checks = checks_of([row(n) for n in range(20)], "intent", entry)
+    assert checks.checks == entry.checks
+    assert "entry" in checks.source
 
 
 def test_a_classification_task_gets_the_labels_of_its_prompt() -> None:
@@ -60,24 +60,24 @@ def test_discovery_of_checks_can_be_disabled() -> None:
 
 def test_a_schema_stated_by_requests_becomes_the_check() -> None:
     rows = [row(n, answer='{"size":"M"}', response_format=stated(SCHEMA) if n % 2 else None) for n in range(40)]
-    found = checks_of(rows)
-    assert found.checks == Checks(json=True, json_schema=SCHEMA)
-    assert found.source == "the JSON schema that 20 of 40 requests state"
+    checks = checks_of(rows)
+    assert checks.checks == Checks(json=True, json_schema=SCHEMA)
+    assert checks.source == "the JSON schema that 20 of 40 requests state"
 
 
 def test_varying_schemas_give_only_a_json_check() -> None:
     other = SCHEMA | {"required": []}
     rows = [row(n, answer='{"size":"M"}', response_format=stated(other if n % 2 else SCHEMA)) for n in range(40)]
-    found = checks_of(rows)
-    assert found.checks == Checks(json=True)
-    assert "2 different schemas" in found.source
+    checks = checks_of(rows)
+    assert checks.checks == Checks(json=True)
+    assert "2 different schemas" in checks.source
 
 
 def test_a_schema_that_answers_violate_is_not_used() -> None:
     rows = [row(n, answer='{"length":3}', response_format=stated(SCHEMA)) for n in range(40)]
-    found = checks_of(rows)
-    assert found.checks == Checks(json=True)
-    assert "0 of 40" in found.source
+    checks = checks_of(rows)
+    assert checks.checks == Checks(json=True)
+    assert "0 of 40" in checks.source
 
 
 def test_json_answers_without_a_schema_get_a_json_check() -> None:

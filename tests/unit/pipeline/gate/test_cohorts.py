@@ -34,52 +34,54 @@ def decided(cohorts: dict[Cohort, Sample], overall: PairedTest | None = None, **
     return promote(overall or compared(GOOD, 2700), cohorts, places, Settings(0.05, **settings))
 
 
-def outcomes(found: Promotion) -> dict[str, str]:
-    return {each.value: each.outcome for each in found.cohorts}
+def outcomes(promotion: Promotion) -> dict[str, str]:
+    return {cohort.value: cohort.outcome for cohort in promotion.cohorts}
 
 
 def test_a_candidate_that_passes_everywhere_is_promoted_for_all_requests() -> None:
-    found = decided(plans(free=compared(GOOD), pro=compared(GOOD)))
-    assert (found.by, found.only, found.share, found.reasons) == ("whole", {}, 1.0, ())
+    promotion = decided(plans(free=compared(GOOD), pro=compared(GOOD)))
+    assert (promotion.by, promotion.only, promotion.share, promotion.reasons) == ("whole", {}, 1.0, ())
 
 
 def test_a_degraded_cohort_is_excluded() -> None:
-    found = decided(plans(free=compared(GOOD), pro=compared(BAD)))
-    assert (found.by, found.only, found.share) == ("cohorts", {"plan": ("free",)}, 0.5)
-    assert outcomes(found) == {"free": "promoted", "pro": "degraded"}
-    assert found.reasons[0].startswith("plan pro stays with the incumbent: worse by more than the margin: -10.0 points")
+    promotion = decided(plans(free=compared(GOOD), pro=compared(BAD)))
+    assert (promotion.by, promotion.only, promotion.share) == ("cohorts", {"plan": ("free",)}, 0.5)
+    assert outcomes(promotion) == {"free": "promoted", "pro": "degraded"}
+    assert promotion.reasons[0].startswith(
+        "plan pro stays with the incumbent: worse by more than the margin: -10.0 points"
+    )
 
 
 def test_a_degraded_cohort_blocks_promotion_if_configured() -> None:
-    found = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="block")
-    assert (found.by, found.share, found.blocked) == ("none", 0.0, True)
-    assert found.reasons[0].startswith("plan pro degrades")
+    promotion = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="block")
+    assert (promotion.by, promotion.share, promotion.blocked) == ("none", 0.0, True)
+    assert promotion.reasons[0].startswith("plan pro degrades")
 
 
 def test_a_degraded_cohort_is_promoted_only_in_report_mode() -> None:
-    found = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="report")
-    assert (found.by, outcomes(found)["pro"]) == ("whole", "degraded")
+    promotion = decided(plans(free=compared(GOOD), pro=compared(BAD)), degraded="report")
+    assert (promotion.by, outcomes(promotion)["pro"]) == ("whole", "degraded")
 
 
 def test_a_cohort_with_too_little_evidence_stays_with_the_incumbent() -> None:
-    found = decided(plans(free=compared(GOOD), pro=compared((1, 1), 60), team=None), min_items=50)
-    assert found.only == {"plan": ("free",)}
-    assert found.reasons == (
-        f"plan pro stays with the incumbent: {found.cohorts[1].why}",
+    promotion = decided(plans(free=compared(GOOD), pro=compared((1, 1), 60), team=None), min_items=50)
+    assert promotion.only == {"plan": ("free",)}
+    assert promotion.reasons == (
+        f"plan pro stays with the incumbent: {promotion.cohorts[1].why}",
         (
             "plan team stays with the incumbent: insufficient evidence: 10 items are too few; "
             "at least 40 more are needed"
         ),
     )
-    assert "more items would settle it" in found.reasons[0]
+    assert "more items would settle it" in promotion.reasons[0]
 
 
 def test_a_cohort_with_too_little_evidence_follows_the_total_if_configured() -> None:
     cohorts = plans(free=compared(GOOD), pro=compared((1, 1), 60))
     assert decided(cohorts, unsettled="follow").by == "whole"
     # There is nothing to follow where the whole did not pass.
-    found = decided(cohorts, compared(OPEN, 200), unsettled="follow")
-    assert (found.by, outcomes(found)) == ("none", {"free": "promoted", "pro": "stays"})
+    promotion = decided(cohorts, compared(OPEN, 200), unsettled="follow")
+    assert (promotion.by, outcomes(promotion)) == ("none", {"free": "promoted", "pro": "stays"})
 
 
 def test_promotion_by_cohort_is_corrected_for_the_number_of_cohorts() -> None:
@@ -89,20 +91,20 @@ def test_promotion_by_cohort_is_corrected_for_the_number_of_cohorts() -> None:
     # Where every cohort passes nothing is to be corrected ...
     assert decided(plans(free=compared(GOOD), pro=weak)).by == "whole"
     # ... and where one does not, those that pass are picked.
-    found = decided(plans(free=compared(GOOD), pro=weak, team=compared((1, 1), 60), trial=compared((1, 1), 60)))
-    assert outcomes(found) == {"free": "promoted", "pro": "stays", "team": "stays", "trial": "stays"}
-    assert "Holm" in found.reasons[0]
+    promotion = decided(plans(free=compared(GOOD), pro=weak, team=compared((1, 1), 60), trial=compared((1, 1), 60)))
+    assert outcomes(promotion) == {"free": "promoted", "pro": "stays", "team": "stays", "trial": "stays"}
+    assert "Holm" in promotion.reasons[0]
 
 
 def test_without_an_overall_pass_no_cohort_is_promoted() -> None:
-    found = decided(plans(free=compared(GOOD)), compared(BAD))
-    assert (found.by, found.share) == ("none", 0.0)
+    promotion = decided(plans(free=compared(GOOD)), compared(BAD))
+    assert (promotion.by, promotion.share) == ("none", 0.0)
 
 
 def test_too_little_evidence_everywhere_promotes_no_cohort_but_does_not_block() -> None:
     # The value's name must not be taken for what happened to it.
-    found = decided(plans(degrades=compared((1, 1), 60)), compared(GOOD))
-    assert (found.by, found.blocked) == ("none", False)
+    promotion = decided(plans(degrades=compared((1, 1), 60)), compared(GOOD))
+    assert (promotion.by, promotion.blocked) == ("none", False)
     assert not decided(plans(free=compared(GOOD), pro=compared(BAD))).blocked
 
 
@@ -115,8 +117,8 @@ def test_requests_need_a_promoted_value_for_every_key() -> None:
         Cohort("plan", "pro"): Sample(900, bad),
     }
     places = [{"language": language, "plan": plan} for language in ("de", "ja") for plan in ("free", "pro")]
-    found = promote(compared(GOOD, 1800), cohorts, places, Settings(0.05))
-    assert (found.only, found.share) == ({"language": ("de",), "plan": ("free",)}, 0.25)
+    promotion = promote(compared(GOOD, 1800), cohorts, places, Settings(0.05))
+    assert (promotion.only, promotion.share) == ({"language": ("de",), "plan": ("free",)}, 0.25)
 
 
 def test_a_degraded_label_group_blocks_promotion() -> None:
@@ -142,8 +144,8 @@ def test_holms_p_values_by_hand() -> None:
 def test_the_promoted_share_is_a_share_of_requests() -> None:
     cohorts = plans(free=compared(GOOD), pro=compared(BAD))
     values = [{"plan": "free"}, {"plan": "pro"}]
-    found = promote(compared(GOOD, 2700), cohorts, values, Settings(0.05), weights=[1, 3])
-    assert (found.by, found.share) == ("cohorts", 0.25)
+    promotion = promote(compared(GOOD, 2700), cohorts, values, Settings(0.05), weights=[1, 3])
+    assert (promotion.by, promotion.share) == ("cohorts", 0.25)
 
 
 def test_untestable_cohorts_do_not_affect_the_correction() -> None:
@@ -151,13 +153,13 @@ def test_untestable_cohorts_do_not_affect_the_correction() -> None:
     near = compared((9, 19), 1050)
     assert 0.01 < near.p_value < 0.05
     tested = {f"plan{number}": near for number in range(5)}
-    found = decided(plans(**tested, tiny=None), min_items=50)
-    assert (found.by, outcomes(found)["tiny"]) == ("cohorts", "stays")
-    assert all(outcomes(found)[name] == "promoted" for name in tested)
+    promotion = decided(plans(**tested, tiny=None), min_items=50)
+    assert (promotion.by, outcomes(promotion)["tiny"]) == ("cohorts", "stays")
+    assert all(outcomes(promotion)[name] == "promoted" for name in tested)
 
 
 def test_a_rejected_candidate_is_promoted_for_no_cohort() -> None:
     cohorts = plans(free=compared(GOOD), pro=compared(GOOD))
     places = [{"plan": cohort.value} for cohort, each in cohorts.items() for _ in range(each.items)]
-    found = promote(compared(GOOD, 2700), cohorts, places, Settings(0.05), passed=False)
-    assert (found.by, found.share) == ("none", 0.0)
+    promotion = promote(compared(GOOD, 2700), cohorts, places, Settings(0.05), passed=False)
+    assert (promotion.by, promotion.share) == ("none", 0.0)

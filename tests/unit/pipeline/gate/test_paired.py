@@ -18,29 +18,29 @@ def of(only_new: int, only_old: int, n: int, clusters: list[int] | None = None) 
 
 
 def test_an_equal_model_passes_with_enough_items() -> None:
-    found = of(20, 20, 2000)
-    assert (found.verdict, found.items, found.discordant, found.clusters) == ("pass", 2000, 40, 2000)
-    assert found.low > -0.02
-    assert found.equivalent
-    assert not found.superior
+    test = of(20, 20, 2000)
+    assert (test.verdict, test.items, test.discordant, test.clusters) == ("pass", 2000, 40, 2000)
+    assert test.low > -0.02
+    assert test.equivalent
+    assert not test.superior
 
 
 def test_a_model_that_is_5_points_worse_fails() -> None:
-    found = of(20, 120, 2000)
-    assert (found.verdict, found.difference, found.items_missing) == ("fail", -0.05, 0)
-    assert found.high < -0.02
+    test = of(20, 120, 2000)
+    assert (test.verdict, test.difference, test.items_missing) == ("fail", -0.05, 0)
+    assert test.high < -0.02
 
 
 def test_a_better_model_is_superior_and_not_equivalent() -> None:
-    found = of(160, 40, 2000)
-    assert (found.verdict, found.superior, found.equivalent) == ("pass", True, False)
+    test = of(160, 40, 2000)
+    assert (test.verdict, test.superior, test.equivalent) == ("pass", True, False)
 
 
 @pytest.mark.parametrize("counts", [(0, 0, 20), (4, 4, 200), (0, 1, 1), (0, 0, 130)])
 def test_few_items_are_insufficient_evidence_never_a_pass(counts: tuple[int, int, int]) -> None:
-    found = of(*counts)
-    assert found.verdict == "insufficient evidence"
-    assert found.items_missing == found.items_needed - found.items > 0
+    test = of(*counts)
+    assert test.verdict == "insufficient evidence"
+    assert test.items_missing == test.items_needed - test.items > 0
 
 
 def test_a_difference_that_is_not_significant_is_no_pass() -> None:
@@ -49,23 +49,23 @@ def test_a_difference_that_is_not_significant_is_no_pass() -> None:
 
 
 def test_the_observed_difference_determines_how_many_more_items_are_needed() -> None:
-    found = of(10, 28, 1200)
-    assert found.verdict == "insufficient evidence"
-    assert found.items_needed < found.items
-    assert found.items_missing is not None
-    assert found.items_missing > 100
+    test = of(10, 28, 1200)
+    assert test.verdict == "insufficient evidence"
+    assert test.items_needed < test.items
+    assert test.items_missing is not None
+    assert test.items_missing > 100
 
 
 def test_more_items_are_not_recommended_beyond_the_margin() -> None:
-    found = of(2, 34, 1200)
-    assert (found.verdict, found.items_missing) == ("insufficient evidence", None)
+    test = of(2, 34, 1200)
+    assert (test.verdict, test.items_missing) == ("insufficient evidence", None)
 
 
 def test_copies_of_items_add_no_evidence() -> None:
     assert of(0, 0, 600).verdict == "pass"
-    found = of(0, 0, 600, np.repeat(np.arange(120), 5).tolist())
-    assert (found.verdict, found.clusters) == ("insufficient evidence", 120)
-    assert found.design_effect == pytest.approx(5)
+    test = of(0, 0, 600, np.repeat(np.arange(120), 5).tolist())
+    assert (test.verdict, test.clusters) == ("insufficient evidence", 120)
+    assert test.design_effect == pytest.approx(5)
 
 
 def test_clustered_differences_widen_the_bounds() -> None:
@@ -76,8 +76,8 @@ def test_clustered_differences_widen_the_bounds() -> None:
 
 
 def test_one_cluster_gives_no_interval() -> None:
-    found = of(0, 0, 900, [7] * 900)
-    assert (found.verdict, found.p_value) == ("insufficient evidence", 1)
+    test = of(0, 0, 900, [7] * 900)
+    assert (test.verdict, test.p_value) == ("insufficient evidence", 1)
 
 
 def test_graded_scores_are_compared_by_their_mean() -> None:
@@ -86,9 +86,9 @@ def test_graded_scores_are_compared_by_their_mean() -> None:
     close, worse = old - 0.005, old - 0.04
     noise = rng.normal(0, 0.02, size=800)
     assert compare(close + noise, old, range(800), margin=0.02, alpha=0.05).verdict == "pass"
-    found = compare(worse + noise, old, range(800), margin=0.02, alpha=0.05)
-    assert (found.verdict, found.difference) == ("fail", pytest.approx(-0.04, abs=0.003))
-    assert points(found).startswith(("-4.0 points (", "-3.9 points (", "-4.1 points ("))
+    test = compare(worse + noise, old, range(800), margin=0.02, alpha=0.05)
+    assert (test.verdict, test.difference) == ("fail", pytest.approx(-0.04, abs=0.003))
+    assert points(test).startswith(("-4.0 points (", "-3.9 points (", "-4.1 points ("))
 
 
 def test_equal_graded_scores_are_compared() -> None:
@@ -102,8 +102,8 @@ def test_few_graded_items_do_not_pass_without_observed_failures() -> None:
     new = old.copy()
     new[0] -= 0.01
     for scores in (old, new):
-        found = compare(scores, old, range(50), margin=0.02, alpha=0.05)
-        assert (found.verdict, found.p_value > 0.05) == ("insufficient evidence", True)
+        test = compare(scores, old, range(50), margin=0.02, alpha=0.05)
+        assert (test.verdict, test.p_value > 0.05) == ("insufficient evidence", True)
 
 
 @pytest.mark.parametrize("margin, alpha", [(0.0, 0.05), (-0.02, 0.05), (0.02, 0.5), (0.02, 0.0)])
@@ -119,12 +119,12 @@ def test_scores_of_different_items_are_refused() -> None:
 
 @given(COUNTS, COUNTS, st.integers(1, 400))
 def test_a_pass_means_a_p_value_below_alpha(only_new: int, only_old: int, same: int) -> None:
-    found = of(only_new, only_old, only_new + only_old + same)
-    assert found.low <= found.difference + 1e-9 <= found.high + 2e-9
-    if found.verdict == "pass":
-        assert found.p_value <= 0.06
-    if found.verdict == "fail":
-        assert found.p_value > 0.5
+    test = of(only_new, only_old, only_new + only_old + same)
+    assert test.low <= test.difference + 1e-9 <= test.high + 2e-9
+    if test.verdict == "pass":
+        assert test.p_value <= 0.06
+    if test.verdict == "fail":
+        assert test.p_value > 0.5
 
 
 WEIGHTED = st.lists(
@@ -167,9 +167,9 @@ EQUAL = [1.0] * 15 + [-1.0] * 15 + [0.0] * 1070
 @pytest.mark.parametrize("known", [0.0, 1.0])
 def test_a_very_frequent_item_neither_blocks_nor_carries_the_result(known: float) -> None:
     rest = asked(EQUAL, [1] * 1100)
-    found = asked([known, *EQUAL], [150, *[1] * 1100])
-    assert (found.verdict, found.low) == ("pass", pytest.approx(min(rest.low, rest.low * 0.88 + known), abs=1e-3))
-    assert (found.dominant, found.dominant_share, found.items) == (1, pytest.approx(0.12), 1101)
+    test = asked([known, *EQUAL], [150, *[1] * 1100])
+    assert (test.verdict, test.low) == ("pass", pytest.approx(min(rest.low, rest.low * 0.88 + known), abs=1e-3))
+    assert (test.dominant, test.dominant_share, test.items) == (1, pytest.approx(0.12), 1101)
     few = asked([known, *EQUAL[:200]], [150, *[1] * 200])
     assert few.verdict != "pass"
     worse = asked([known, *[-1.0] * 60, *[0.0] * 1040], [150, *[1] * 1100])
@@ -177,10 +177,10 @@ def test_a_very_frequent_item_neither_blocks_nor_carries_the_result(known: float
 
 
 def test_a_worse_answer_to_a_very_frequent_item_cannot_pass() -> None:
-    found = asked([-1.0, *EQUAL], [150, *[1] * 1100])
-    assert (found.verdict, found.items_missing) == ("insufficient evidence", None)
-    assert found.difference == pytest.approx(-0.12)
-    assert found.p_value == pytest.approx(1)
+    test = asked([-1.0, *EQUAL], [150, *[1] * 1100])
+    assert (test.verdict, test.items_missing) == ("insufficient evidence", None)
+    assert test.difference == pytest.approx(-0.12)
+    assert test.p_value == pytest.approx(1)
 
 
 def test_rare_items_are_always_a_sample() -> None:
@@ -191,7 +191,7 @@ def test_rare_items_are_always_a_sample() -> None:
     st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.integers(1, 400)), min_size=1, max_size=60),
 )
 def test_bounds_contain_the_difference_for_any_weights(rows: list[tuple[float, int]]) -> None:
-    found = asked([score for score, _ in rows], [count for _, count in rows])
-    assert found.low <= found.difference + 1e-9
-    assert found.difference <= found.high + 1e-9
-    assert (found.verdict == "pass") == (found.low > -0.02)
+    test = asked([score for score, _ in rows], [count for _, count in rows])
+    assert test.low <= test.difference + 1e-9
+    assert test.difference <= test.high + 1e-9
+    assert (test.verdict == "pass") == (test.low > -0.02)

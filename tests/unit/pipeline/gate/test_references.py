@@ -2,9 +2,9 @@ from pipeline.gate.references import LabelledPair, of, to_ask
 
 
 def test_evidence_from_the_logged_model_only_is_agreement() -> None:
-    found = of([LabelledPair("a", "teacher", True), LabelledPair("b", "teacher", False)])
-    assert (found.basis, found.differ, found.ask) == ("agreement", 1, 1)
-    assert found.shares == {"teacher": 1.0}
+    reference = of([LabelledPair("a", "teacher", True), LabelledPair("b", "teacher", False)])
+    assert (reference.basis, reference.differ, reference.ask) == ("agreement", 1, 1)
+    assert reference.shares == {"teacher": 1.0}
 
 
 def test_evidence_is_accuracy_if_all_differences_have_human_labels() -> None:
@@ -13,9 +13,9 @@ def test_evidence_is_accuracy_if_all_differences_have_human_labels() -> None:
         LabelledPair("b", "corrected", True),
         LabelledPair("c", "teacher", False),
     ]
-    found = of(items)
-    assert (found.basis, found.differ, found.ask) == ("accuracy", 2, 0)
-    assert found.shares == {"corrected": 0.3333, "human": 0.3333, "teacher": 0.3333}
+    reference = of(items)
+    assert (reference.basis, reference.differ, reference.ask) == ("accuracy", 2, 0)
+    assert reference.shares == {"corrected": 0.3333, "human": 0.3333, "teacher": 0.3333}
     assert of([*items, LabelledPair("d", "escalated", True)]).basis == "agreement"
 
 

@@ -54,24 +54,24 @@ def test_broken_lines_are_kept_with_number_reason_and_bytes(tmp_path: Path, name
     broken = broken_lines(GOOD[name])
     report = read(tmp_path, [GOOD[name], *broken.values(), GOOD[name]], name, first=101)
     assert totals(report) == (2 + len(broken), len(broken))
-    found = rejected(tmp_path)
-    assert {line["reason"]: line["line"] for line in found} == dict(zip(broken, range(102, 110), strict=False))
-    for line in found:
+    lines = rejected(tmp_path)
+    assert {line["reason"]: line["line"] for line in lines} == dict(zip(broken, range(102, 110), strict=False))
+    for line in lines:
         raw = base64.b64decode(str(line["raw_base64"])) if "raw_base64" in line else str(line["raw"]).encode()
         assert raw == broken[str(line["reason"])]
 
 
 def test_records_are_staged_by_day_with_their_derived_columns(tmp_path: Path) -> None:
-    made = attempts(60, 1)
-    report = read(tmp_path, [litellm_line(a) for a in made])
+    records = attempts(60, 1)
+    report = read(tmp_path, [litellm_line(a) for a in records])
     table = staged(tmp_path)
     assert table.schema == ARROW_SCHEMA
-    assert report.days == sorted({str(a.ts.date()) for a in made})
+    assert report.days == sorted({str(a.ts.date()) for a in records})
     rows = {row["id"]: row for row in table.to_pylist()}
-    copy = next(a for a in made if a.duplicate_of and a.duplicate_of in rows)
+    copy = next(a for a in records if a.duplicate_of and a.duplicate_of in rows)
     assert rows[copy.id]["request_hash"] == rows[copy.duplicate_of or ""]["request_hash"]
     assert rows[copy.id]["input_chars"] == sum(len(m["content"]) for m in copy.messages)
-    assert len({row["system_hash"] for row in rows.values()}) == len({a.call_site for a in made})
+    assert len({row["system_hash"] for row in rows.values()}) == len({a.call_site for a in records})
 
 
 def test_the_same_block_gives_the_same_files(tmp_path: Path) -> None:

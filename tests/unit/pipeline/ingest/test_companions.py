@@ -134,8 +134,8 @@ def test_a_langfuse_generation_around_another_is_not_counted_again(home: Home, t
     lines = [{"id": "t", "observations": rows}] if as_trace else rows
     summary = ingest.run([written(tmp_path / "log.jsonl", lines)], home=home)
     assert summary.passed_over == {"SPAN": 1, "GENERATION around others": 1}
-    found = store.connect(home).execute("select id from records order by 1").fetchall()
-    assert found == [("alone",), ("inner",)]
+    ids = store.connect(home).execute("select id from records order by 1").fetchall()
+    assert ids == [("alone",), ("inner",)]
 
 
 def test_a_damaged_line_costs_only_itself(home: Home, tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ class Bucket(MemoryFileSystem):
         return "/" + path.removeprefix("gs://").removeprefix("gcs://").strip("/")
 
     def info(self, path: str, **more: object) -> dict[str, object]:
-        found = super().info(path, **more)
-        created = found.pop("created", None)
-        return found if created is None else {**found, "updated": created.isoformat(), "mtime": created}
+        details = super().info(path, **more)
+        created = details.pop("created", None)
+        return details if created is None else {**details, "updated": created.isoformat(), "mtime": created}
 
     def unstrip_protocol(self, name: str) -> str:
         return f"gs://{name.lstrip('/')}"
@@ -55,7 +55,7 @@ def test_a_bucket_a_prefix_a_glob_and_an_object_are_read_once(
     summary = ingest.run([f"{bucket}/{source}"], home=Home(tmp_path), processes=1)
     assert (summary.read, summary.accepted) == (expected, expected)
     assert ingest.run([f"{bucket}/{source}"], home=Home(tmp_path), processes=1).accepted == 0
-    paths = {source.path for made in store.commits(Home(tmp_path)) for source in made.sources}
+    paths = {source.path for commit in store.commits(Home(tmp_path)) for source in commit.sources}
     assert all(path.startswith("gs://logs/") for path in paths)
 
 

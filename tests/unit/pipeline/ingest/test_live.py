@@ -58,7 +58,7 @@ ATTEMPTS = [msgspec.structs.replace(r, output=record(0).output) if r.output is m
 def write(home: Home, records: list[Record], *, pid: int = 7, hour: str = HOUR, tail: bytes = b"") -> Path:
     path = home.log / f"requests-box-{pid}-{hour}.jsonl"
     with path.open("ab") as file:
-        file.writelines(encode_record(each) + b"\n" for each in records)
+        file.writelines(encode_record(record) + b"\n" for record in records)
         file.write(tail)
     return path
 
@@ -72,21 +72,21 @@ def sums(home: Home, overlay: Overlay | None) -> object:
         asked=costs.PeriodRequest(everything=True),
         overlay=overlay,
     )
-    found = costs.run(books, by=["feature", "model", "purpose", "day"])
-    return found.total, found.rows, found.unpriced
+    summary = costs.run(books, by=["feature", "model", "purpose", "day"])
+    return summary.total, summary.rows, summary.unpriced
 
 
 def test_it_counts_what_an_ingest_will_count_whatever_the_steps_were(home: Home, log: LiveLog, tmp_path: Path) -> None:
     for n, each in enumerate(ATTEMPTS):
         path = write(home, [each], pid=n % 2)
-        found, status = log.look(LATER)
+        appended, status = log.look(LATER)
         assert status.records == n + 1
         if n not in (2, 6):
             continue
         whole = Home(tmp_path / f"whole{n}")
         ingest.run([home.log], home=whole)
-        assert sums(home, found) == sums(whole, None)
-    assert log.look(LATER)[0] == found
+        assert sums(home, appended) == sums(whole, None)
+    assert log.look(LATER)[0] == appended
     # Committed: the store has them, and the log adds nothing.
     ingest.run([home.log], home=home)
     after, status = log.look(LATER)
@@ -101,9 +101,9 @@ def test_a_record_that_the_log_completes_counts_once_before_the_ingest_as_after_
     whole = attempt(1)
     store.append(home, [msgspec.structs.replace(whole, messages=msgspec.Raw(b"[]"))], source="bare")
     write(home, [whole, attempt(2)])
-    found, status = log.look(LATER)
+    appended, status = log.look(LATER)
     assert status.records == 1
-    live = sums(home, found)
+    live = sums(home, appended)
     ingest.run([home.log], home=home)
     assert live == sums(home, None)
 
@@ -133,11 +133,11 @@ def test_a_file_that_was_compressed_counts_once(home: Home, log: LiveLog) -> Non
     before = sums(home, log.look(LATER)[0])
     write(home, [attempt(30, cost_usd=5.0)])
     assert compress_closed(home.log, "box", 10**9)
-    found, status = log.look(LATER)
+    appended, status = log.look(LATER)
     assert status.records == len(ATTEMPTS) + 1
-    assert sums(home, found) != before
+    assert sums(home, appended) != before
     fresh = LiveLog(home)
-    assert sums(home, fresh.look(LATER)[0]) == sums(home, found)
+    assert sums(home, fresh.look(LATER)[0]) == sums(home, appended)
     ingest.run([home.log], home=home)
     assert log.look(LATER)[1].records == fresh.look(LATER)[1].records == 0
     fresh.close()
@@ -164,7 +164,7 @@ def test_many_looks_leave_few_files(home: Home, log: LiveLog, monkeypatch: pytes
     monkeypatch.setattr("pipeline.store.overlay._MOST_PARTS", 3)
     for n in range(9):
         write(home, [attempt(n)])
-        found, status = log.look(LATER)
-        assert len(found.parts) <= 3
+        appended, status = log.look(LATER)
+        assert len(appended.parts) <= 3
         assert status.records == n + 1
-    assert sums(home, found)[0].requests == 9  # type: ignore[index]
+    assert sums(home, appended)[0].requests == 9  # type: ignore[index]

@@ -162,13 +162,13 @@ def test_a_mapping_is_proposed_by_names_and_values_without_empty_places(tmp_path
         "TimeGenerated": "2026-10-05T09:30:00Z",
         "latency": 0.5,
     }
-    found = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()] * 3)))
-    record = found.mapping.record
+    suggestion = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()] * 3)))
+    record = suggestion.mapping.record
     assert record is not None
     assert (record.messages, record.answer) == (("RequestMessages",), ("ResponseMessages",))
     assert (record.time, record.latency_s, record.latency_ms) == (("TimeGenerated",), ("latency",), ())
-    assert (found.readable, found.mapping.call_site) == (3, ())
-    assert "[]" not in found.yaml()
+    assert (suggestion.readable, suggestion.mapping.call_site) == (3, ())
+    assert "[]" not in suggestion.yaml()
 
 
 def test_every_shipped_mapping_loads() -> None:

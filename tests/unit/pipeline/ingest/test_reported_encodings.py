@@ -36,10 +36,10 @@ def span(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def gen_ai(output: str, **more: Any) -> dict[str, Any]:
     asked = [{"role": m["role"], "parts": [{"type": "text", "content": m["content"]}]} for m in ASK]
-    said = [{"role": "assistant", "parts": [{"type": "text", "content": output}]}]
+    content = [{"role": "assistant", "parts": [{"type": "text", "content": output}]}]
     counts = {"gen_ai.usage.input_tokens": 21, "gen_ai.usage.output_tokens": 3}
     names = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
-    texts = {"gen_ai.input.messages": json.dumps(asked), "gen_ai.output.messages": json.dumps(said)}
+    texts = {"gen_ai.input.messages": json.dumps(asked), "gen_ai.output.messages": json.dumps(content)}
     return names | counts | texts | more
 
 

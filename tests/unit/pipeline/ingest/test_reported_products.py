@@ -61,17 +61,17 @@ def opik(own: str, kind: str, **more: Any) -> dict[str, Any]:
 
 def datadog(own: str, parent: str, kind: str = "llm") -> dict[str, Any]:
     counts = {"input_tokens": 121, "output_tokens": 3, "cache_read_input_tokens": 100}
-    said = {"input": {"messages": ASK}, "output": {"messages": [{"role": "assistant", "content": "billing"}]}}
+    message = {"input": {"messages": ASK}, "output": {"messages": [{"role": "assistant", "content": "billing"}]}}
     ids = {"trace_id": "t1", "span_id": own, "parent_id": parent, "span_kind": kind, "start_ns": START}
     model = {"model_name": "gpt-4o-mini", "model_provider": "openai", "tags": ["call_site:desk.topic"]}
-    return {"id": own, "type": "span", "attributes": ids | model | said | {"metrics": counts}}
+    return {"id": own, "type": "span", "attributes": ids | model | message | {"metrics": counts}}
 
 
 def posthog(**properties: Any) -> dict[str, Any]:
-    said = {"$ai_input": ASK, "$ai_output_choices": [{"role": "assistant", "content": "billing"}]}
+    message = {"$ai_input": ASK, "$ai_output_choices": [{"role": "assistant", "content": "billing"}]}
     model = {"$ai_model": "gpt-4o-mini", "$ai_provider": "openai", "$ai_latency": 1.5, "$ai_output_tokens": 3}
     event = {"uuid": "e1", "event": "$ai_generation", "timestamp": TIME, "distinct_id": "u1"}
-    return event | {"properties": said | model | properties}
+    return event | {"properties": message | model | properties}
 
 
 def apim(request: str, number: int = 0, **more: Any) -> dict[str, Any]:

@@ -474,8 +474,8 @@ def test_the_log_is_read_as_reported(case: Case, tmp_path: Path) -> None:
 def data_point(**more: Any) -> dict[str, Any]:
     content = [{"type": "text", "text": "I was charged twice"}]
     row = {"function_name": "desk.topic", "id": "0195-1", "episode_id": "0195-e", "tags": {"plan": "pro"}}
-    said = {"system": "Name the topic.", "messages": [{"role": "user", "content": content}]}
-    return row | {"input": json.dumps(said), "updated_at": "2026-10-05 09:30:00.000000", "is_deleted": False} | more
+    prompt = {"system": "Name the topic.", "messages": [{"role": "user", "content": content}]}
+    return row | {"input": json.dumps(prompt), "updated_at": "2026-10-05 09:30:00.000000", "is_deleted": False} | more
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_a_log_of_any_format_is_recognised_and_linked(home: Home, tmp_path: Path
     log = write_log(tmp_path / "log", [WRITERS[name](a) for a in made])
     assert counts(ingest.run([log], home=home)) == (len(made), len(made), 0, 0)
     connection = store.connect(home)
-    found = connection.execute("select id, purpose = 'retry', attempt, call_site from records").fetchall()
-    assert sorted(found) == sorted((a.id, a.retry_of is not None, a.attempt, a.call_site) for a in made)
+    rows = connection.execute("select id, purpose = 'retry', attempt, call_site from records").fetchall()
+    assert sorted(rows) == sorted((a.id, a.retry_of is not None, a.attempt, a.call_site) for a in made)
     linked = connection.execute("select count(distinct request_id) from records").fetchall()[0][0]
     assert linked == sum(a.retry_of is None for a in made)
 
@@ -98,20 +98,20 @@ def test_a_later_export_brings_the_thumbs_that_were_given_since(home: Home, tmp_
 
 
 def test_signals_equal_what_the_log_says(home: Home, tmp_path: Path) -> None:
-    made = attempts(300, 7, thumbs=0.2)
-    ingest.run([write_log(tmp_path / "log.jsonl", [litellm_line(a) for a in made])], home=home)
+    records = attempts(300, 7, thumbs=0.2)
+    ingest.run([write_log(tmp_path / "log.jsonl", [litellm_line(a) for a in records])], home=home)
     connection = store.connect(home)
     thumbs = connection.execute("select id, thumb, corrected from feedback").fetchall()
-    assert sorted(thumbs, key=str) == sorted([(a.id, a.thumb, a.corrected) for a in made if a.thumb], key=str)
+    assert sorted(thumbs, key=str) == sorted([(a.id, a.thumb, a.corrected) for a in records if a.thumb], key=str)
     consumed = connection.execute("select count(*), count(consumed_at) from consumed").fetchall()
-    assert consumed == [(sum(a.tracked for a in made), sum(a.consumed_at is not None for a in made if a.tracked))]
+    assert consumed == [(sum(a.tracked for a in records), sum(a.consumed_at is not None for a in records if a.tracked))]
 
 
 def test_costs_equal_the_logged_ones_and_missing_tokens_are_estimated_and_marked(home: Home, tmp_path: Path) -> None:
-    made = attempts(400, 7, usage_missing=0.5)
-    summary = ingest.run([write_log(tmp_path / "log.jsonl", [litellm_line(a) for a in made])], home=home)
-    free = [a for a in made if a.cache_hit or a.status in (429, 500, 503)]
-    unknown = sum(a.cost_usd == 0 for a in made) - len(free)
+    records = attempts(400, 7, usage_missing=0.5)
+    summary = ingest.run([write_log(tmp_path / "log.jsonl", [litellm_line(a) for a in records])], home=home)
+    free = [a for a in records if a.cache_hit or a.status in (429, 500, 503)]
+    unknown = sum(a.cost_usd == 0 for a in records) - len(free)
     logged, estimated, null = (
         store.connect(home)
         .execute(
@@ -120,7 +120,7 @@ def test_costs_equal_the_logged_ones_and_missing_tokens_are_estimated_and_marked
         )
         .fetchall()[0]
     )
-    assert logged == pytest.approx(sum(a.cost_usd for a in made))
+    assert logged == pytest.approx(sum(a.cost_usd for a in records))
     assert (estimated + null, sum(summary.unpriced.values())) == (unknown, null)
     assert estimated
 

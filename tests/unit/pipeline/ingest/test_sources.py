@@ -27,10 +27,10 @@ def only(path: Path) -> sources.LogFile:
 
 
 def lines_of(path: Path, size: int) -> list[tuple[int, bytes]]:
-    found = []
+    numbered = []
     for piece, _ in Content(only(path)).pieces(hashlib.sha256(), size):
-        found += enumerate(piece.read().removesuffix(b"\n").split(b"\n"), start=piece.first_line)
-    return found
+        numbered += enumerate(piece.read().removesuffix(b"\n").split(b"\n"), start=piece.first_line)
+    return numbered
 
 
 @given(LINES, st.integers(1, 64), st.booleans(), st.booleans())
@@ -78,10 +78,10 @@ def test_a_damaged_gzip_gives_what_stands_before_the_damage(tmp_path: Path) -> N
     data = b"".join(rng.randbytes(20).hex().encode() + b"\n" for _ in range(10_000))
     path.write_bytes(gzip.compress(data)[:-5000])
     content = Content(only(path))
-    found = b"".join(piece.read() for piece, _ in content.pieces(hashlib.sha256()))
-    assert data.startswith(found)
-    assert len(found) > len(data) * 0.9
-    assert found.endswith(b"\n")
+    salvaged = b"".join(piece.read() for piece, _ in content.pieces(hashlib.sha256()))
+    assert data.startswith(salvaged)
+    assert len(salvaged) > len(data) * 0.9
+    assert salvaged.endswith(b"\n")
     assert content.damage is not None
 
 
@@ -95,8 +95,8 @@ def test_folders_are_searched_below_and_each_file_is_taken_once(tmp_path: Path) 
     (tmp_path / "deep" / "er").mkdir(parents=True)
     for name in ("a.jsonl", "deep/b.json", "deep/er/c.jsonl.gz", "deep/readme.md"):
         (tmp_path / name).write_bytes(b"{}\n")
-    found = sources.find([tmp_path, tmp_path / "a.jsonl"])
-    assert [Path(file.path).name for file in found] == ["a.jsonl", "b.json", "c.jsonl.gz", "readme.md"]
+    files = sources.find([tmp_path, tmp_path / "a.jsonl"])
+    assert [Path(file.path).name for file in files] == ["a.jsonl", "b.json", "c.jsonl.gz", "readme.md"]
 
 
 def test_globs_are_expanded(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ ROW = {"request_created_at": "2026-03-02T10:00:00Z", "request_body": {}, "respon
 
 
 def rows_of(path: Path) -> tuple[str, list[bytes] | None]:
-    found = recognise_content(Content(only(path)))
-    assert not isinstance(found, str), found
-    return found.format.name, None if found.rows is None else list(found.rows())
+    recognised = recognise_content(Content(only(path)))
+    assert not isinstance(recognised, str), recognised
+    return recognised.format.name, None if recognised.rows is None else list(recognised.rows())
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -161,8 +161,8 @@ def test_csv_and_parquet_rows_are_objects(tmp_path: Path) -> None:
         writer.writeheader()
         writer.writerows(rows)
     for name in ("log.parquet", "log.csv"):
-        found = rows_of(tmp_path / name)[1] or []
-        assert [(str(json.loads(row)["n"]), json.loads(row)["request_body"]) for row in found] == [
+        objects = rows_of(tmp_path / name)[1] or []
+        assert [(str(json.loads(row)["n"]), json.loads(row)["request_body"]) for row in objects] == [
             (str(n), '{"a": "x, y"}') for n in range(3)
         ]
 

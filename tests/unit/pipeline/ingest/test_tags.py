@@ -32,10 +32,10 @@ def test_json_inside_text_is_opened_on_the_way() -> None:
 
 
 def test_the_one_of_call_site_and_feature_that_is_there_is_both() -> None:
-    found = tags({"f": "x"}, feature=("f",), call_site=("c",))
-    assert (found.call_site, found.feature) == ("x", "x")
-    found = tags({"f": "x", "c": "y"}, feature=("f",), call_site=("c",))
-    assert (found.call_site, found.feature) == ("y", "x")
+    read = tags({"f": "x"}, feature=("f",), call_site=("c",))
+    assert (read.call_site, read.feature) == ("x", "x")
+    read = tags({"f": "x", "c": "y"}, feature=("f",), call_site=("c",))
+    assert (read.call_site, read.feature) == ("y", "x")
 
 
 def test_a_null_cohort_is_absent() -> None:
@@ -84,8 +84,8 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from("abcd"), JSON))
 def test_any_json_gives_tags_and_never_raises(tree: dict[str, Any]) -> None:
     places = ("a.b.c", "b[x:]", "c", "d.a")
-    found = tags(tree, user_id=places, cohort={"k": places}, feedback=FeedbackPlaces(thumb=places, corrected=places))
-    assert found.user_id is None or found.user_id
+    read = tags(tree, user_id=places, cohort={"k": places}, feedback=FeedbackPlaces(thumb=places, corrected=places))
+    assert read.user_id is None or read.user_id
 
 
 def test_a_place_of_the_mapping_may_stand_in_a_list_of_names_and_values() -> None:
@@ -96,8 +96,8 @@ def test_a_place_of_the_mapping_may_stand_in_a_list_of_names_and_values() -> Non
 def test_request_headers_hold_tags_without_being_named_in_the_mapping() -> None:
     headers = {"X-Do-Not-Train": "1", "User-Id": "u-1"}
     for row in ({"headers": headers}, {"request_headers": headers}, {"request": {"headers": headers}}):
-        found = tags(row)
-        assert (found.user_id, consent_of(found.cohort["training"])) == ("u-1", "no")
+        read = tags(row)
+        assert (read.user_id, consent_of(read.cohort["training"])) == ("u-1", "no")
 
 
 def test_tags_of_the_body_come_before_those_of_the_headers() -> None:
@@ -114,7 +114,7 @@ def test_lines_read_before_do_not_change_what_is_read(trees: list[dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "said, thumb",
+    "value, thumb",
     [
         ({"thumbs_down": True}, "down"), ({"disliked": "1"}, "down"), ({"thumbs_down": False}, None),
         ([{"name": "user-feedback", "value": 0}], "0"), ([{"name": "negative_user_feedback", "value": 1}], "down"),
@@ -123,7 +123,7 @@ def test_lines_read_before_do_not_change_what_is_read(trees: list[dict[str, Any]
         ([{"name": "user-feedback", "value": 0, "source": "EVAL"}, {"name": "plan", "value": 1}], None),
     ],
 )  # fmt: skip
-def test_a_verdict_may_be_a_flag_or_one_of_several_scores(said: Any, thumb: str | None) -> None:
-    found = tags({"t": said}, tags_under=("t",))
-    assert (found.feedback.thumb if found.feedback else None) == thumb
-    assert found.cohort == {}
+def test_a_verdict_may_be_a_flag_or_one_of_several_scores(value: Any, thumb: str | None) -> None:
+    read = tags({"t": value}, tags_under=("t",))
+    assert (read.feedback.thumb if read.feedback else None) == thumb
+    assert read.cohort == {}

@@ -31,11 +31,11 @@ texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00")
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A store and a dataset of the same requests; the last eight of them are the test split."""
-    made = Home(tmp_path / "home")
-    task_datasets.make(made.datasets, train=32, others=8)
+    home = Home(tmp_path / "home")
+    task_datasets.make(home.datasets, train=32, others=8)
     records = [call_site_rows.record(n, call_site="support.intent") for n in range(64)]
-    store.append(made, records, source="test")
-    return made
+    store.append(home, records, source="test")
+    return home
 
 
 def evaluated(home: Home, candidate: str, outputs: dict[str, str | None], created: dt.datetime = NOW) -> None:
@@ -105,7 +105,7 @@ def test_invalid_rows_are_reported_and_valid_ones_imported(home, tmp_path):
     assert summary.new == 2
     assert labels.stored(home) == {"r00056": "refund", "r00058": "invoice"}
     kept = [msgspec.json.decode(line) for line in Path(summary.rejected_path).read_bytes().splitlines()]
-    assert [(each["line"], each["id"]) for each in kept] == [
+    assert [(row["line"], row["id"]) for row in kept] == [
         (4, "r00057"),
         (5, "r00099"),
         (6, None),
@@ -190,7 +190,7 @@ def test_label_studio_tasks_have_predictions_and_its_export_is_imported(home, tm
     assert '<Choice value="refund"/>' in Path(summary.interface).read_text()
     tasks = json.loads(out.read_text())
     assert tasks[0]["data"]["record_id"] == "r00056"
-    predicted = {each["model_version"]: each["result"][0] for each in tasks[0]["predictions"]}
+    predicted = {prediction["model_version"]: prediction["result"][0] for prediction in tasks[0]["predictions"]}
     assert predicted["small"] == {
         "from_name": "label",
         "to_name": "text",
@@ -246,7 +246,7 @@ def test_any_text_is_the_same_after_csv_and_label_studio(rows):
     writer.writeheader()
     writer.writerows(table)
     back = list(imports._csv_rows(Path("x.csv"), sink.getvalue()))
-    assert [(each.record_id, each.label) for each in back] == [(item.record_id, item.suggested) for item in items]
+    assert [(task.record_id, task.label) for task in back] == [(item.record_id, item.suggested) for item in items]
 
     tasks = msgspec.json.decode(label_studio.tasks(items, closed=False))
     for task, item in zip(tasks, items, strict=True):

@@ -42,9 +42,9 @@ def test_gold_files_state_the_kind_and_null_is_not_a_label(tmp_path: Path) -> No
         '{"id": "r2", "gold": null, "gold_kind": null}\n'
         '{"id": "r3", "gold": {"function": "f"}, "gold_kind": "tool_call"}\n',
     )
-    found = references.load(path, "extraction")
-    assert found.references == {"r1": Reference("json_any_of", {"day": ["2 May", "May 2"]})}
-    assert found.unusable == {"r3": "tool_call"}
+    loaded = references.load(path, "extraction")
+    assert loaded.references == {"r1": Reference("json_any_of", {"day": ["2 May", "May 2"]})}
+    assert loaded.unusable == {"r3": "tool_call"}
 
 
 def test_the_kind_is_derived_from_the_value_if_not_stated(tmp_path: Path) -> None:

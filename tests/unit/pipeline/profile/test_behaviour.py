@@ -27,10 +27,10 @@ def words(draw: random.Random, n: int) -> str:
 def test_new_sets_of_known_labels_are_not_new_answers() -> None:
     draw = random.Random(1)
     tags = ["cost", "noise", "speed", "looks", "care", "smell", "light"]
-    found = behaviour(sampled([(words(draw, 8), ", ".join(draw.sample(tags, 3))) for _ in range(60)]))
-    assert found.distinct_answers > 25
-    assert found.new_answer_share == 0
-    assert found.common_answer_share == 1
+    measured = behaviour(sampled([(words(draw, 8), ", ".join(draw.sample(tags, 3))) for _ in range(60)]))
+    assert measured.distinct_answers > 25
+    assert measured.new_answer_share == 0
+    assert measured.common_answer_share == 1
 
 
 def test_a_message_may_end_with_its_material_in_a_short_line() -> None:
@@ -68,11 +68,11 @@ def test_the_verdict_behind_a_reason_is_probed() -> None:
 def test_the_one_value_that_varies_in_structured_answers_is_measured_alone() -> None:
     draw = random.Random(4)
     totals = [str(draw.randint(100, 999)) for _ in range(40)]
-    found = behaviour(sampled([(words(draw, 9), f'{{"total": {total}, "unit": "kg"}}') for total in totals]))
-    assert found.single_value
-    assert not found.is_record
-    assert found.number_share == 1
-    assert found.json_share == 1, "the checks of the registry are about the whole answer"
+    measured = behaviour(sampled([(words(draw, 9), f'{{"total": {total}, "unit": "kg"}}') for total in totals]))
+    assert measured.single_value
+    assert not measured.is_record
+    assert measured.number_share == 1
+    assert measured.json_share == 1, "the checks of the registry are about the whole answer"
 
 
 def test_how_sure_an_answer_is_is_not_what_it_says() -> None:
@@ -81,9 +81,9 @@ def test_how_sure_an_answer_is_is_not_what_it_says() -> None:
     pairs = [
         (words(draw, 9), f'{{"topic": "{draw.choice(labels)}", "confidence": {draw.random():.2f}}}') for _ in range(60)
     ]
-    found = behaviour(sampled(pairs))
-    assert found.single_value
-    assert found.distinct_answers == 3
+    measured = behaviour(sampled(pairs))
+    assert measured.single_value
+    assert measured.distinct_answers == 3
 
 
 def test_many_labels_in_a_field_are_a_closed_set_and_names_are_not() -> None:
@@ -106,9 +106,9 @@ def test_the_answer_that_nothing_was_found_hides_nothing() -> None:
         (f"{words(draw, 5)} {value}", f'{{"of": "{value}", "to": "x"}}')
         for value in (words(draw, 1) for _ in range(40))
     ]
-    found = behaviour(sampled([*pairs, *((words(draw, 6), "none") for _ in range(60))]))
-    assert found.json_share == 1
-    assert found.copied_word_share >= 0.25
+    measured = behaviour(sampled([*pairs, *((words(draw, 6), "none") for _ in range(60))]))
+    assert measured.json_share == 1
+    assert measured.copied_word_share >= 0.25
 
 
 def test_new_words_are_in_neither_the_message_nor_other_answers() -> None:

@@ -16,11 +16,11 @@ def test_a_value_in_a_greeting_before_every_prompt_hides_no_task() -> None:
         for task, said in tasks.items()
         for city in CITIES
     ]
-    found = families(texts)
-    assert [{task for task in tasks for text in family.texts if task in text.text} for family in found] == [
-        {task} for task in (text.texts[0].text.split("! ")[1] for text in found)
+    grouped = families(texts)
+    assert [{task for task in tasks for text in family.texts if task in text.text} for family in grouped] == [
+        {task} for task in (text.texts[0].text.split("! ")[1] for text in grouped)
     ]
-    assert len(found) == len(tasks)
+    assert len(grouped) == len(tasks)
 
 
 def test_a_word_that_only_changes_in_one_prompt_stays() -> None:

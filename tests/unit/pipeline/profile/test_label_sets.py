@@ -32,6 +32,6 @@ def test_what_a_classifier_learns_of_sets_is_measured_label_by_label() -> None:
     sets = drawn(90)
     texts = [f"mail {n * 7919}: " + ", ".join(WORDS[tag] for tag in tags) for n, tags in enumerate(sets)]
     groups = [f"{text} {chr(97 + n % 26)}{chr(97 + n // 26)}" for n, text in enumerate(texts)]
-    found = probe_sets(texts, [frozenset(tags) for tags in sets], groups=groups)
-    assert found is not None
-    assert found.skill > 0.95
+    result = probe_sets(texts, [frozenset(tags) for tags in sets], groups=groups)
+    assert result is not None
+    assert result.skill > 0.95

@@ -54,7 +54,7 @@ def test_without_tags_the_shapes_are_the_call_sites(tmp_path: Path) -> None:
 def one_call_site(*names: str) -> list[Record]:
     """Several tasks of one call site: one long system prompt, the task at the start of the message."""
     standing = "You work for the ferry company's office. " * 20
-    found = []
+    records = []
     for record in profiled_logs.records():
         if record.call_site in names:
             system, user = (message.text for message in decode_messages(record.messages))
@@ -63,8 +63,8 @@ def one_call_site(*names: str) -> list[Record]:
                 {"role": "user", "content": f"### TASK\n{system}\n\n### NOTE\n{user}"},
             ]
             raw = msgspec.Raw(msgspec.json.encode(messages))
-            found.append(msgspec.structs.replace(record, call_site="office", messages=raw))
-    return found
+            records.append(msgspec.structs.replace(record, call_site="office", messages=raw))
+    return records
 
 
 def test_tasks_that_stand_in_the_messages_under_one_system_prompt_are_shapes(tmp_path: Path) -> None:
@@ -191,10 +191,10 @@ def test_a_shape_that_changes_its_behaviour_is_reported(tmp_path: Path) -> None:
     )
     gone = callsites.CallSite(name="pier.gone", tier=2)
     result = run(home, older=msgspec.structs.replace(older, call_sites=(*changed, gone)))
-    said = " | ".join(result.changes)
-    assert "pier.fare: tier 1 -> 3" in said
-    assert "pier.box: appeared" in said
-    assert "pier.gone: vanished" in said
+    text = " | ".join(result.changes)
+    assert "pier.fare: tier 1 -> 3" in text
+    assert "pier.box: appeared" in text
+    assert "pier.gone: vanished" in text
 
 
 def test_a_period_bounds_what_is_profiled(tmp_path: Path) -> None:

@@ -21,14 +21,14 @@ def replies(*options: str, n: int) -> list[str]:
 def test_each_instruction_is_a_prompt_whatever_sentences_its_messages_share() -> None:
     sort, praise = "TASK: Which of the three trays does it belong to?", "TASK: Write a kind reply in our name."
     answers = replies("late", "bags", n=90) + replies("We thank you, and all of the crew thanks you too.", n=60)
-    found = user_prompts(texts(sort, 90, 1) + texts(praise, 60, 2), answers)
-    assert [len(prompt.members) for prompt in found] == [90, 60]
-    assert [prompt.pattern.prefix.splitlines()[0] for prompt in found] == [sort, praise]
+    prompts = user_prompts(texts(sort, 90, 1) + texts(praise, 60, 2), answers)
+    assert [len(prompt.members) for prompt in prompts] == [90, 60]
+    assert [prompt.pattern.prefix.splitlines()[0] for prompt in prompts] == [sort, praise]
 
 
 def test_tasks_that_begin_with_the_same_sentence_are_two_prompts() -> None:
     head = "You read the notes of the ferry company."
     sort, mood = f"{head} Is it late or early?", f"{head} How does the passenger feel today?"
     answers = replies("late", "early", n=60) + replies("calm", "angry", n=60)
-    found = user_prompts(texts(sort, 60, 3) + texts(mood, 60, 4), answers)
-    assert {sort, mood} == {prompt.pattern.prefix.splitlines()[0] for prompt in found}
+    prompts = user_prompts(texts(sort, 60, 3) + texts(mood, 60, 4), answers)
+    assert {sort, mood} == {prompt.pattern.prefix.splitlines()[0] for prompt in prompts}

@@ -148,7 +148,7 @@ def test_the_name_of_the_homes_folder_changes_no_record(tmp_path: Path, name: st
 def test_attempts_that_the_log_links_are_one_request_and_only_whole_requests_are_retried(home: Home) -> None:
     first: dict[str, Any] = {"request_id": "q1"}
     again: dict[str, Any] = {"request_id": "q2"}
-    found = stored(
+    rows = stored(
         home,
         [
             record("a1", status=500, **first),
@@ -157,7 +157,7 @@ def test_attempts_that_the_log_links_are_one_request_and_only_whole_requests_are
             record("b2", seconds=5, purpose="escalation", attempt=2, parent_id="b1", **again),
         ],
     )
-    assert found == {
+    assert rows == {
         "a1": ("q1", "serve", 1, None),
         "a2": ("q1", "retry", 2, "a1"),
         "b1": ("q1", "retry", 3, "a2"),
@@ -214,8 +214,8 @@ def test_signals_join_by_id_and_are_kept_once(home: Home) -> None:
 
 
 def test_a_request_again_after_a_failure_is_a_retry(home: Home) -> None:
-    found = stored(home, [record("a", status=429), record("b", seconds=2, status=500), record("c", seconds=5)])
-    assert found == {
+    rows = stored(home, [record("a", status=429), record("b", seconds=2, status=500), record("c", seconds=5)])
+    assert rows == {
         "a": ("a", "serve", 1, None),
         "b": ("a", "retry", 2, "a"),
         "c": ("a", "retry", 3, "b"),
@@ -223,13 +223,13 @@ def test_a_request_again_after_a_failure_is_a_retry(home: Home) -> None:
 
 
 def test_a_request_again_after_a_success_is_a_new_request(home: Home) -> None:
-    found = stored(home, [record("a"), record("b", seconds=2)])
-    assert found["b"] == ("b", "serve", 1, None)
+    rows = stored(home, [record("a"), record("b", seconds=2)])
+    assert rows["b"] == ("b", "serve", 1, None)
 
 
 def test_a_failure_starts_a_new_request_after_a_success(home: Home) -> None:
-    found = stored(home, [record("a"), record("b", seconds=2, status=503), record("c", seconds=4)])
-    assert (found["b"][:3], found["c"]) == (("b", "serve", 1), ("b", "retry", 2, "b"))
+    rows = stored(home, [record("a"), record("b", seconds=2, status=503), record("c", seconds=4)])
+    assert (rows["b"][:3], rows["c"]) == (("b", "serve", 1), ("b", "retry", 2, "b"))
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_a_failure_starts_a_new_request_after_a_success(home: Home) -> None:
     ids=["session", "call site", "messages", "tools", "too late", "while the first still ran"],
 )
 def test_what_differs_from_the_failed_attempt_is_no_retry_of_it(home: Home, other: dict[str, Any]) -> None:
-    found = stored(home, [record("a", status=500), record("b", **({"seconds": 3.0} | other))])
-    assert found["b"][1:] == ("serve", 1, None)
+    rows = stored(home, [record("a", status=500), record("b", **({"seconds": 3.0} | other))])
+    assert rows["b"][1:] == ("serve", 1, None)
 
 
 def test_without_any_caller_nothing_is_linked(home: Home) -> None:
@@ -257,15 +257,15 @@ def test_without_any_caller_nothing_is_linked(home: Home) -> None:
 def test_the_trace_and_then_the_user_stand_in_for_a_missing_session(home: Home) -> None:
     for key in ("trace_id", "user_id"):
         caller: dict[str, Any] = {"session_id": None, key: key, "text": key}
-        found = stored(home, [record(f"{key}1", status=500, **caller), record(f"{key}2", seconds=3, **caller)])
-        assert found[f"{key}2"][0] == f"{key}1"
+        rows = stored(home, [record(f"{key}1", status=500, **caller), record(f"{key}2", seconds=3, **caller)])
+        assert rows[f"{key}2"][0] == f"{key}1"
 
 
 def test_retries_are_found_across_commits_and_midnight(home: Home) -> None:
     twelve_hours = 12 * 3600.0
     stored(home, [record("b", seconds=twelve_hours + 1)])
-    found = stored(home, [record("a", seconds=twelve_hours - 1, status=500)])
-    assert found == {"a": ("a", "serve", 1, None), "b": ("a", "retry", 2, "a")}
+    rows = stored(home, [record("a", seconds=twelve_hours - 1, status=500)])
+    assert rows == {"a": ("a", "serve", 1, None), "b": ("a", "retry", 2, "a")}
 
 
 def test_the_links_of_days_are_the_same_however_many_are_looked_at_at_once(home: Home, tmp_path: Path) -> None:

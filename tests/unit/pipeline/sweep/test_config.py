@@ -25,9 +25,9 @@ def test_the_shipped_space_fits_every_shipped_training_configuration():
 
 
 def test_a_trial_overrides_only_its_settings():
-    made = apply(BASE, SETTINGS | {"rank": 8, "quantization": "nf4", "epochs": 3.0}, seed=9)
-    assert (made.learning_rate, made.lora.rank, made.quantization, made.epochs) == (3e-4, 8, "nf4", 3.0)
-    assert (made.seed, made.processes, made.effective_batch) == (9, 1, BASE.effective_batch)
+    changed = apply(BASE, SETTINGS | {"rank": 8, "quantization": "nf4", "epochs": 3.0}, seed=9)
+    assert (changed.learning_rate, changed.lora.rank, changed.quantization, changed.epochs) == (3e-4, 8, "nf4", 3.0)
+    assert (changed.seed, changed.processes, changed.effective_batch) == (9, 1, BASE.effective_batch)
     assert apply(BASE, SETTINGS).seed == 7
 
 
@@ -39,8 +39,8 @@ def test_alpha_keeps_the_scaling_of_the_update_in_both_arms(rank: int, plain: in
 
 
 def test_a_winners_configuration_is_the_same_after_saving():
-    made = apply(BASE, SETTINGS | {"rslora": True})
-    assert config.convert(msgspec.yaml.decode(config.dump(made)), TrainConfig, source="winner.yaml") == made
+    changed = apply(BASE, SETTINGS | {"rslora": True})
+    assert config.convert(msgspec.yaml.decode(config.dump(changed)), TrainConfig, source="winner.yaml") == changed
 
 
 def test_a_rank_that_vllm_cannot_serve_is_refused_before_any_trial():

@@ -22,16 +22,16 @@ WHOLE = ("config.json", "model.safetensors", "tokenizer_config.json")
 
 def test_a_local_folder_is_used_and_its_weights_are_its_revision(tmp_path: Path):
     one = folder(tmp_path / "one", *WHOLE)
-    found = base_models.resolve(ModelConfig(name="a/b", path=str(one), licence="MIT"), Home(tmp_path))
-    assert (found.path, found.name, found.licence) == (one, "a/b", "MIT")
+    base = base_models.resolve(ModelConfig(name="a/b", path=str(one), licence="MIT"), Home(tmp_path))
+    assert (base.path, base.name, base.licence) == (one, "a/b", "MIT")
     same = folder(tmp_path / "same", *WHOLE, "README.md")
     other = folder(tmp_path / "other", *WHOLE)
     (other / "model.safetensors").write_bytes(b"other weights")
     revisions = [
         base_models.resolve(ModelConfig(name="a/b", path=str(path)), Home(tmp_path)).revision for path in (same, other)
     ]
-    assert found.revision == revisions[0] != revisions[1]
-    assert found.revision.startswith("sha256:")
+    assert base.revision == revisions[0] != revisions[1]
+    assert base.revision.startswith("sha256:")
 
 
 @pytest.mark.parametrize(

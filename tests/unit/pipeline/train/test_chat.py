@@ -14,9 +14,9 @@ ANSWER = [{"role": "assistant", "content": "delivery"}]
 
 @pytest.fixture(scope="module", params=["llama", "qwen2"])
 def tokenizer(request):
-    made = tiny_models.tokenizer(request.param)
-    made.chat_template = chat.pin_template(made.chat_template)
-    return made
+    tokenizer = tiny_models.tokenizer(request.param)
+    tokenizer.chat_template = chat.pin_template(tokenizer.chat_template)
+    return tokenizer
 
 
 def test_the_labels_are_the_completion_with_its_end_of_turn_and_nothing_after_it(tokenizer):

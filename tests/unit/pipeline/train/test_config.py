@@ -77,36 +77,38 @@ def test_without_flash_attention_a_gpu_packs_with_a_mask():
 
 
 def test_a_gpu_configuration_groups_by_length_instead_of_packing_on_a_cpu():
-    asked = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
-    loaded = asked.resolved(flash_attention=False, kernels=False, gpu=False)
+    configuration = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
+    loaded = configuration.resolved(flash_attention=False, kernels=False, gpu=False)
     assert (loaded.packing, loaded.attention, loaded.kernels, loaded.group_by_length) == (False, "sdpa", False, True)
 
 
 @pytest.mark.parametrize("gpu, attention", [(True, "flex_attention"), (False, "sdpa")])
 def test_flex_attention_requires_a_gpu_and_explicit_packing_is_kept(gpu, attention):
-    asked = config.convert(MODEL | {"packing": True, "attention": "flex_attention"}, TrainConfig, source="test.yaml")
-    loaded = asked.resolved(flash_attention=False, kernels=False, gpu=gpu)
+    configuration = config.convert(
+        MODEL | {"packing": True, "attention": "flex_attention"}, TrainConfig, source="test.yaml"
+    )
+    loaded = configuration.resolved(flash_attention=False, kernels=False, gpu=gpu)
     assert (loaded.packing, loaded.attention) == (True, attention)
 
 
 def test_unavailable_shortcuts_are_named():
-    asked = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
-    told = asked.missing(asked.resolved(flash_attention=False, kernels=False, gpu=False))
-    assert told is not None
-    assert "packing, flash_attention_2, fused kernels" in told
-    assert "\n" not in told
-    told = asked.missing(asked.resolved(flash_attention=False, kernels=True))
-    assert told is not None
-    assert "flash_attention_2" in told
-    assert "packing" not in told
-    assert "fused kernels" not in told
+    configuration = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig)
+    message = configuration.missing(configuration.resolved(flash_attention=False, kernels=False, gpu=False))
+    assert message is not None
+    assert "packing, flash_attention_2, fused kernels" in message
+    assert "\n" not in message
+    message = configuration.missing(configuration.resolved(flash_attention=False, kernels=True))
+    assert message is not None
+    assert "flash_attention_2" in message
+    assert "packing" not in message
+    assert "fused kernels" not in message
 
 
 @pytest.mark.parametrize("name, changes", [("qwen2.5-7b", []), ("qwen2.5-7b", ["fast=false"]), ("smollm2-135m", [])])
 def test_no_shortcut_is_missing_if_all_are_available_or_none_requested(name, changes):
-    asked = config.load(CONFIGS / f"{name}.yaml", TrainConfig, changes)
-    here = asked.fast and asked.packing
-    assert asked.missing(asked.resolved(flash_attention=here, kernels=here)) is None
+    configuration = config.load(CONFIGS / f"{name}.yaml", TrainConfig, changes)
+    here = configuration.fast and configuration.packing
+    assert configuration.missing(configuration.resolved(flash_attention=here, kernels=here)) is None
 
 
 def test_fast_false_disables_every_shortcut():

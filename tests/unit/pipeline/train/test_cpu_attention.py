@@ -24,9 +24,9 @@ def inputs(rows: int, length: int) -> list[torch.Tensor]:
 def attended(attention, rows: int, length: int, mask: torch.Tensor | None) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Output, and gradients of queries, keys and values."""
     given = inputs(rows, length)
-    found, _ = attention(Layer(), *given, mask, scaling=SIZE**-0.5)
-    (found * torch.arange(found.numel()).view_as(found)).sum().backward()
-    return found, [each.grad for each in given]
+    result, _ = attention(Layer(), *given, mask, scaling=SIZE**-0.5)
+    (result * torch.arange(result.numel()).view_as(result)).sum().backward()
+    return result, [tensor.grad for tensor in given]
 
 
 def padded(rows: int, length: int) -> torch.Tensor:
@@ -38,9 +38,9 @@ def padded(rows: int, length: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("mask", [None, padded(3, 7)], ids=["causal", "padded"])
 def test_short_sequences_have_the_result_and_gradients_of_pytorchs_kernel(mask):
-    found, gradients = attended(cpu_attention.forward, 3, 7, mask)
+    result, gradients = attended(cpu_attention.forward, 3, 7, mask)
     expected, theirs = attended(sdpa_attention_forward, 3, 7, mask)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(result, expected)
     for one, other in zip(gradients, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
 
@@ -48,8 +48,8 @@ def test_short_sequences_have_the_result_and_gradients_of_pytorchs_kernel(mask):
 @pytest.mark.parametrize("rows, length, plain", [(1, 8, True), (4, 400, False)])
 def test_attention_scores_are_stored_for_short_sequences_only(rows, length, plain):
     query, key, value = inputs(rows, length)
-    found, _ = cpu_attention.forward(Layer(), query, key, value, None, scaling=SIZE**-0.5)
-    seen, steps = set(), [found.grad_fn]
+    result, _ = cpu_attention.forward(Layer(), query, key, value, None, scaling=SIZE**-0.5)
+    seen, steps = set(), [result.grad_fn]
     while steps:
         step = steps.pop()
         seen.add(type(step).__name__)
@@ -59,6 +59,6 @@ def test_attention_scores_are_stored_for_short_sequences_only(rows, length, plai
 
 def test_a_single_query_with_many_keys_is_handled():
     query, key, value = inputs(2, 5)
-    found, _ = cpu_attention.forward(Layer(), query[:, :, -1:], key, value, None, scaling=SIZE**-0.5)
+    result, _ = cpu_attention.forward(Layer(), query[:, :, -1:], key, value, None, scaling=SIZE**-0.5)
     whole, _ = cpu_attention.forward(Layer(), query, key, value, None, scaling=SIZE**-0.5)
-    torch.testing.assert_close(found, whole[:, -1:])
+    torch.testing.assert_close(result, whole[:, -1:])

@@ -41,18 +41,23 @@ def test_packing_keeps_examples_whole_in_sequences_of_one_update(tmp_path: Path)
     work = job_with(chosen, tmp_path)
     row = Encoded(ids=list(range(40)), prompt_length=36)
     packed = entry.packed(work, Split([row] * 3200, 0, [1.0] * 3200))
-    made = entry.sft_config(work, 3200, packed)
-    assert (made.packing, made.packing_strategy, made.max_length, made.eval_packing) == (True, "bfd", 16 * 40, False)
-    assert (made.per_device_train_batch_size, made.gradient_accumulation_steps) == (1, 1)
+    settings = entry.sft_config(work, 3200, packed)
+    assert (settings.packing, settings.packing_strategy, settings.max_length, settings.eval_packing) == (
+        True,
+        "bfd",
+        16 * 40,
+        False,
+    )
+    assert (settings.per_device_train_batch_size, settings.gradient_accumulation_steps) == (1, 1)
     # 200 updates an epoch, twice validated: not at the run's end alone.
-    assert (made.eval_steps, made.save_steps) == (100, 100)
-    assert not made.torch_compile
+    assert (settings.eval_steps, settings.save_steps) == (100, 100)
+    assert not settings.torch_compile
 
 
 def test_without_packing_nothing_is_truncated_and_batches_are_grouped_by_length(tmp_path: Path) -> None:
     chosen = config.load(CONFIGS / "qwen2.5-7b.yaml", TrainConfig, ["packing=false"])
-    made = entry.sft_config(job_with(chosen, tmp_path), 100)
-    assert (made.packing, made.max_length, made.train_sampling_strategy) == (False, None, "group_by_length")
+    settings = entry.sft_config(job_with(chosen, tmp_path), 100)
+    assert (settings.packing, settings.max_length, settings.train_sampling_strategy) == (False, None, "group_by_length")
 
 
 @pytest.mark.parametrize(
@@ -66,9 +71,9 @@ def test_the_trainer_computes_in_the_job_s_dtype(
     work = msgspec.structs.replace(job_with(chosen, tmp_path), compute_dtype=dtype)
     # As `accelerate launch --mixed_precision` sets it for its children.
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", precision)
-    made = entry.sft_config(work, 100)
-    assert (made.bf16, made.fp16) == flags
-    assert made.mixed_precision == precision
+    settings = entry.sft_config(work, 100)
+    assert (settings.bf16, settings.fp16) == flags
+    assert settings.mixed_precision == precision
 
 
 def test_torch_compile_is_one_setting(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def test_accelerate_gets_the_machine_options():
         Path("job.json"), CONFIG, device="cpu", processes=4, node=machines.Node(1, "10.0.0.1", 29500)
     )
     joined = " ".join(command)
-    told = "--num_machines 2 --machine_rank 1 --main_process_ip 10.0.0.1 --main_process_port 29500"
-    assert f"--num_processes 4 {told}" in joined
+    message = "--num_machines 2 --machine_rank 1 --main_process_ip 10.0.0.1 --main_process_port 29500"
+    assert f"--num_processes 4 {message}" in joined
 
 
 def test_a_plan_s_command_names_the_variables():

@@ -34,10 +34,10 @@ def adapter(tmp_path: Path) -> Adapter:
 
 def made(adapter: Adapter, base: str, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "dataset.yaml").write_bytes((GOLDEN / "dataset-v1.yaml").read_bytes())
-    found = rights.load().licence(base)
+    licence = rights.load().licence(base)
     on = msgspec.structs.replace(adapter, base_model=BaseModel(base, "0123abc", "/models"))
     dataset = msgspec.structs.replace(load(tmp_path), rights=Rights(answers={"openai": 950}, confirmed=(TERMS,)))
-    return model_card.files(on, found, dataset)
+    return model_card.files(on, licence, dataset)
 
 
 def test_the_folder_of_a_llama_adapter_has_its_licence_texts(adapter: Adapter, tmp_path: Path) -> None:

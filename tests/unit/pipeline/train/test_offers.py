@@ -40,9 +40,9 @@ def offer(made: plan.Plan, gpu: str, method: str, gpus: int = 1) -> offers.Offer
 
 def test_qlora_fits_a_24_gb_gpu_that_lora_does_not_fit():
     rows = sizes.shape([(1900, 148)] * 100, 10, shipped("llama-3.1-8b"), measured=True)
-    made = make(shipped("llama-3.1-8b"), rows)
-    assert offer(made, "L4", "LoRA").gib > offer(made, "L4", "QLoRA").gib
-    assert offer(made, "L4", "QLoRA").fits
+    offers = make(shipped("llama-3.1-8b"), rows)
+    assert offer(offers, "L4", "LoRA").gib > offer(offers, "L4", "QLoRA").gib
+    assert offer(offers, "L4", "QLoRA").fits
     assert not offer(make(change("llama-3.1-8b", batch_size=16), rows), "L4", "LoRA").fits
 
 
@@ -57,14 +57,14 @@ def test_the_recommended_offer_is_the_cheapest_that_fits_with_room():
 def test_without_a_fitting_offer_the_settings_to_change_are_named():
     rows = sizes.shape([(30_000, 2_000)] * 100, 10, change("llama-3.1-8b", max_length=32_768), measured=True)
     huge = change("llama-3.1-8b", max_length=32_768, batch_size=16, gradient_checkpointing=False)
-    made = make(huge, rows)
-    assert not any(row.fits or row.recommended for row in made.offers)
-    assert "lower batch_size or max_length" in "\n".join(made.lines())
+    offers = make(huge, rows)
+    assert not any(row.fits or row.recommended for row in offers.offers)
+    assert "lower batch_size or max_length" in "\n".join(offers.lines())
 
 
 def test_several_gpus_are_faster_and_cost_more():
-    made = make(shipped("llama-3.1-8b"), SHAPE)
-    one, four = (offer(made, "A100", "LoRA", gpus) for gpus in (1, 4))
+    offers = make(shipped("llama-3.1-8b"), SHAPE)
+    one, four = (offer(offers, "A100", "LoRA", gpus) for gpus in (1, 4))
     assert one.seconds / 4 < four.seconds < one.seconds
     assert one.usd < four.usd
     # Packed, each of four computes a quarter of an update at a time.

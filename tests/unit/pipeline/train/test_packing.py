@@ -18,22 +18,22 @@ def packed(lengths: list[int], *, processes: int = 1, **changes: int) -> packing
 
 
 def test_a_sequence_holds_the_rows_of_one_update():
-    found = packed([40] * 3200)
-    assert (found.length, found.accumulation, found.updates) == (16 * 40, 1, 200)
-    assert found.rows_per_update == pytest.approx(16)
+    packing = packed([40] * 3200)
+    assert (packing.length, packing.accumulation, packing.updates) == (16 * 40, 1, 200)
+    assert packing.rows_per_update == pytest.approx(16)
 
 
 def test_devices_share_the_rows_of_an_update():
-    found = packed([40] * 3200, processes=4)
-    assert (found.length, found.accumulation, found.updates) == (4 * 40, 1, 200)
+    packing = packed([40] * 3200, processes=4)
+    assert (packing.length, packing.accumulation, packing.updates) == (4 * 40, 1, 200)
 
 
 def test_several_sequences_make_one_update_if_memory_is_short():
     # 16 rows of 2,000 tokens; 4 rows of max_length 2,048 are a pass.
-    found = packed([2000] * 160)
-    assert (found.length, found.accumulation) == (4 * 2000, 4)
-    assert found.updates == 10
-    assert found.rows_per_update == pytest.approx(16)
+    packing = packed([2000] * 160)
+    assert (packing.length, packing.accumulation) == (4 * 2000, 4)
+    assert packing.updates == 10
+    assert packing.rows_per_update == pytest.approx(16)
 
 
 @pytest.mark.parametrize("mean", [600, 760, 1300])
@@ -42,9 +42,9 @@ def test_the_effective_batch_does_not_depend_on_memory(mean):
 
 
 def test_one_long_row_among_short_ones_still_fits():
-    found = packed([40] * 999 + [2048])
-    assert found.length == 2048
-    assert found.accumulation == 1
+    packing = packed([40] * 999 + [2048])
+    assert packing.length == 2048
+    assert packing.accumulation == 1
 
 
 @given(
@@ -54,8 +54,8 @@ def test_one_long_row_among_short_ones_still_fits():
     st.sampled_from([16, 32, 64]),
 )
 def test_every_row_and_token_is_packed(lengths, processes, batch, effective):
-    found = packed(lengths, processes=processes, batch_size=batch, effective_batch=effective)
-    assert max(lengths) <= found.length <= max(batch * QWEN.max_length, *lengths)
-    assert found.sequences * found.length >= sum(lengths)
-    assert found.updates >= 1
-    assert found.rows_per_update <= len(lengths)
+    packing = packed(lengths, processes=processes, batch_size=batch, effective_batch=effective)
+    assert max(lengths) <= packing.length <= max(batch * QWEN.max_length, *lengths)
+    assert packing.sequences * packing.length >= sum(lengths)
+    assert packing.updates >= 1
+    assert packing.rows_per_update <= len(lengths)

@@ -31,12 +31,12 @@ SHAPE = sizes.shape([(500, 100)] * 10_000, 500, shipped("llama-3.1-8b"), measure
 
 
 def test_steps_follow_from_examples_epochs_and_effective_batch():
-    made = make(shipped("llama-3.1-8b"), SHAPE)
+    plan = make(shipped("llama-3.1-8b"), SHAPE)
     # Packed: 8,192 tokens of memory hold not quite the 16 examples of an update, so two sequences share them.
-    assert (made.steps_per_epoch, made.steps, made.accumulation) == (625, 1250, 2)
-    assert "1 sequence of 4,800 tokens per device" in "\n".join(made.lines())
-    made = make(msgspec.structs.replace(shipped("llama-3.1-8b"), packing=False), SHAPE)
-    assert (made.steps_per_epoch, made.steps, made.accumulation) == (625, 1250, 4)
+    assert (plan.steps_per_epoch, plan.steps, plan.accumulation) == (625, 1250, 2)
+    assert "1 sequence of 4,800 tokens per device" in "\n".join(plan.lines())
+    plan = make(msgspec.structs.replace(shipped("llama-3.1-8b"), packing=False), SHAPE)
+    assert (plan.steps_per_epoch, plan.steps, plan.accumulation) == (625, 1250, 4)
     assert make(shipped("llama-3.1-8b"), SHAPE, processes=4).accumulation == 1
 
 

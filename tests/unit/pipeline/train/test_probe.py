@@ -55,10 +55,10 @@ def test_too_few_steps_are_refused():
 
 
 def test_the_first_steps_are_excluded_from_the_time_estimate():
-    found = calibrate({1: 100.0, 2: 150.0} | {step: 200.0 + 2.0 * step for step in range(3, 11)})
-    assert found.tokens_per_second == 16 * 50 / 2
+    calibrated = calibrate({1: 100.0, 2: 150.0} | {step: 200.0 + 2.0 * step for step in range(3, 11)})
+    assert calibrated.tokens_per_second == 16 * 50 / 2
     # 3 epochs of 1,000 rows of 50 tokens, and no validation.
-    assert found.run_seconds == 3 * 50_000 / 400
+    assert calibrated.run_seconds == 3 * 50_000 / 400
 
 
 def test_validation_is_added_to_the_estimated_time():

@@ -72,7 +72,7 @@ def test_the_caps_apply_to_both_splits(tmp_path: Path):
     folder = task_datasets.make(tmp_path, train=30, others=10)
     capped = msgspec.structs.replace(CONFIG, max_examples=9, evaluation=EvaluationConfig(max_examples=4))
     read = rows.read(folder, capped)
-    assert {split: len(found) for split, found in read.items()} == {"train": 9, "validation": 4}
+    assert {split: len(left) for split, left in read.items()} == {"train": 9, "validation": 4}
 
 
 def test_a_split_that_is_not_parquet_is_an_input_error(tmp_path: Path):

@@ -22,5 +22,5 @@ CONFIG = TrainConfig(
     ],
 )
 def test_steps_and_validation_fit_into_the_time_budget(seconds: float, rate: float, validation: int, steps: int):
-    found = time_budget.steps_within(seconds, rate, config=CONFIG, steps=60, validation_examples=validation)
-    assert found == steps
+    within = time_budget.steps_within(seconds, rate, config=CONFIG, steps=60, validation_examples=validation)
+    assert within == steps

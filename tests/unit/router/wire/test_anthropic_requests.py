@@ -167,10 +167,10 @@ def test_a_turn_with_only_thinking_is_dropped_and_a_prefilled_answer_is_reported
 def test_thinking_of_other_providers_is_not_sent_to_anthropic() -> None:
     foreign = {"type": "thinking", "thinking": "hm", "signature": anthropic.UNSIGNED}
     own = {"type": "thinking", "thinking": "hm", "signature": "sig"}
-    said = [foreign, own, {"type": "text", "text": "x"}]
-    turns = [USER, {"role": "assistant", "content": said}, USER, {"role": "assistant", "content": [foreign]}, USER]
+    content = [foreign, own, {"type": "text", "text": "x"}]
+    turns = [USER, {"role": "assistant", "content": content}, USER, {"role": "assistant", "content": [foreign]}, USER]
     sent = msgspec.json.decode(anthropic.payload(parsed(messages=turns), Target(CLAUDE, 2), stream=False))
-    assert sent["messages"] == [USER, {"role": "assistant", "content": said[1:]}, USER, USER]
+    assert sent["messages"] == [USER, {"role": "assistant", "content": content[1:]}, USER, USER]
 
 
 def test_disabled_thinking_and_cache_marks_do_not_prevent_a_translation() -> None:
@@ -191,8 +191,8 @@ def test_a_request_of_the_same_dialect_changes_only_in_model_cap_and_tags() -> N
     request = parsed({b"anthropic-beta": b"new"}, **body)
     sent = msgspec.json.decode(anthropic.payload(request, Target(CLAUDE, 2, None, 50), stream=False))
     assert sent == body | {"model": "claude-haiku-4-5", "max_tokens": 50, "metadata": {"user_id": "u"}}
-    found = anthropic.headers("key", request, Target(CLAUDE, 2))
-    assert found == {"anthropic-version": anthropic.VERSION, "anthropic-beta": "new", "x-api-key": "key"}
+    headers = anthropic.headers("key", request, Target(CLAUDE, 2))
+    assert headers == {"anthropic-version": anthropic.VERSION, "anthropic-beta": "new", "x-api-key": "key"}
 
 
 def test_max_completion_tokens_is_lowered_to_the_cap_of_the_registry() -> None:

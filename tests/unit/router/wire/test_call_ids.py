@@ -29,12 +29,12 @@ def test_ids_without_a_signature_are_unchanged() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.integers(1, 40))
 def test_ids_of_an_exact_length_are_letters_and_digits(identity: str, chars: int) -> None:
-    made = exact_id(identity, chars)
-    assert len(made) == chars
-    assert made.isascii()
-    assert made.isalnum()
-    assert exact_id(made, chars) == made
-    assert exact_id(identity, chars) == made
+    shortened = exact_id(identity, chars)
+    assert len(shortened) == chars
+    assert shortened.isascii()
+    assert shortened.isalnum()
+    assert exact_id(shortened, chars) == shortened
+    assert exact_id(identity, chars) == shortened
 
 
 def test_equal_long_ids_are_shortened_equally() -> None:

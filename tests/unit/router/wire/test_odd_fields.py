@@ -43,22 +43,22 @@ def text_of(client: str, body: bytes) -> str:
 
 def streamed_text(client: str, wire: bytes) -> str:
     """The text of a stream."""
-    said = ""
+    text = ""
     for data in StreamReader().feed(wire):
         tree = msgspec.json.decode(data) if data != b"[DONE]" else {}
         if client == "openai":
-            said += "".join(choice["delta"].get("content") or "" for choice in tree.get("choices", ()))
+            text += "".join(choice["delta"].get("content") or "" for choice in tree.get("choices", ()))
         elif tree["type"] == "content_block_delta":
-            said += tree["delta"].get("text", "")
-    return said
+            text += tree["delta"].get("text", "")
+    return text
 
 
 @given(CLIENTS, EXTRA, CHOICE, MESSAGE, USAGE)
 def test_complete_chat_completions_are_validated(
     client: str, extra: dict[str, Any], choice: dict[str, Any], message: dict[str, Any], usage: dict[str, Any]
 ) -> None:
-    said = {"role": "assistant", "content": "ok"} | message
-    body = extra | usage | {"choices": [choice | {"message": said, "finish_reason": "stop"}]}
+    text = {"role": "assistant", "content": "ok"} | message
+    body = extra | usage | {"choices": [choice | {"message": text, "finish_reason": "stop"}]}
     request = asked(client, stream=False)
     answer = dialects.of(request, GPT.endpoint).read(msgspec.json.encode(body), request, GPT)
     assert answer.output.text == "ok"

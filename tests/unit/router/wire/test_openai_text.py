@@ -94,18 +94,18 @@ def route(model: str | None, *endpoints: dict[str, Any]) -> Route:
     ],
 )
 def test_the_model_names_the_endpoint(model: str | None, name: str, asked_for: str) -> None:
-    found = route(model, CLAUDE, FIRST, VECTORS)
-    ((target,),) = found.levels
+    routed = route(model, CLAUDE, FIRST, VECTORS)
+    ((target,),) = routed.levels
     assert (target.endpoint.name, target.model, target.max_tokens) == (name, asked_for, 7)
-    assert found.request_type == "embedding"
+    assert routed.request_type == "embedding"
 
 
 @pytest.mark.parametrize("name, rule", [("x.debug", "debug"), ("new.place", "unknown call site")])
 def test_refusing_rules_and_strict_call_sites_apply_to_text_completions(name: str, rule: str) -> None:
     routes = Routes(routing([FIRST], unknown_call_sites="refuse"), Registry(), ENVIRON)
     body = msgspec.json.encode({"input": "x", "metadata": {"call_site": name}})
-    found = routes.passed_through(EMBEDDINGS.parse(body, {}))
-    assert (found.levels, found.verdict.rule, bool(found.verdict.refuse)) == ((), rule, True)
+    target = routes.passed_through(EMBEDDINGS.parse(body, {}))
+    assert (target.levels, target.verdict.rule, bool(target.verdict.refuse)) == ((), rule, True)
 
 
 def test_an_endpoint_without_a_model_gets_the_clients_model() -> None:
@@ -115,5 +115,5 @@ def test_an_endpoint_without_a_model_gets_the_clients_model() -> None:
 
 
 def test_without_an_endpoint_of_the_protocol_there_is_no_route() -> None:
-    found = route("embed", CLAUDE)
-    assert (found.levels, found.untranslatable) == ((), "none supports OpenAI's protocol")
+    routed = route("embed", CLAUDE)
+    assert (routed.levels, routed.untranslatable) == ((), "none supports OpenAI's protocol")

@@ -23,11 +23,11 @@ def completion(message: dict[str, Any] | None = None, choice: dict[str, Any] | N
 
 
 def test_a_standard_answer_takes_the_fast_path() -> None:
-    found = plain_completion.read(completion({"tool_calls": [], "refusal": None, "reasoning_content": None}))
-    assert found is not None
-    assert (found.output.text, found.output.finish_reason) == ("yes", "stop")
-    assert found.counted is not None
-    assert (found.counted.input_uncached, found.counted.output) == (5, 1)
+    answer = plain_completion.read(completion({"tool_calls": [], "refusal": None, "reasoning_content": None}))
+    assert answer is not None
+    assert (answer.output.text, answer.output.finish_reason) == ("yes", "stop")
+    assert answer.counted is not None
+    assert (answer.counted.input_uncached, answer.counted.output) == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_unusual_answers_are_left_to_the_tolerant_parser(body: bytes) -> None:
 def test_log_probabilities_are_removed_from_the_body() -> None:
     step = {"token": "yes", "logprob": -0.1, "top_logprobs": [{"token": "no", "logprob": -3.0}]}
     body = completion(choice={"logprobs": {"content": [step]}})
-    found = plain_completion.read(body)
-    assert found is not None
-    judged = plain_completion.judged(found, body)
+    answer = plain_completion.read(body)
+    assert answer is not None
+    judged = plain_completion.judged(answer, body)
     assert judged is not None
     signals, stripped = judged
     assert signals == openai.signals_of([step])
@@ -69,18 +69,18 @@ def test_log_probabilities_are_removed_from_the_body() -> None:
 @pytest.mark.parametrize("logprobs", [None, [], "none", {"tokens": ["yes"]}, {"content": [{"logprob": "low"}]}, {}])
 def test_log_probabilities_in_another_form_are_left_to_the_tolerant_parser(logprobs: Any) -> None:
     body = completion(choice={"logprobs": logprobs})
-    found = plain_completion.read(body)
-    assert found is not None
-    assert plain_completion.judged(found, body) is None
+    answer = plain_completion.read(body)
+    assert answer is not None
+    assert plain_completion.judged(answer, body) is None
 
 
 @pytest.mark.parametrize("other", ["logprobs", "copy"])
 def test_only_the_choices_log_probabilities_are_removed(other: str) -> None:
     logprobs = {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": []}]}
     body = completion(choice={"logprobs": logprobs}, **{other: logprobs})
-    found = plain_completion.read(body)
-    assert found is not None
-    judged = plain_completion.judged(found, body)
+    answer = plain_completion.read(body)
+    assert answer is not None
+    judged = plain_completion.judged(answer, body)
     # Two of the same name are left to the tolerant reader.
     assert (judged is None) is (other == "logprobs")
     if judged is not None:
@@ -94,15 +94,15 @@ FIELDS = st.sampled_from(["content", "role", "refusal", "tool_calls", "reasoning
 @given(st.dictionaries(FIELDS, VALUES, max_size=4), VALUES, VALUES)
 def test_both_parsers_agree(message: dict[str, Any], finish_reason: Any, usage: Any) -> None:
     body = completion(message, {"finish_reason": finish_reason}, usage=usage)
-    found = plain_completion.read(body)
-    if found is not None:
+    answer = plain_completion.read(body)
+    if answer is not None:
         tree, sent = openai.completion_of(body)
         assembly = openai.Assembly()
         assembly.add(tree["choices"][0]["message"], whole=True)
         assembly.end(tree["choices"][0])
         assert sent == body
-        assert found.output == assembly.output
-        assert found.counted == openai.usage_of(tree.get("usage"))
+        assert answer.output == assembly.output
+        assert answer.counted == openai.usage_of(tree.get("usage"))
 
 
 LOGPROB = st.floats(-20, 0.1)
@@ -123,8 +123,8 @@ def test_both_parsers_give_the_same_signals(steps: list[dict[str, Any]], listed:
         for step in steps:
             step["top_logprobs"].append({"token": step["token"], "logprob": step["logprob"], "bytes": [97]})
     body = completion(choice={"logprobs": {"content": steps}})
-    found = plain_completion.read(body)
-    assert found is not None
-    judged = plain_completion.judged(found, body)
+    answer = plain_completion.read(body)
+    assert answer is not None
+    judged = plain_completion.judged(answer, body)
     assert judged is not None
     assert judged[0] == openai.signals_of(steps)

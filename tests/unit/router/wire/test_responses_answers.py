@@ -24,7 +24,7 @@ def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
 def played(chunks: list[bytes]) -> list[dict[str, Any]]:
     """The events for the client."""
     stream = dialects.of(REQUEST, TARGET.endpoint).stream(REQUEST, TARGET)
-    sent = [piece for one in chunks for piece in stream.feed(one)]
+    sent = [piece for chunk in chunks for piece in stream.feed(chunk)]
     sent.append(stream.end())
     return [json.loads(data) for data in StreamReader().feed(b"".join(sent))]
 
@@ -60,10 +60,10 @@ def test_interleaved_chunks_of_calls_are_assembled(
     assert calls == {f"f{number}": tree for number, tree in enumerate(arguments)}
     text = "".join(p["text"] for item in response["output"] if item["type"] == "message" for p in item["content"])
     assert text == "".join(said)
-    assert [one["sequence_number"] for one in events] == list(range(len(events)))
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
     # Every item is opened once and ended once, and its deltas lie between.
     for index, item in enumerate(response["output"]):
-        about = [one for one in events if one.get("output_index") == index]
+        about = [event for event in events if event.get("output_index") == index]
         kinds = [one["type"] for one in about]
         assert kinds[0] == "response.output_item.added"
         assert kinds[-1] == "response.output_item.done"

@@ -19,7 +19,7 @@ def read(wire: bytes, cuts: list[int], *, closed: bool = False) -> list[tuple[by
         at += cut
     if closed:
         seen += reader.close()
-    return [(found.name, found.data) for found in seen if found.data]
+    return [(event.name, event.data) for event in seen if event.data]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "ping", "error"]), DATA), max_size=6), CUTS, ENDS, st.booleans())
@@ -64,11 +64,11 @@ def test_unusual_events_are_parsed(wire: bytes, expected: list[tuple[bytes, byte
 
 
 def test_comments_are_events_without_data() -> None:
-    assert [found.data for found in StreamReader().events(b": processing\n\ndata: x\n\n")] == [b"", b"x"]
+    assert [event.data for event in StreamReader().events(b": processing\n\ndata: x\n\n")] == [b"", b"x"]
 
 
 @given(st.lists(st.binary(max_size=8).map(lambda b: b.replace(b"\r", b"")), max_size=4).map(b"\n".join))
 def test_written_events_are_parsed_back(data: bytes) -> None:
     expected = [data.strip()] if data.strip() else []
-    assert [found for _, found in read(event(data), [])] == expected
-    assert [found for _, found in read(named_event("x", data), [])] == expected
+    assert [parsed for _, parsed in read(event(data), [])] == expected
+    assert [parsed for _, parsed in read(named_event("x", data), [])] == expected

@@ -49,8 +49,8 @@ def test_results_directly_follow_their_calls_and_no_message_is_lost(messages: li
 
 
 def words(messages: list[Tree]) -> list[str]:
-    said = [word for message in messages for word in (message["content"] or "").split("\n\n") if word]
-    return said + [one["id"] for message in messages for one in message.get("tool_calls", ())]
+    texts = [word for message in messages for word in (message["content"] or "").split("\n\n") if word]
+    return texts + [one["id"] for message in messages for one in message.get("tool_calls", ())]
 
 
 def test_consecutive_assistant_turns_are_merged() -> None:
@@ -60,7 +60,7 @@ def test_consecutive_assistant_turns_are_merged() -> None:
     (joined,) = in_order([first, second])
     assert joined["content"] == [{"type": "text", "text": "a"}, *parts]
     assert joined["reasoning_content"] == "x\n\ny"
-    assert [one["id"] for one in joined["tool_calls"]] == ["c", "d"]
+    assert [tool_call["id"] for tool_call in joined["tool_calls"]] == ["c", "d"]
 
 
 @given(conversations(), st.data())
@@ -83,8 +83,8 @@ def test_a_second_result_of_a_call_does_not_separate_the_others() -> None:
     calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ("a", "b")]
     result = {"role": "tool", "tool_call_id": "a", "content": "1"}
     other = {"role": "tool", "tool_call_id": "b", "content": "2"}
-    asked = {"role": "assistant", "content": None, "tool_calls": calls}
-    assert with_results([asked, result, result, other]) == [asked, result, other]
-    *paired, late = with_results([asked, result, result | {"content": "3"}, other])
-    assert paired == [asked, result, other]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    assert with_results([message, result, result, other]) == [message, result, other]
+    *paired, late = with_results([message, result, result | {"content": "3"}, other])
+    assert paired == [message, result, other]
     assert late["role"] == "user"

@@ -8,7 +8,7 @@ from traffic.redaction.recognisers import find, may_hold
 
 def found(text: str) -> list[tuple[str, str]]:
     assert may_hold(text) or not find(text)
-    return [(each.type, text[each.start : each.end]) for each in find(text)]
+    return [(span.type, text[span.start : span.end]) for span in find(text)]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_lookalikes_are_not_recognised(text: str) -> None:
     ],
 )
 def test_spellings_of_one_value_have_the_same_key(texts: tuple[str, ...]) -> None:
-    assert len({each.key for text in texts for each in find(text)}) == 1
+    assert len({span.key for text in texts for span in find(text)}) == 1
     assert all(len(find(text)) == 1 for text in texts)
 
 

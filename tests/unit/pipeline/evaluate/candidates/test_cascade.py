@@ -37,8 +37,8 @@ def test_a_call_site_without_a_threshold_escalates_only_on_failed_checks() -> No
 
 def test_an_escalated_item_costs_both_tiers_and_an_unpriced_one_is_unknown() -> None:
     second = [row(place, None, cost_usd=0.01) for place in range(3)]
-    found = cascade.combine([row(0), row(1, UNSURE), row(2, UNSURE, cost_usd=None)], second, CUT)
-    assert [outcome.cost_usd for outcome in found] == [0.001, pytest.approx(0.011), None]
+    combined = cascade.combine([row(0), row(1, UNSURE), row(2, UNSURE, cost_usd=None)], second, CUT)
+    assert [outcome.cost_usd for outcome in combined] == [0.001, pytest.approx(0.011), None]
 
 
 def test_the_latency_of_an_escalated_item_is_the_sum_of_both_tiers() -> None:
@@ -71,9 +71,9 @@ def test_the_latency_of_an_escalated_item_is_the_sum_of_both_tiers() -> None:
     ],
 )
 def test_references_are_read_back_as_scored(kind: str, text: str, value: object) -> None:
-    found = row(0, reference=text, reference_kind=kind).scored_against
-    assert not isinstance(found, str)
-    assert (found.kind, found.value) == (kind, value)
+    references = row(0, reference=text, reference_kind=kind).scored_against
+    assert not isinstance(references, str)
+    assert (references.kind, references.value) == (kind, value)
     assert row(0, reference=text).scored_against == text
 
 

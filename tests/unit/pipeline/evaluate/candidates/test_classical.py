@@ -42,17 +42,17 @@ def item(number: int, text: str, label: str) -> Item:
 
 def generated(count: int, seed: int) -> list[Item]:
     draw = random.Random(seed)
-    found = []
+    rows = []
     for number in range(count):
         label = draw.choice(sorted(WORDS))
         parts = [draw.choice(WORDS[label]), *draw.sample(FILLERS, 3)]
         draw.shuffle(parts)
-        found.append(item(number, " ".join(parts), label))
-    return found
+        rows.append(item(number, " ".join(parts), label))
+    return rows
 
 
 def examples(items: list[Item]) -> Examples:
-    return Examples([classifiers.text_of(each.prompt) for each in items], [each.completion for each in items])
+    return Examples([classifiers.text_of(item.prompt) for item in items], [item.completion for item in items])
 
 
 def fit(train: list[Item], calibration: list[Item] | None = None, checks: Checks | None = None) -> SiteClassifier:
@@ -61,14 +61,14 @@ def fit(train: list[Item], calibration: list[Item] | None = None, checks: Checks
 
 
 def answers_of(model: SiteClassifier, items: list[Item]) -> list[Answer]:
-    return [answer(model, each) for each in items]
+    return [answer(model, item) for item in items]
 
 
 def test_the_classifier_beats_chance_on_unseen_texts() -> None:
     model = fit(generated(150, seed=1))
     test = generated(60, seed=2)
     answers = answers_of(model, test)
-    right = sum(given.text == each.completion for given, each in zip(answers, test, strict=True))
+    right = sum(given.text == answer.completion for given, answer in zip(answers, test, strict=True))
     assert right >= 50
 
 
@@ -87,8 +87,12 @@ def noisy(count: int, seed: int) -> list[Item]:
     """Items of which 40% have a random label, so confidence is limited."""
     draw = random.Random(seed)
     return [
-        item(number, each.prompt[1]["content"], draw.choice(sorted(WORDS)) if draw.random() < 0.4 else each.completion)
-        for number, each in enumerate(generated(count, seed))
+        item(
+            number,
+            example.prompt[1]["content"],
+            draw.choice(sorted(WORDS)) if draw.random() < 0.4 else example.completion,
+        )
+        for number, example in enumerate(generated(count, seed))
     ]
 
 
@@ -100,7 +104,7 @@ def test_probabilities_are_calibrated_on_held_out_items() -> None:
     errors = []
     for model in (plain, calibrated):
         answers = answers_of(model, test)
-        right = np.array([given.text == each.completion for given, each in zip(answers, test, strict=True)])
+        right = np.array([given.text == answer.completion for given, answer in zip(answers, test, strict=True)])
         confidence = np.array([given.confidence for given in answers])
         errors.append(calibration_error(confidence, right, bins=4))
     assert errors[1] < 0.1 < 0.15 < errors[0]
@@ -121,9 +125,12 @@ def test_a_set_of_labels_is_answered_in_the_call_sites_format() -> None:
         item(number, f"{a.prompt[1]['content']} {b.prompt[1]['content']}", _joined({a.completion, b.completion}))
         for number, (a, b) in enumerate(zip(single, generated(120, seed=5), strict=True))
     ]
-    alone = [item(number, each.prompt[1]["content"], _joined({each.completion})) for number, each in enumerate(single)]
+    alone = [
+        item(number, example.prompt[1]["content"], _joined({example.completion}))
+        for number, example in enumerate(single)
+    ]
     model = fit(pairs + alone, checks=checks)
-    both = next(each for each in pairs if each.completion == '["billing","shipping"]')
+    both = next(pair for pair in pairs if pair.completion == '["billing","shipping"]')
     (given,) = model.answers([both.prompt[1]["content"]])
     assert given.text == '["billing","shipping"]'
     assert given.rivals[0].text != given.text

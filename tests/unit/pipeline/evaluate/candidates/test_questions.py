@@ -60,9 +60,10 @@ def test_without_a_schema_the_base_model_is_constrained_to_a_json_object() -> No
 
 
 def test_the_base_model_is_constrained_to_the_requests_own_format() -> None:
-    asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
+    question = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
     assert (
-        own_server.base_question(BaseConfig(name="b"), item(asked), prompts(Checks())).body["response_format"] == asked
+        own_server.base_question(BaseConfig(name="b"), item(question), prompts(Checks())).body["response_format"]
+        == question
     )
 
 
@@ -73,13 +74,13 @@ def test_the_adapter_is_constrained_only_if_configured() -> None:
 
 
 def test_a_hosted_model_gets_the_applications_request() -> None:
-    asked = {"type": "json_object"}
+    question = {"type": "json_object"}
     model = HostedConfig(name="h", base_url="http://x/v1", model="m")
-    assert hosted.question(model, item(asked), LABELS).body == {
+    assert hosted.question(model, item(question), LABELS).body == {
         "messages": FULL,
         "max_tokens": 24,
         "temperature": 0.0,
-        "response_format": asked,
+        "response_format": question,
     }
 
 

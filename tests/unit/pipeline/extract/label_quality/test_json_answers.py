@@ -18,7 +18,7 @@ CITIES = ("Bern", "Oslo", "Porto", "Lyon", "Graz", "Turin", "Ghent")
 def find(answers: list[tuple[str, Any]], threshold: float = 0.08) -> list[Finding]:
     rows = [row(n, text, json.dumps(answer)) for n, (text, answer) in enumerate(answers)]
     fitted = [True] * len(rows)
-    model = OutOfFold([text for text, _ in answers], [each.id for each in rows], fitted, folds=5)
+    model = OutOfFold([text for text, _ in answers], [row.id for row in rows], fitted, folds=5)
     return json_answers.find(rows, fitted, model, threshold)
 
 
@@ -49,11 +49,11 @@ def test_answers_that_deviate_from_nearly_all_others_are_suspects(answer, reason
     rows = [*bookings(80), ("a table in Bern for 4 people", answer)]
     # A field that is always there is no question for a model: some requests have no city.
     rows += [(f"call me back about order {n}", {"people": n}) for n in range(100, 140)]
-    found = [finding for finding in find(rows) if finding.row_index == 80]
+    suspects = [finding for finding in find(rows) if finding.row_index == 80]
     if reason:
-        assert len(found) == 1
-        assert reason in found[0].reason
-        assert 0 <= found[0].quality < 0.1
+        assert len(suspects) == 1
+        assert reason in suspects[0].reason
+        assert 0 <= suspects[0].quality < 0.1
 
 
 def test_fields_with_generated_values_are_not_checked():

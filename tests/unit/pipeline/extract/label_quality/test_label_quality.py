@@ -48,9 +48,9 @@ def ids(splits: dict[str, list[Row]], *names: str) -> set[str]:
 def test_injected_label_errors_are_found_with_the_correct_label():
     made, wrong = parts()
     _, suspects = label_quality.apply(made, TASK, LabelQualityConfig(), Ledger(0))
-    found = {suspect.row.id for suspect in suspects}
-    assert len(found & wrong) >= 0.9 * len(wrong)
-    assert len(found - wrong) <= 3
+    ids = {suspect.row.id for suspect in suspects}
+    assert len(ids & wrong) >= 0.9 * len(wrong)
+    assert len(ids - wrong) <= 3
     for suspect in suspects:
         words = suspect.row.slots[0]
         if suspect.row.id in wrong:

@@ -26,9 +26,9 @@ def reasons(*odd: tuple[str, str]) -> dict[int, str]:
     ],
 )
 def test_answers_with_a_rare_form_are_suspects(answer, reason):
-    found = reasons(("where is my order number 7 please", answer))
-    assert list(found) == [0]
-    assert reason in found[0]
+    why = reasons(("where is my order number 7 please", answer))
+    assert list(why) == [0]
+    assert reason in why[0]
 
 
 @pytest.mark.parametrize(

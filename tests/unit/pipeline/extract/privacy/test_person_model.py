@@ -16,8 +16,8 @@ def test_a_spacy_pipeline_finds_names_without_context(tmp_path: Path) -> None:
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Ana Li"}])  # type: ignore[attr-defined]
     nlp.to_disk(tmp_path)
     text = "the parcel that Ana Li ordered"
-    found = Finder(PrivacyConfig(ner_model=str(tmp_path))).find(text)
-    assert [(each.type, text[each.start : each.end]) for each in found] == [("PERSON", "Ana Li")]
+    spans = Finder(PrivacyConfig(ner_model=str(tmp_path))).find(text)
+    assert [(span.type, text[span.start : span.end]) for span in spans] == [("PERSON", "Ana Li")]
     assert {"spacy", "en_pipeline"} <= versions(str(tmp_path)).keys()
 
 

@@ -186,7 +186,7 @@ def test_no_detected_value_remains_and_placeholders_agree(
 ) -> None:
     text, said = joined(prompt), joined(answer)
     document = json.dumps({"said": f"so: {said}", "list": [said, 7, None]})
-    before = [(each.type, t[each.start : each.end]) for t in (text, document) for each in find(t)]
+    before = [(span.type, t[span.start : span.end]) for t in (text, document) for span in find(t)]
     kept, data, removed = done(asked(text, document))
     assert len(kept) + sum(removed.values()) == 1
     for row_ in kept:

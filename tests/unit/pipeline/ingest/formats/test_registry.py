@@ -23,9 +23,9 @@ def test_every_line_of_a_format_is_recognised_by_it_alone(name: str) -> None:
 
 def test_stray_lines_do_not_change_the_vote() -> None:
     lines = [json.loads(litellm_line(attempt)) for attempt in attempts(3, 1)]
-    found = recognise([{"level": "info"}, *lines])
-    assert found is not None
-    assert found.format is FORMATS["litellm"]
+    names = recognise([{"level": "info"}, *lines])
+    assert names is not None
+    assert names.format is FORMATS["litellm"]
 
 
 def test_nothing_is_recognised_in_foreign_lines() -> None:
