@@ -21,8 +21,8 @@ from pipeline.profile import (
     measure,
     playbook,
     projection,
+    proposed_registry,
     readiness,
-    registry,
     report,
     sample,
     shapes,
@@ -30,7 +30,7 @@ from pipeline.profile import (
     waste,
 )
 from pipeline.profile.config import ProfileConfig
-from pipeline.profile.registry import Profiled
+from pipeline.profile.proposed_registry import Profiled
 from pipeline.profile.summary import Period, ProfileSummary, ShapeLine, Share, SiteLine
 from pipeline.store.database import write_parquet
 from pipeline.store.period import ALL_DAYS, Days
@@ -81,7 +81,7 @@ def run(
     discovered = shapes.discover(connection, groups, sample.draw(connection, groups))
     totals = facts.build(connection)
     profiled = measure.profiled(connection, discovered.shapes)
-    proposed = registry.entries(profiled, current)
+    proposed = proposed_registry.entries(profiled, current)
     price_of = projection.prices_of(connection, prices)
     wasted = waste.find(connection, profiled, config, price_of)
     bill = projection.project(
@@ -129,7 +129,7 @@ def run(
         changes=tuple(against.changes(proposed, older)) if older is not None else (),
         notes=tuple(discovered.notes),
     )
-    return _write(result, home, connection, discovered, registry.text(proposed), accept=accept, track=track)
+    return _write(result, home, connection, discovered, proposed_registry.text(proposed), accept=accept, track=track)
 
 
 def _write(
@@ -138,7 +138,7 @@ def _write(
 ) -> ProfileSummary:  # fmt: skip
     folder = home.root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    registry.parse(proposed, PROPOSED)
+    proposed_registry.parse(proposed, PROPOSED)
     write_atomic(folder / PROPOSED, proposed)
     target = folder / "shapes.parquet"
     _write_shapes(connection, discovered, target)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.profile.registry import Profiled
+from pipeline.profile.proposed_registry import Profiled
 from traffic.callsites import CallSite, Registry
 
 

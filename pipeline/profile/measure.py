@@ -9,7 +9,7 @@ import duckdb
 from pipeline.profile import batches
 from pipeline.profile.behaviour import behaviour, with_skill
 from pipeline.profile.propose import propose
-from pipeline.profile.registry import Profiled
+from pipeline.profile.proposed_registry import Profiled
 from pipeline.profile.shapes import Shape
 
 _LABEL_CHARS = 80

@@ -6,7 +6,7 @@ import duckdb
 import msgspec
 
 from pipeline.profile.config import ProfileConfig
-from pipeline.profile.registry import Profiled
+from pipeline.profile.proposed_registry import Profiled
 from pipeline.profile.waste import WasteReport
 from traffic.callsites import Registry
 

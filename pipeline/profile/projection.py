@@ -7,7 +7,7 @@ import duckdb
 import msgspec
 
 from pipeline.profile.config import ProfileConfig
-from pipeline.profile.registry import Profiled
+from pipeline.profile.proposed_registry import Profiled
 from traffic.prices import Price, PriceTable
 from traffic.tiers import RoutingConfig
 

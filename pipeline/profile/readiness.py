@@ -8,7 +8,7 @@ import duckdb
 import msgspec
 
 from pipeline.profile.probe import ProbeResult, probe
-from pipeline.profile.registry import Profiled, checks
+from pipeline.profile.proposed_registry import Profiled, checks
 from traffic.callsites import Checks
 
 ENOUGH_ROWS = 500

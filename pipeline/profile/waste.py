@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 import msgspec
 
-from pipeline.profile import registry
+from pipeline.profile import proposed_registry
 from pipeline.profile.config import ProfileConfig
-from pipeline.profile.registry import Profiled
+from pipeline.profile.proposed_registry import Profiled
 from pipeline.profile.sample import Sampled
 from traffic.prices import Price
 
@@ -269,7 +269,7 @@ def _uncapped(
     connection: duckdb.DuckDBPyConnection, profiled: Sequence[Profiled], config: ProfileConfig
 ) -> dict[int, tuple[int, int, tuple[str, ...]]]:
     """By shape: calls without a cap near the longest real answer, output tokens beyond such a cap, examples."""
-    caps = {p.number: (p.output_tokens_p999, registry.output_cap([p])) for p in profiled}
+    caps = {p.number: (p.output_tokens_p999, proposed_registry.output_cap([p])) for p in profiled}
     capped = [(number, longest, cap) for number, (longest, cap) in caps.items() if longest and cap]
     if not capped:
         return {}

@@ -2,7 +2,7 @@
 
 from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.propose import Proposal
-from pipeline.profile.registry import Profiled, label_set
+from pipeline.profile.proposed_registry import Profiled, label_set
 from pipeline.profile.shapes import Shape
 
 TIER_1 = Proposal(request_type="classification", tier=1, confidence=0.9, unsure=False, evidence=())
