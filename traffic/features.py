@@ -289,8 +289,8 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
     transforms_text = f.asks_extraction or f.names_fields or f.asks_rewrite or f.asks_summary
     judges = f.asks_judgement and not (transforms_text or f.asks_generation or f.orders_text)
     explains_problem = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
-    # In an extraction, numbers are values to copy, not quantities to calculate with.
-    copies = f.names_fields or (f.asks_extraction and f.instruction == "user")
+    # In an extraction or a rewrite, numbers are values to copy, not quantities to calculate with.
+    copies = f.names_fields or ((f.asks_extraction or f.asks_rewrite) and f.instruction == "user")
     is_hard = hardness.is_problem if copies else hardness.of_message
     analyses = f.asks_analysis and not (transforms_text or f.asks_decision or f.asks_options)
     if (

@@ -437,4 +437,7 @@ def _merged(earlier: Mapping[str, Any], later: Mapping[str, Any], depth: int) ->
                 tree[key] = _merged(earlier_count if isinstance(earlier_count, Mapping) else {}, value, depth - 1)
         elif isinstance(value, list) or count(value) or earlier_count is None:
             tree[key] = value
+        elif value is not None and count(earlier_count) == 0:
+            # The earlier 0 was a placeholder, also of a count that cannot be read.
+            tree[key] = value
     return tree

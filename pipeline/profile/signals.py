@@ -300,7 +300,7 @@ def _edits(b: Behaviour, scores: Scores) -> None:
         scores.add(f"answers are the few words of the message in another form ({b.length_ratio:.0%} kept)", rewrite=5.0)
     elif (
         max(b.signs.get("rewrite", 0), b.wording.get("rewrite", 0)) >= 0.5
-        and b.copied_word_share >= 0.9
+        and b.copied_word_share >= (0.3 if b.answer_words_p90 <= SMALL_ANSWER_WORDS else 0.9)
         and b.answer_words_p50 >= 2
         and b.candidates_p50 < 2
         and b.user_words_p50 <= 60
@@ -433,6 +433,12 @@ def _asks_about_itself(b: Behaviour) -> bool:
     )
 
 
+def _copies_numbers(b: Behaviour) -> bool:
+    """Numbers of the message are no quantities to weigh: the answer picks its words, or puts it in other words."""
+    rewritten = b.signs.get("rewrite", 0.0) >= 0.5 and not asks_for_reasoning(b)
+    return rewritten or (b.copied_word_share >= 0.8 and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS))
+
+
 def _hardness(b: Behaviour, scores: Scores) -> None:
     if b.reasoning_tokens_p50 >= 64:
         points = round(min(6.0, 1.2 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
@@ -462,7 +468,7 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         scores.add("a question whose answer is a word of the message", reasoning=1.8, extraction=-1.5)
     if b.code_input_share >= 0.5 and (b.skill or 0.0) < 0.25:
         scores.add("a verdict on program text", reasoning=3.5)
-    if b.copied_word_share >= 0.8 and not (_is_closed(b) and b.distinct_answers <= FEW_LABELS):
+    if _copies_numbers(b):
         return
     by_words = (b.skill_without_numbers or 0.0) >= 0.5
     dense = b.user_numbers_p50 >= 6 and b.user_words_p50 >= 12

@@ -509,10 +509,36 @@ def test_the_cost_of_long_texts_is_bounded(text: str) -> None:
         ("Write the script that draws the chart. Python. Code only.", "code"),
         ("Give the category, then the reasoning. One of A, B, C.", "reasoning"),
         ("Score the call from 1 to 10 against the rubric.", "reasoning"),
+        ("Act as an impartial judge of the two summaries below. Write who wins.", "reasoning"),
+        ("Test all rival hypotheses on the log of the outage.", "reasoning"),
+        ("Settle the dispute. Answer with one word: refund, reject.", "reasoning"),
     ],
 )
 def test_judgement_requested_reasoning_code_and_queries_are_hard(system: str, kind: str) -> None:
     assert type_of(system, "Field 7, see the attached note.") == kind
+
+
+def test_a_loop_of_an_agent_in_text_is_reasoning() -> None:
+    prompt = (
+        "Tools:\nfind(name) - looks up a member\n\nThought: what to do\nAction: a tool\nAction Input: its input\n\n"
+    )
+    assert type_of(None, f"{prompt}Question: When does Ada's pass end?\nThought:") == "reasoning"
+
+
+def test_a_schema_with_only_a_query_language_named_is_code() -> None:
+    tables = "member(id,plan,gym,since,until,town,age,kind) visit(member,gym,at,minutes,kind)"
+    assert type_of(None, f"{tables}\nSQL only.\n\nwho has not come for a month") == "code"
+
+
+@pytest.mark.parametrize(
+    "prompt, text",
+    [
+        ("Normalise the part's name to TYPE SIZE GRADE, upper case.", "bolt 12*16 grade 8.8, 3 of 40, lot 17"),
+        ("Punctuate and case one line of a transcript. Return the line.", "it was nine when we met the three of them"),
+    ],
+)
+def test_a_short_text_in_another_form_is_a_rewrite_whatever_numbers_it_has(prompt: str, text: str) -> None:
+    assert type_of(None, f"{prompt}\n\n{text}") == "rewrite"
 
 
 @pytest.mark.parametrize(

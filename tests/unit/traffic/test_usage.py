@@ -302,6 +302,13 @@ def test_counts_of_a_stream_are_cumulative(usage: Usage) -> None:
     assert counter.usage == usage
 
 
+def test_a_count_that_cannot_be_read_replaces_its_placeholder() -> None:
+    counter = UsageCounter()
+    counter.add({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
+    counter.add({"prompt_tokens": "?", "completion_tokens": 3, "total_tokens": 63})
+    assert counter.usage == Usage(input_uncached=60, output=3)
+
+
 def test_an_interrupted_answer_keeps_stated_counts_and_estimates_the_others() -> None:
     stated = Usage(input_uncached=5000, output=1)
     assert completed(stated, 9, 400) == Usage(input_uncached=5000, output=100, estimated=True)

@@ -146,6 +146,11 @@ def test_a_number_with_other_spaces_is_the_same_number() -> None:
 
 def test_named_fields_on_one_line_are_a_structure() -> None:
     assert answers.structured("street=Long Lane; number=7") == {"street": "Long Lane", "number": "7"}
+    assert answers.structured("```yaml\nstreet: Long Lane\nnumber: 7\n```") == {"street": "Long Lane", "number": "7"}
+
+
+def test_a_fence_of_a_programming_language_is_no_record() -> None:
+    assert answers.structured("```python\nstreets = rows.groupby('town')\nresult = streets.size()\n```") is None
     assert answers.structured("hotel: Ana | code: AB12") == {"hotel": "Ana", "code": "AB12"}
     assert answers.structured("It is late: we close at nine.") is None
 

@@ -46,6 +46,18 @@ def test_quantities_that_decide_nothing_do_not_make_a_label_hard() -> None:
     assert tier(skill=0.9, skill_without_numbers=0.9, user_numbers_p50=7, user_words_p50=40) == 1
 
 
+def test_numbers_are_copied_where_another_form_of_a_short_text_is_asked_for() -> None:
+    names = {"answer_words_p50": 6, "answer_words_p90": 7, "distinct_answers": 130, "new_answer_share": 0.8}
+    changed = names | {
+        "common_answer_share": 0.3,
+        "user_numbers_p50": 9,
+        "user_words_p50": 32,
+        "copied_word_share": 0.4,
+    }
+    assert tier(**changed) == 3
+    assert tier(**changed, signs={"rewrite": 1.0}, wording={"rewrite": 1.0}) == 1
+
+
 def test_an_argument_over_many_numbers_that_ends_in_a_verdict_is_reasoning() -> None:
     changed = {"answer_words_p50": 13, "answer_words_p90": 16, "common_answer_share": 0.0, "new_answer_share": 1.0}
     assert tier(**changed, verdict_share=1.0, user_numbers_p50=8) == 3
