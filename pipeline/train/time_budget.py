@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from pipeline.train.trainer import Trainer
 
 WARM_UP_EXAMPLES = 2
-TIMED_EXAMPLES = 8
-"""Per timed batch; fewer if the run's batches are smaller."""
-TIMED_BATCHES = 3
+TIMED_EXAMPLES = (4, 8, 8)
+"""Per timed batch; fewer if the run's batches are smaller. The first is small: on a slow machine it is the only one."""
 MAX_TIMED_SECONDS = 3.0
-"""No further batch is timed after this long; on a slow machine one is enough."""
+"""No further batch is timed after this long."""
 
 
 def steps_within(
@@ -40,7 +39,7 @@ def measure(trainer: "Trainer", batch_size: int) -> float:
     """
     model: Any = trainer.model
     size = len(trainer.train_dataset)  # type: ignore[arg-type]
-    batches = [WARM_UP_EXAMPLES, *[min(batch_size, TIMED_EXAMPLES)] * TIMED_BATCHES]
+    batches = [WARM_UP_EXAMPLES, *(min(batch_size, examples) for examples in TIMED_EXAMPLES)]
     total = sum(batches)
     order = [index * size // total for index in range(total)]
     timed = seconds = 0.0
