@@ -1,42 +1,22 @@
-"""Features and request types, with prompts of many companies."""
+"""What the rules read in a request, with prompts of many companies."""
 
 import re
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic import policy
-from traffic.callsites import CallSite, RequestType
-from traffic.config import CONFIGS
-from traffic.features import Features, estimate_tokens, features_of, request_type
+from tests.fakes.chat_requests import TOOL, features_for, schema
+from traffic.features import estimate_tokens, features_of
 from traffic.phrases import _PHRASES, _SEARCH, standing
 from traffic.record import Message, Params
 from traffic.wording_search import pattern_text
 
 WORDED = yaml.safe_load((Path(__file__).parent / "worded_requests.yaml").read_text(encoding="utf-8"))
-RULES = policy.load(CONFIGS / "router.yaml")
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-
-
-def of(system: str | None, *turns: str, **shape: Any) -> Features:
-    roles = ("user", "assistant")
-    head = [Message("system", system)] if system else []
-    return features_of([*head, *(Message(roles[n % 2], turn) for n, turn in enumerate(turns))], **shape)
-
-
-def type_of(system: str | None, *turns: str, **shape: Any) -> str:
-    messages = [Message("user", turn) for turn in turns]
-    return request_type(of(system, *turns, **shape), messages)
-
-
-def schema(**properties: Any) -> dict[str, Any]:
-    body = {"type": "object", "properties": properties}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": body}}
 
 
 def test_lengths_and_turns_are_counted() -> None:
@@ -59,7 +39,7 @@ def test_lengths_and_turns_are_counted() -> None:
     [(None, "auto"), ("none", "none"), ({"type": "function", "function": {"name": "f"}}, "named"), ("what", "auto")],
 )
 def test_tool_choice_is_read_in_every_format(sent: Any, seen: str) -> None:
-    assert of(None, "x", tools=[TOOL], params=Params(other={"tool_choice": sent})).tool_choice == seen
+    assert features_for(None, "x", tools=[TOOL], params=Params(other={"tool_choice": sent})).tool_choice == seen
 
 
 def test_token_estimates_use_four_characters_per_token_and_fewer_for_japanese() -> None:
@@ -69,7 +49,7 @@ def test_token_estimates_use_four_characters_per_token_and_fewer_for_japanese() 
 
 
 def test_a_schema_with_an_enum_has_closed_labels_and_no_prose() -> None:
-    features = of("Sort.", "x", response_format=schema(team={"type": "string", "enum": ["a", "b"]}))
+    features = features_for("Sort.", "x", response_format=schema(team={"type": "string", "enum": ["a", "b"]}))
     assert (features.json_schema, features.closed_labels, features.schema_prose, features.schema_keys) == (
         True,
         True,
@@ -78,265 +58,32 @@ def test_a_schema_with_an_enum_has_closed_labels_and_no_prose() -> None:
     )
 
 
-NULLABLE: list[dict[str, Any]] = [
-    {"type": ["string", "null"]},
-    {"anyOf": [{"type": "integer"}, {"type": "null"}]},
-    {"type": "string", "nullable": True},
-]
-
-
-@pytest.mark.parametrize("value", NULLABLE)
-def test_a_schema_of_values_that_may_be_null_is_an_extraction(value: dict[str, Any]) -> None:
-    form = schema(berth=value, length=value, flag={"type": "string"})
-    assert type_of("Turn the note into a record.", "x", response_format=form) == "extraction"
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        schema(berth={"type": "string"}, length={"type": "number"}, flag=NULLABLE[0]),
-        schema(berth=NULLABLE[0], explanation=NULLABLE[0]),
-    ],
-)
-def test_other_schemas_may_have_a_value_that_is_null(form: dict[str, Any]) -> None:
-    assert type_of("Turn the note into a record.", "x", response_format=form) == "structured"
-
-
-def test_a_schema_to_generate_by_is_no_extraction() -> None:
-    form = schema(name=NULLABLE[0], motto=NULLABLE[0])
-    assert type_of("Invent a boat.", "x", response_format=form) == "structured"
-
-
-def tier_of(system: str | None, *turns: str, **shape: Any) -> int:
-    messages = [Message("user", turn) for turn in turns]
-    features = of(system, *turns, **shape)
-    return policy.decide(RULES, features, request_type(features, messages), None).tier
-
-
-@pytest.mark.parametrize(
-    "system",
-    [
-        "Tone of the note: calm, tense, angry.",
-        "You work for a harbour office. Section of the logbook: Arrivals, Repairs, Weather or Other.",
-        'Are both notes about the same boat? Return {"same": true} or {"same": false}.',
-        'Harbour radio. JSON {"urgent": bool, "kind": "rescue|traffic|weather"}',
-    ],
-)
-def test_an_instruction_that_states_options_alone_asks_to_choose(system: str) -> None:
-    assert tier_of(system, "the tug is late again") == 1
-
-
-@pytest.mark.parametrize(
-    "system, message, tier",
-    [
-        ("Outline the voyage report: weather, cargo, crew.", "the tug", 2),
-        ('Answer the question. JSON {"answer": "text", "sure": bool}', "when does the tug leave", 2),
-        (
-            "Outcome of the claim: covered, partly, not covered.",
-            "The hull cost 4,200 in all, of which 1,050 was paid; the excess is 300 and the limit 900.",
-            3,
-        ),
-        ("Erstelle den Bericht: Wetter, Ladung, Mannschaft.", "der Schlepper", 2),
-        ("Turn it into a status: what came, who waits, what is next.", "the tug", 2),
-        ("Note the mooring fee.", "Fees: calm, tense, angry.", 2),
-    ],
-)
-def test_options_beside_other_work_do_not_ask_to_choose(system: str, message: str, tier: int) -> None:
-    assert tier_of(system, message) == tier
-
-
-CASE = (
-    "The tug left at noon although the pilot had not come aboard and the mate said that nobody had told him to wait. "
-    * 2
-)
-
-
-@pytest.mark.parametrize(
-    "system, message",
-    [
-        ("What is owed? Number only.", "Berth 4, two nights."),
-        ("Reply with the letter only.", "Which is larger? A) tug B) ferry"),
-        ("Weigh the statements against each other. Answer PAY or REFUSE.", "He says it was late."),
-        ("Who bears the loss? Answer master or owner.", CASE),
-    ],
-)
-def test_a_short_answer_that_cannot_be_read_off_the_message_is_reasoning(system: str, message: str) -> None:
-    assert type_of(system, message) == "reasoning"
-
-
-@pytest.mark.parametrize(
-    "system, message",
-    [
-        ("Topic of the note: berth, customs or pilot.", CASE),
-        ("Does the note mention an injury? Answer yes or no.", CASE),
-        ("Answer master or owner.", "He says it was late."),
-        ("Rate the berth from 1 to 5. Number only.", "Clean, but no power."),
-    ],
-)
-def test_a_topic_a_mention_a_rating_or_a_short_message_is_a_label(system: str, message: str) -> None:
-    assert type_of(system, message) == "classification"
-
-
-def test_examples_of_a_rewrite_as_earlier_turns_are_no_conversation() -> None:
-    examples = ("tgu late", "tug late", "ferri erly", "ferry early")
-    assert tier_of("Fix the spelling of the note. Output the note.", *examples, "brge on tim") == 1
-    assert tier_of("Fix the spelling of the note. Output the note.", "tgu late", "The tug is late. " * 30, "brge") == 2
-
-
-def test_options_after_the_material_of_a_message_ask_to_choose_however_many_they_are() -> None:
-    topics = ", ".join(f"topic_{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
-    assert tier_of(None, f"Harbour log.\n\n{CASE * 4}\n\nWhich topic is it? One of: {topics}.") == 1
-
-
-def test_options_in_a_message_without_blank_lines_are_read_from_its_first_and_last_lines() -> None:
-    message = "<request>\n<ask>Which topic? berth, customs or pilot.</ask>\n<note>\n"
-    assert tier_of(None, f"{message}no free berth for the tug today\n</note>\n</request>") == 1
-
-
-def test_what_a_policy_forbids_to_write_is_no_order_to_write() -> None:
-    policy_text = (
-        "1. Privacy. Write nothing that the crew must not see.\n\nTopics: berth, customs, pilot. Answer in two lines:"
-    )
-    assert tier_of(f"{policy_text}\ntopic: <one of the list>\nwhy: <a few words of the note>", "no berth for us") == 1
-
-
 def test_a_list_of_words_in_what_a_person_writes_to_an_assistant_is_no_instruction() -> None:
     message = "Topic of the day? tug, ferry or barge.\n\nI like the tug."
-    assert of(None, message).asks_options
+    assert features_for(None, message).asks_options
     assistant = "You are a helpful assistant for the crew. Answer whatever they ask, in their language."
-    assert not of(assistant, message).asks_options
-
-
-def test_a_request_that_is_an_object_itself_names_no_fields_of_its_answer() -> None:
-    assert type_of(None, '{"task": "describe the boat", "name": "Alma", "length": "60 words"}') != "extraction"
-
-
-@pytest.mark.parametrize(
-    "instruction",
-    [
-        "Review the whole agreement with the harbour.",
-        "Rank the risks of the crossing.",
-        "You negotiate for the owner of the tug.",
-        "Think about the tide before you write.",
-        "Analyse the full table of landings.",
-        "Say what is uncertain in the log.",
-        "Argue like an experienced pilot against the fine.",
-        "Plan a four-week unit on knots for twelve cadets.",
-        "Estimate how many pilots each shift needs.",
-        "As the harbour's surveyor, judge the state of the hull and say what you would repair first.",
-    ],
-)
-def test_what_takes_strategy_or_an_argument_is_reasoning(instruction: str) -> None:
-    assert type_of(instruction, "x") == "reasoning"
-
-
-def test_a_label_out_of_stated_options_is_no_analysis_though_an_order_to_judge_stands_before_it() -> None:
-    assert type_of("You are a harbour pilot. Judge the swell: low, medium, high.", "2 m from the west") != "reasoning"
+    assert not features_for(assistant, message).asks_options
 
 
 def test_an_order_to_judge_is_not_read_in_what_a_person_asks_of_an_assistant() -> None:
     assistant = "You are a helpful assistant for the crew. Answer whatever they ask, in their language."
-    assert of(None, "Compare these two tides.").asks_analysis
-    assert not of(assistant, "Compare these two tides.").asks_analysis
-
-
-def test_json_with_named_values_is_an_extraction_whatever_numbers_the_message_has() -> None:
-    note = "Tug Alma, draught 3.2 m, 14 t of ore, 2 nights at berth 7, arrives with 5 crew and leaves after 40 hours"
-    assert type_of("Note -> JSON {ship: str, draught: number, nights: int}", note) == "extraction"
-
-
-def test_numbers_do_not_make_the_kind_of_a_text_hard_where_the_kinds_are_listed() -> None:
-    scan = "Berth 4 fee 120.50, pilot 80, tugs 2 x 310, total 820.50 due within 14 days, reserved until further notice"
-    assert type_of("What type of paper is it? Types: invoice, permit, log, other. Type only.", scan) == "classification"
-    assert type_of("Does the fee have to be paid? yes or no", scan) == "reasoning"
-
-
-def test_a_message_that_was_ordered_to_be_drafted_is_written_whatever_numbers_it_has() -> None:
-    facts = "It arrives at 6 with a crew of 12 and a draught of 7 m and has to pay a fee of 300 and 80 for the pilot"
-    assert type_of("Draft the email that tells the captain of the berth.", facts) == "generation"
-    assert type_of("Fill the berth.", facts) == "reasoning"
+    assert features_for(None, "Compare these two tides.").asks_analysis
+    assert not features_for(assistant, "Compare these two tides.").asks_analysis
 
 
 def test_fenced_data_is_no_code() -> None:
-    assert not of(None, 'Fill this in:\n```json\n{"ship": "string"}\n```').code_fence
-    assert not of(None, "Fill this in:\n```\n[1, 2]\n```").code_fence
-    assert of(None, "Why?\n```\nlet x = {}\n```").code_fence
-
-
-def test_one_of_many_listed_labels_is_no_verdict_on_a_case() -> None:
-    labels = "berth crew customs fuel lost pilot repair tug water".split()
-    mail = (
-        "Good morning, our cook went ashore two days ago and nobody has seen him since. We sail at noon with a "
-        "full crew or with a fine, so please tell the police on the quay, who do not answer their telephone at all"
-    )
-    assert type_of("Pick the single label:\n- " + "\n- ".join(labels) + "\n\nOnly the label.", mail) == "classification"
-    assert type_of("Pick the single label:\n- " + "\n- ".join(labels[:3]) + "\n\nOnly the label.", mail) == "reasoning"
-    assert of("Pick one label: " + ", ".join(labels) + ". Only the label.", mail).many_labels
-
-
-def test_a_forced_choice_is_a_label_and_a_free_one_a_call() -> None:
-    places = {"type": "object", "properties": {"to": {"type": "string", "enum": ["harbour", "customs"]}}}
-    tools = [{"type": "function", "function": {"name": "send", "parameters": places}}]
-    forced = Params(other={"tool_choice": {"type": "function", "function": {"name": "send"}}})
-    assert type_of("You route mail.", "where is berth 4?", tools=tools, params=forced) == "classification"
-    assert type_of("You route mail.", "where is berth 4?", tools=tools) == "tool_use"
-    assert (
-        type_of("You route mail.", "where is berth 4?", tools=[TOOL], params=Params(other={"tool_choice": "required"}))
-        == "tool_use"
-    )
-
-
-@pytest.mark.parametrize(
-    "instruction",
-    ["Make this sound friendly.", "Say it in other words with the same meaning.", "Normalise the name of the ship."],
-)
-def test_other_words_with_the_same_meaning_are_a_rewrite(instruction: str) -> None:
-    assert type_of(instruction, "you are late again") == "rewrite"
-
-
-def test_what_a_manual_in_the_instruction_says_is_no_order_to_rewrite() -> None:
-    assert type_of("Answer from this excerpt: to normalise loudness, open the mixer.", "where is it?") != "rewrite"
-
-
-def test_a_detail_or_a_word_for_none_is_an_extraction() -> None:
-    assert type_of("Bank lines. Give the berth number as B-## or UNKNOWN.", "FEE B 12 MAY") == "extraction"
-
-
-def test_one_call_out_of_many_functions_is_no_agent() -> None:
-    assert tier_of("Carry out the command with one function call.", "move the tug", tools=[TOOL] * 5) == 2
-    assert tier_of("Carry out the command.", "move the tug", tools=[TOOL] * 5) == 3
-
-
-def test_advice_and_a_bare_question_are_open_conversation() -> None:
-    assert type_of("You are the coach of young captains.", "My mate does not listen to me.") == "chat"
-    assert type_of(None, "Is it wise to buy an old tug?") == "chat"
-
-
-def test_a_signature_with_a_description_is_code() -> None:
-    assert type_of(None, "free_berths(harbour, day): all berths nobody has booked, in order") == "code"
-
-
-def test_examples_of_a_label_as_earlier_turns_are_no_conversation() -> None:
-    system = "Answer with exactly one label: order, complaint, praise."
-    examples = ("too late", "complaint", "two more", "order", "well done", "praise")
-    assert tier_of(system, *examples, "where is it") == 1
-    instruction = "I am sorry to hear that; could you tell me which of the two parcels has not come yet?"
-    assert tier_of(system, "too late", instruction, "the blue one", instruction, "yes", instruction, "where is it") == 2
-
-
-def test_an_answer_of_very_few_tokens_is_a_label() -> None:
-    message = "Tonfall der Meldung an die Werft? Der Kran steht seit gestern still."
-    assert tier_of(None, message, params=Params(max_tokens=4)) == 1
-    assert tier_of(None, message, params=Params(max_tokens=40)) == 2
+    assert not features_for(None, 'Fill this in:\n```json\n{"ship": "string"}\n```').code_fence
+    assert not features_for(None, "Fill this in:\n```\n[1, 2]\n```").code_fence
+    assert features_for(None, "Why?\n```\nlet x = {}\n```").code_fence
 
 
 def test_nested_free_text_keys_of_a_schema_are_found() -> None:
     inner = {"type": "object", "properties": {"explanation": {"type": "string"}}}
-    assert of("Sort.", "x", response_format=schema(items={"type": "array", "items": inner})).schema_prose
+    assert features_for("Sort.", "x", response_format=schema(items={"type": "array", "items": inner})).schema_prose
 
 
 def test_json_object_mode_and_code_fences_are_detected() -> None:
-    features = of("Sort.", "```\nx\n```", response_format={"type": "json_object"})
+    features = features_for("Sort.", "```\nx\n```", response_format={"type": "json_object"})
     assert (features.json_object, features.json_schema, features.code_fence) == (True, False, True)
 
 
@@ -353,12 +100,7 @@ def test_json_object_mode_and_code_fences_are_detected() -> None:
     ],
 )
 def test_the_instruction_is_read_from_the_prompt_that_states_the_task(system: str | None, where: str) -> None:
-    assert of(system, "Is this offensive or not? You lot are late.").instruction == where
-
-
-@pytest.mark.parametrize("data", ["can you help me solve a math problem", "write python code", "prove it step by step"])
-def test_data_does_not_change_the_type_of_a_fixed_task(data: str) -> None:
-    assert type_of("Name the intent. Reply with exactly one intent from the catalogue.", data) == "intent"
+    assert features_for(system, "Is this offensive or not? You lot are late.").instruction == where
 
 
 @pytest.mark.parametrize(
@@ -372,85 +114,20 @@ def test_data_does_not_change_the_type_of_a_fixed_task(data: str) -> None:
     ],
 )
 def test_negations_conditions_and_past_remarks_are_ignored(remark: str) -> None:
-    features = of(f"Answer with exactly one label: order, complaint. {remark}", "x")
+    features = features_for(f"Answer with exactly one label: order, complaint. {remark}", "x")
     assert features.asks_label
     assert (features.asks_deliberation, features.asks_code, features.asks_reasoning) == (False, False, False)
 
 
-def test_step_by_step_thinking_before_a_label_is_reasoning() -> None:
-    assert type_of("Think step by step, then answer with exactly one label.", "x") == "reasoning"
-
-
-@pytest.mark.parametrize("system", ["The figure goes into the form.", "Answer with exactly one label: yes, no."])
-def test_running_text_with_several_quantities_is_reasoning(system: str) -> None:
-    brief = "A berth of 12 m costs 30 a night, 9 more for each guest and 15% less from night 7 on; 4 guests stay."
-    assert type_of(system, brief) == "reasoning"
-    assert type_of(system, "Booked on 2026-03-04 at 10:30, code AB1234, see https://a.example/5/6/7/8") != "reasoning"
-
-
-def test_a_diff_without_a_stated_task_is_code() -> None:
-    assert type_of("What would a colleague say?", "@@ -1,2 +1,3 @@\n-a\n+b") == "code"
-    assert type_of("Answer with exactly one label: yes, no.", "@@ -1,2 +1,3 @@\n-a\n+b") == "reasoning"
-
-
-@pytest.mark.parametrize(
-    "program", ["def total(nights, rate):\n    return nights * rate", "public class A {\n  int n;\n}"]
-)
-def test_a_bare_program_is_code(program: str) -> None:
-    assert type_of(None, program) == "code"
-
-
 @pytest.mark.parametrize("text", ["Class of 2024: here we go", "public transport (bus) is late", "def not (me)"])
 def test_sentences_that_begin_like_a_definition_are_not_code(text: str) -> None:
-    assert not of(None, text).code_fence
+    assert not features_for(None, text).code_fence
 
 
 @pytest.mark.parametrize("start", ["def f(", "class A(", "function f(", "func f(", "private a("])
 def test_an_unterminated_definition_takes_linear_time(start: str) -> None:
     # Minutes where the search goes back over the line for each of its brackets.
-    assert not of(None, start + ") : ; { ," * 60_000 + "x").code_fence
-
-
-def test_hard_types_take_precedence_over_easy_ones() -> None:
-    assert type_of("Rewrite the function in Rust and fix its bugs. Correct the grammar of comments.", "x") == "code"
-
-
-def test_long_prose_input_is_long_context_and_a_long_label_request_is_not() -> None:
-    assert type_of("Summarise the transcript.", "word " * 4000) == "long_context"
-    assert type_of("Summarise the transcript.", "word " * 400) == "summarization"
-    assert type_of("The topic. Answer with exactly one label: a, b.", "word " * 4000) == "classification"
-
-
-def test_a_later_turn_without_a_fixed_task_is_chat() -> None:
-    assert type_of(None, "hi") == "generation"
-    features = of(None, "hi", "hello", "and now?")
-    assert request_type(features, [Message("user", "and now?")]) == "chat"
-
-
-def test_disabled_tools_are_not_tool_use() -> None:
-    assert type_of("Write a poem.", "x", tools=[TOOL]) == "tool_use"
-    assert type_of("Write a poem.", "x", tools=[TOOL], params=Params(other={"tool_choice": "none"})) == "generation"
-
-
-def test_the_registry_takes_precedence_over_the_rules() -> None:
-    entry = CallSite(name="a", request_type="summarization")
-    assert request_type(of("Write code.", "x"), [], entry) == "summarization"
-    assert request_type(of("Write code.", "x"), [], CallSite(name="a")) == "code"
-
-
-@pytest.mark.parametrize("request_", WORDED, ids=lambda r: r["messages"][0]["content"][:50])
-def test_paraphrased_requests_get_the_right_tier(request_: dict[str, Any]) -> None:
-    messages = [Message(m["role"], m["content"]) for m in request_["messages"]]
-    if "repeat_last" in request_:
-        last = messages.pop()
-        messages.append(Message(last.role, last.text * request_["repeat_last"]))
-    features = features_of(
-        messages,
-        [TOOL] * request_.get("tools", 0),
-        request_.get("response_format"),
-        Params(max_tokens=request_.get("max_tokens")),
-    )
-    assert policy.decide(RULES, features, request_type(features, messages), None).tier == request_["tier"]
+    assert not features_for(None, start + ") : ; { ," * 60_000 + "x").code_fence
 
 
 def test_the_indexed_search_finds_every_wording() -> None:
@@ -460,13 +137,6 @@ def test_the_indexed_search_finds_every_wording() -> None:
         kept = standing(text)
         searched = {name for name, pattern in whole.items() if pattern.search(kept)}
         assert _SEARCH.names(kept, _SEARCH.scan(kept)) == searched
-
-
-@given(st.text(max_size=300), st.none() | st.text(max_size=300))
-def test_every_text_has_features_and_a_type(user: str, system: str | None) -> None:
-    features = of(system, user)
-    assert features.user_chars == len(user)
-    assert request_type(features, [Message("user", user)]) in get_args(RequestType)
 
 
 @given(
@@ -480,7 +150,7 @@ def test_every_response_format_is_read_without_an_error(tree: Any) -> None:
         "type": "json_schema",
         "json_schema": {"schema": {"properties": {"a": tree}, "anyOf": tree, "$defs": tree}},
     }
-    assert of("Sort.", "x", response_format=shape).json_schema
+    assert features_for("Sort.", "x", response_format=shape).json_schema
 
 
 @pytest.mark.parametrize(
@@ -492,62 +162,5 @@ def test_every_response_format_is_read_without_an_error(tree: Any) -> None:
 )  # fmt: skip
 def test_the_cost_of_long_texts_is_bounded(text: str) -> None:
     start = time.process_time()
-    of(text, text)
+    features_for(text, text)
     assert time.process_time() - start < 0.5
-
-
-@pytest.mark.parametrize(
-    "system, kind",
-    [
-        ("Write a ClickHouse query that the dashboard can run.", "code"),
-        ("Produce one BigQuery statement, nothing around it.", "code"),
-        ("Work out when the guarantee ends. Only the date.", "reasoning"),
-        ("Analyse the tender results and recommend how to go on.", "reasoning"),
-        ("Answer the question about the table. Name all assumptions.", "reasoning"),
-        ("Weigh all criteria of the call, then reply with shortlist, reserve or decline.", "reasoning"),
-        ("Weigh the circumstances. Answer with exactly one label: warn, fine.", "reasoning"),
-        ("Write the script that draws the chart. Python. Code only.", "code"),
-        ("Give the category, then the reasoning. One of A, B, C.", "reasoning"),
-        ("Score the call from 1 to 10 against the rubric.", "reasoning"),
-        ("Act as an impartial judge of the two summaries below. Write who wins.", "reasoning"),
-        ("Test all rival hypotheses on the log of the outage.", "reasoning"),
-        ("Settle the dispute. Answer with one word: refund, reject.", "reasoning"),
-    ],
-)
-def test_judgement_requested_reasoning_code_and_queries_are_hard(system: str, kind: str) -> None:
-    assert type_of(system, "Field 7, see the attached note.") == kind
-
-
-def test_a_loop_of_an_agent_in_text_is_reasoning() -> None:
-    prompt = (
-        "Tools:\nfind(name) - looks up a member\n\nThought: what to do\nAction: a tool\nAction Input: its input\n\n"
-    )
-    assert type_of(None, f"{prompt}Question: When does Ada's pass end?\nThought:") == "reasoning"
-
-
-def test_a_schema_with_only_a_query_language_named_is_code() -> None:
-    tables = "member(id,plan,gym,since,until,town,age,kind) visit(member,gym,at,minutes,kind)"
-    assert type_of(None, f"{tables}\nSQL only.\n\nwho has not come for a month") == "code"
-
-
-@pytest.mark.parametrize(
-    "prompt, text",
-    [
-        ("Normalise the part's name to TYPE SIZE GRADE, upper case.", "bolt 12*16 grade 8.8, 3 of 40, lot 17"),
-        ("Punctuate and case one line of a transcript. Return the line.", "it was nine when we met the three of them"),
-    ],
-)
-def test_a_short_text_in_another_form_is_a_rewrite_whatever_numbers_it_has(prompt: str, text: str) -> None:
-    assert type_of(None, f"{prompt}\n\n{text}") == "rewrite"
-
-
-@pytest.mark.parametrize(
-    "system",
-    [
-        "Write an invitation to the company's work out in the park.",
-        "Which workout does the member ask for? Answer with exactly one label: legs, arms.",
-        "Extract weight, height and requirements as JSON.",
-    ],
-)
-def test_similar_words_are_not_hard(system: str) -> None:
-    assert type_of(system, "Field 7, see the attached note.") not in ("reasoning", "code")
