@@ -16,6 +16,7 @@ import msgspec
 from traffic import config
 from traffic.stated_answers import (
     ORDER_STARTS,
+    OrderSign,
     is_only_contract,
     lists_many,
     names_fields,
@@ -23,7 +24,7 @@ from traffic.stated_answers import (
     states_options,
     states_scale,
 )
-from traffic.wording_search import Hit, Removal, WordingSearch, after, pattern_text
+from traffic.wording_search import Removal, WordingSearch, after, pattern_text
 
 _ENDS = ((". ", ".\n"), ("! ", "!\n"), ("? ", "?\n"), ("; ", ";\n"))
 _ALL_ENDS = (*_ENDS, ("。", "\n"), ("！", "\n"), ("？", "\n"))
@@ -56,11 +57,19 @@ _NEGATED = re.compile(
 
 
 _LISTING = ("reply", "output", "answer", "return", "respond", "say", "print", "write")
-_CONDITIONS_FROM = len(_PAST_HINTS)
-_NEGATIONS_FROM = _CONDITIONS_FROM + len(_CONDITIONS)
-_LISTING_FROM = _NEGATIONS_FROM + len(_NEGATIONS)
-_ORDERS_FROM = _LISTING_FROM + len(_LISTING)
-_WORDS = (*_PAST_HINTS, *(f" {word} " for word in (*_CONDITIONS, *_NEGATIONS, *_LISTING)), *ORDER_STARTS)
+"""Words after which labels in capitals may stand."""
+_Kind = Literal["past", "condition", "negation", "listing"] | OrderSign
+_WORDS: dict[_Kind, tuple[str, ...]] = {
+    "past": _PAST_HINTS,
+    "condition": tuple(f" {word} " for word in _CONDITIONS),
+    "negation": tuple(f" {word} " for word in _NEGATIONS),
+    "listing": tuple(f" {word} " for word in _LISTING),
+    "order": ORDER_STARTS["order"],
+    "analysis": ORDER_STARTS["analysis"],
+}
+"""By kind, what is searched for besides the wordings, in the same pass."""
+_KINDS = tuple(kind for kind, words in _WORDS.items() for _ in words)
+"""Kind of a hit by its index; hits of wordings have higher indexes."""
 
 
 class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,7 +102,7 @@ class Phrases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _FRAGMENT = re.compile(r"<([a-z_]+)>")
 _PHRASES = config.load(Path(__file__).with_name("phrases.yaml"), Phrases)
-_SEARCH = WordingSearch(_PHRASES.resolved(), _WORDS)
+_SEARCH = WordingSearch(_PHRASES.resolved(), [word for words in _WORDS.values() for word in words])
 _SPACELESS_SIGNS = [(name, re.compile(pattern_text(wordings))) for name, wordings in _PHRASES.spaceless.items()]
 # These two search the original text: they depend on line ends and capitals.
 _LABEL_LIST = re.compile(
@@ -110,12 +119,6 @@ _TWO_OBJECTS = re.compile(r"\{[^{}]{3,60}\},? (?:or|oder|ou|o) \{[^{}]{3,60}\}")
 _SPACELESS = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def standing(text: str) -> str:
-    """The instruction in lower case, without negated clauses, conditions, remarks on the past and items of one word."""
-    sentences = _one_a_line(text.lower())
-    return _without(sentences, _not_standing(sentences, _SEARCH.scan(sentences)))
-
-
 def _one_a_line(lower: str) -> str:
     """Each sentence of a text on a line of its own; no character changes its place."""
     # str.replace is ten times faster than a split by pattern, and one character is found ten times faster than two.
@@ -125,28 +128,30 @@ def _one_a_line(lower: str) -> str:
     return lower
 
 
-def _not_standing(text: str, hits: Iterable[Hit]) -> list[Removal]:
-    """What is negated, conditional or past in sentences of one line each, and list items of one word. In order, and
-    without overlaps.
+def _not_in_force(text: str, words: Iterable[tuple[_Kind, int]]) -> list[Removal]:
+    """What is negated, conditional or past in sentences of one line each, and list items of one word: in order, and
+    without overlaps. `words`: kinds of `_WORDS`, and where they are in the text.
     """
     removals = [(max(0, item.start() - 1), item.end() - 1, 0) for item in _LONE_ITEM.finditer(f"\n{text}")]
-    for word, at, _ in hits:
-        if word >= _LISTING_FROM:
-            continue
-        if word >= _NEGATIONS_FROM:
+    for kind, at in words:
+        if kind == "negation":
             if clause := _NEGATED.match(text, at):
                 removals.append((at, clause.end(), 1))
-            continue
-        begin = text.rfind("\n", 0, at) + 1
-        end = text.find("\n", at)
-        end = end if end >= 0 else len(text)
-        if _PAST.search(text, begin, end) if word < _CONDITIONS_FROM else _CONDITION.match(text, begin, end):
-            removals.append((begin, end, 0))
-    if len(removals) > 1:
-        removals.sort(key=_longest_first)
-        last = 0
-        removals = [one for one in removals if one[0] >= last and (last := one[1])]
-    return removals
+        elif kind in ("past", "condition"):
+            begin = text.rfind("\n", 0, at) + 1
+            end = text.find("\n", at)
+            end = end if end >= 0 else len(text)
+            if _PAST.search(text, begin, end) if kind == "past" else _CONDITION.match(text, begin, end):
+                removals.append((begin, end, 0))
+    return _without_overlaps(removals) if len(removals) > 1 else removals
+
+
+def _without_overlaps(removals: list[Removal]) -> list[Removal]:
+    kept: list[Removal] = []
+    for removal in sorted(removals, key=_longest_first):
+        if not kept or removal[0] >= kept[-1][1]:
+            kept.append(removal)
+    return kept
 
 
 def _longest_first(removal: Removal) -> tuple[int, int]:
@@ -167,8 +172,8 @@ def _signs_in(text: str) -> set[str]:
     lower = text.lower()
     sentences = _one_a_line(lower)
     hits = _SEARCH.scan(sentences)
-    words = [hit for hit in hits if hit[0] < len(_WORDS)]
-    removals = _not_standing(sentences, words)
+    words = [(_KINDS[index], at) for index, at, _ in hits if index < len(_KINDS)]
+    removals = _not_in_force(sentences, words)
     instruction = _without(sentences, removals) if removals else sentences
     names = _SEARCH.names(instruction, hits, removals)
     if not instruction.isascii() and _SPACELESS.search(instruction):
@@ -179,7 +184,19 @@ def _signs_in(text: str) -> set[str]:
         names.add("label")
     if '{"' in text:
         names.add("json")
-    return names | orders(lower, [(word - _ORDERS_FROM, at) for word, at, _ in words if word >= _ORDERS_FROM])
+    starts: list[tuple[OrderSign, int]] = [
+        (kind, at)
+        for kind, at in words
+        if (kind == "order" or kind == "analysis") and not _is_removed(sentences, at, removals)
+    ]
+    return names | orders(lower, starts)
+
+
+def _is_removed(text: str, at: int, removals: Iterable[Removal]) -> bool:
+    """Whether an order is in a removed part. One that begins a sentence is in force, although the sentence names the
+    past: "Draft a reply to the earlier letter."
+    """
+    return any(begin < at < end and text[begin:at].strip(" \t-*•") for begin, end, _ in removals)
 
 
 def _begins_list(text: str, mark: str) -> bool:
@@ -191,12 +208,9 @@ def _begins_list(text: str, mark: str) -> bool:
     return False
 
 
-def _lists_capitals(text: str, words: Iterable[Hit]) -> bool:
+def _lists_capitals(text: str, words: Iterable[tuple[_Kind, int]]) -> bool:
     """A word such as answer is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
-    for word, at, _ in words:  # noqa: SIM110 - a generator costs more than the matches
-        if _LISTING_FROM <= word < _ORDERS_FROM and _CAPITAL_LABELS.match(text, at):
-            return True
-    return False
+    return any(kind == "listing" and _CAPITAL_LABELS.match(text, at) for kind, at in words)
 
 
 # Prompts with values of the user still share most of their paragraphs.
@@ -214,11 +228,14 @@ LIST_ITEM_CHARS = 30
 def signs(
     text: str, head: int = 700, tail: int = 350, *, repeats: bool = True, is_template: bool = True
 ) -> frozenset[str]:
-    """Signs in an instruction: `label`, `extraction`, `reasoning`, ...
+    """Signs in an instruction: those of `phrases.yaml`, and `options`, `fields`, `many` (labels), `order`, `analysis`
+    and `contract` (nothing but the form of the answer) of `traffic.stated_answers`.
 
-    Reads only the first `head` and the last `tail` characters of a long text. `repeats`: cache the result of each
-    paragraph, because they are likely to recur. `is_template`: the text was written once for many requests, as what
-    stands before or after the material in a message may be.
+    Of a text longer than `head` + `tail` characters, only so many at its beginning and its end are read.
+    `repeats`: the text is a system prompt, whose paragraphs come again: their signs are cached, and options are looked
+    for in all of it. False: a message, which may hold material: options are looked for at its beginning and end alone.
+    `is_template`: False for what a person asks of a general assistant, where neither lists nor orders to analyse
+    something say how hard the work is.
     """
     if len(text) > head + tail:
         text = f"{text[:head]}\n\n{text[max(head, _end_of(text, tail)) :]}"
@@ -234,7 +251,6 @@ def signs(
     if "number" in names and states_scale(lower):
         names.discard("number")
     if not is_template:
-        # What a person wishes from an assistant is often ordered in the same words as hard work.
         names = names - {"analysis"}
     if names.isdisjoint(("order", "summary", "explanation")):
         choices = _sketches_choices(text)

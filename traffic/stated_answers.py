@@ -1,12 +1,15 @@
-"""What an instruction states about its answer by form alone: options to choose from, fields to fill.
+"""What an instruction states about its answer: options to choose from, fields to fill, a scale, or an order to write
+or to analyse something.
 
-Read from punctuation, the words for `or`, and few nouns, so that it holds in any application's words. All
-functions take lower-case text.
+Read from punctuation, the words for `or`, verbs of orders and few nouns, never from the words of one application. All
+functions take lower-case text. An instruction of labels only ("Mood: calm or tense.") needs no wording of
+`phrases.yaml`; what is worded is found there.
 """
 
 import itertools
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from traffic.wording_search import beginnings, pattern_text
 
@@ -15,15 +18,18 @@ _NO_ITEM = (
     r"\b)"
 )
 _ITEM = rf"{_NO_ITEM}[\"'`“”<*]?[\w'&+-]++(?:\.[\w-]++)*(?: [\w'&+-]++){{0,2}}[\"'`“”>*]?"
-_OR = r"(?:or|else|oder|ou|o|of|lub|czy|eller|или|veya)"
+_COMMON_OR = ("or", "oder", "ou", "o", "of")
+_RARE_OR = ("else", "lub", "czy", "eller", "или", "veya")
+_OR = rf"(?:{'|'.join((*_COMMON_OR, *_RARE_OR))})"
 _COMMA = r"(?:, ?| ?[|/;·] ?)"
+_SEPARATOR = re.compile("[,|/;·]")
 _END = r"(?=\s*[.?!;)\]}\n>\"'`]|\s*$)"
 _ALTERNATIVES = rf"{_ITEM}(?:{_COMMA}{_ITEM})*(?:,? {_OR} (?:an? )?| ?[|/] ?){_ITEM}{_END}"
 # Patterns that begin with a character, not with a border, are searched several times faster, with two characters faster
 # still.
-_LAST_ITEM = re.compile(rf" o(?:r|der|u|f)? (?:an? )?{_ITEM}{_END}")
-_LAST_ITEM_RARE = re.compile(rf"(?: (?:else|lub|czy|eller|или|veya) (?:an? )?|[|/] ?){_ITEM}{_END}")
-_RARE_OR = ("|", "/", " else ", " lub ", " czy ", " eller ", " или ", " veya ")
+_LAST_ITEM = re.compile(rf" (?:{'|'.join(_COMMON_OR)}) (?:an? )?{_ITEM}{_END}")
+_LAST_ITEM_RARE = re.compile(rf"(?: (?:{'|'.join(_RARE_OR)}) (?:an? )?|[|/] ?){_ITEM}{_END}")
+_RARE_SEPARATORS = ("|", "/", *(f" {word} " for word in _RARE_OR))
 """Texts without which `_LAST_ITEM_RARE` cannot match."""
 _CHOICE = re.compile(rf"[:(\[{{>?]\s*{_ALTERNATIVES}")
 """`Mood: calm or tense.`, `ok | spam | abuse`."""
@@ -64,42 +70,64 @@ _SLASHES = re.compile(
     r"(?<![\w/.:<])[^\W\d_][\w-]+(?: ?\| ?[^\W\d_][\w-]+){2,}|(?<![\w/.:<])[^\W\d_][\w-]+(?: / [^\W\d_][\w-]+){2,}"
 )
 
-_ORDERS = (
-    r"(write|draft|compose|create|generate|suggest|describe|design|translate|invent|explain|prepare|summari[sz]e)",
-    r"(propose|outline|produce|condense|plan|review (the|this|our|each|every))",
+_NO_NOUN = r"(?! ?:| (?:from|for|of|is|was)\b)"
+"""After a verb that is a noun too: `design a poster`, but not `design from the 1950s`."""
+_WRITING = (
+    r"(write|compose|create|generate|suggest|describe|translate|invent|explain|prepare|summari[sz]e|propose|condense)",
+    rf"(draft|design|outline|produce|plan){_NO_NOUN}",
+    r"review (the|this|our|each|every)",
     r"answer (the|a|an|our|(\w+ )?questions?|customers?|from|in(?! \w+ (lines?|words?)\b)|using|users?)",
     r"(schreib\w*|erstell\w*|verfass\w*|entwirf|übersetz\w*|erklär\w*|fasse)",
     r"(rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*)",
     r"(riassum\w*|schrijf|maak|skriv|napisz|напиши)",
 )
-_OBJECT = (
-    r"(?= (?:the|this|that|these|those|our|your|their|its|his|her|my|each|every|all|any|an?|both|whether|why|how|what|"
-    r"which|who|where|when|if|from|against|for)\b)"
+_DETERMINER = (
+    r"(?:the|this|that|these|those|our|your|their|its|his|her|my|each|every|all|any|an?|both|whether|why|how|what|"
+    r"which|who|where)"
 )
-"""What follows a verb that is a noun too: `review the lease`, but not `review text` or `plan b`."""
+_OBJECT = rf"(?= {_DETERMINER}\b)"
+"""After a verb that is a noun too, or that rules of conduct have as well: `review the lease`, but not `review text`,
+`plan b` or `compare offers politely`.
+"""
+_ANY_OBJECT = rf"(?= (?:{_DETERMINER}|if|when|from|against|for)\b)"
+"""After a verb that is nothing else: `solve for x`."""
+_ARTICLE = (
+    r"(?= (?:l['’]|(?:das|die|den|dies\w+|eine?n?|beide|ob|wie|warum|welche\w*|jede\w*|alle|unser\w*|le|la|les|cet?s?|"
+    r"cette|une?|chaque|si|pourquoi|comment|il|lo|gli|i|un[ao]?|ogni|perché|el|los|las|est[aeo]s?|cada|por|os?)\b))"
+)
+"""After a verb that looks like a noun, of the same or of another language: `plane die Reise`, `valuta la richiesta`."""
 _ANALYSES = (
-    r"(analy[sz]e|diagnose|investigate|argue|negotiate|prioriti[sz]e|optimi[sz]e|reconcile|advise|evaluate|compare)",
-    rf"(critique|review|audit|assess|judge|estimate|forecast|plan|design|develop|devise|rank|challenge|weigh){_OBJECT}",
-    rf"(recommend|interpret|schedule|solve|compute|calculate|derive|defend|refute|rebut|deduce|predict){_OBJECT}",
+    r"(analyze|analyse(?! ?:| (?:der|des|du|de|von)\b))",
+    r"(investigate|argue|negotiate|prioriti[sz]e|optimi[sz]e|reconcile)",
+    rf"(critique|review|audit|judge|estimate|forecast|plan|design|rank|challenge|schedule|diagnose){_OBJECT}",
+    rf"(compare|evaluate|advise){_OBJECT}",
+    rf"(assess|develop|devise|weigh|recommend|interpret|solve|compute|calculate|derive|defend|refute|rebut){_ANY_OBJECT}",
+    rf"(deduce|predict){_ANY_OBJECT}",
     r"(work|find|figure|think|set) (it )?(out|through)",
     r"(determine|find|explain) (why|how|what|who|where|when|which)",
-    r"(analysier\w*|beurteile\w*|vergleiche|ermittle|untersuche|entwickle|entwirf|plane|berate|empfiehl|schätze)",
-    r"(analyse[rz]|évalue[rz]?|compare[rz]|planifie[rz]?|conseille[rz]?|recommande[rz]?|estime[rz]?|élabore[rz]?)",
-    r"(analiza|evalúa|planifica|recomienda|elabora|diseña|avalie|planeje|recomende|analizza|valuta|confronta|pianifica)",
+    r"(analysiere\w*|beurteile\w*|ermittle|untersuche|entwickle|entwirf|berate|empfiehl)",
+    r"(analyse[rz]|évalue[rz]?|compare[rz]|planifie[rz]?|conseille[rz]?|recommande[rz]?|estime[rz]|élabore[rz]?)",
+    r"(analiza|evalúa|planifica|recomienda|elabora|diseña|avalie|planeje|recomende|analizza|confronta|pianifica)",
+    rf"(vergleiche|schätze|plane|compare|estime|valuta){_ARTICLE}",
     r"(analyseer|beoordeel|vergelijk|adviseer|przeanalizuj|porównaj|zaplanuj|oszacuj|проанализируй\w*|сравни\w*)",
 )
-_ORDER = re.compile(rf"(?:{pattern_text(_ORDERS)})\b")
-_ANALYSIS = re.compile(rf"(?:{pattern_text(_ANALYSES)})\b")
-_STARTS_OF_WRITING = [f" {text}" for wording in _ORDERS for text in sorted(beginnings(wording))]
-ORDER_STARTS = (
-    *_STARTS_OF_WRITING,
-    *(f" {text}" for wording in _ANALYSES for text in sorted(beginnings(wording))),
-)
-"""Texts with which every order begins."""
+OrderSign = Literal["order", "analysis"]
+_ORDERS: dict[OrderSign, re.Pattern[str]] = {
+    "order": re.compile(rf"(?:{pattern_text(_WRITING)})\b"),
+    "analysis": re.compile(rf"(?:{pattern_text(_ANALYSES)})\b"),
+}
+ORDER_STARTS: dict[OrderSign, tuple[str, ...]] = {
+    "order": tuple(sorted({f" {text}" for wording in _WRITING for text in beginnings(wording)})),
+    "analysis": tuple(sorted({f" {text}" for wording in _ANALYSES for text in beginnings(wording)})),
+}
+"""By sign, the texts with which every such order begins, as `WordIndex` takes them."""
 _BEFORE_ORDER = re.compile(r"\b(?:please|and|then|now|you|task is to|job is to) \Z")
 _BEFORE_ORDER_CHARS = len("task is to ") + 1
-_INTRODUCTION = re.compile(r"(?:^|[.!?:>\n] ?)(?:as|given|from|using|based on|with|after|for|in) [^.!?:\n,]{1,80}, \Z")
-"""`As our auditor, judge ...`: a phrase that stands before the verb of an order."""
+_INTRODUCTION = re.compile(
+    r"(?:^|[.!?:>\n] ?)(?:as(?! (?:soon|long|needed))|given|from|using|based on|with|after|for|"
+    r"in(?! (?:cases?|the event)\b)) [^.!?:\n,]{1,80}, \Z"
+)
+"""`As our auditor, judge ...`: a phrase that stands before the verb of an order, and no condition."""
 _INTRODUCTION_CHARS = 100
 _LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes|nothing)\b")
 
@@ -143,18 +171,19 @@ PROSE_KEYS = frozenset(
 """Fields of JSON that hold prose, whatever the form is for."""
 
 
-def orders(text: str, starts: Iterable[tuple[int, int]]) -> set[str]:
-    """What sentences begin with an order for: `order` to write, explain or plan, and not only a label; `analysis` to
-    judge, plan or calculate something. `starts`: indexes in `ORDER_STARTS`, and where they are in the text.
+def orders(text: str, starts: Iterable[tuple[OrderSign, int]]) -> set[OrderSign]:
+    """Signs of the orders with which sentences of a text begin: `order` to write, explain or plan something, and not
+    only a label; `analysis` to judge, plan or calculate something.
+
+    `starts`: where a text of `ORDER_STARTS` is in the text, with its sign.
     """
-    names = set[str]()
-    for start, at in starts:
-        name = "order" if start < len(_STARTS_OF_WRITING) else "analysis"
-        if name in names or not _begins_sentence(text, at):
+    names = set[OrderSign]()
+    for sign, at in starts:
+        if sign in names or not _begins_sentence(text, at):
             continue
-        order = (_ORDER if name == "order" else _ANALYSIS).match(text, at)
-        if order is not None and not (name == "order" and _LABEL_ORDER.match(text, order.end())):
-            names.add(name)
+        order = _ORDERS[sign].match(text, at)
+        if order is not None and not (sign == "order" and _LABEL_ORDER.match(text, order.end())):
+            names.add(sign)
     return names
 
 
@@ -192,9 +221,13 @@ def _enumerates(text: str) -> bool:
 
 
 def _offers_choice(text: str) -> bool:
-    """Looked for from the last alternative back to the beginning of its sentence."""
+    """A sentence ends with alternatives after a colon, a verb such as `answer`, or as a question.
+
+    Each last alternative (` or angry.`) is found first, since few texts have one; the list that it ends is then looked
+    for from the beginning of its sentence, or of its line.
+    """
     last_items = _LAST_ITEM.finditer(text)
-    if any(separator in text for separator in _RARE_OR):
+    if any(separator in text for separator in _RARE_SEPARATORS):
         last_items = itertools.chain(last_items, _LAST_ITEM_RARE.finditer(text))
     for last in last_items:
         at, end = last.start(), last.end() + 1
@@ -208,22 +241,28 @@ def _offers_choice(text: str) -> bool:
 
 
 def _holds_options(text: str, listed: re.Match[str]) -> bool:
-    if listed["items"].count(",") + 1 >= _LONG_LIST or listed["end"].endswith("?"):
+    if _is_long(listed) or listed["end"].endswith("?"):
         return True
     return text[listed.start()] == "?" or _names_kind(text, listed.start())
 
 
+def _is_long(listed: re.Match[str]) -> bool:
+    return len(_SEPARATOR.findall(listed["items"])) + 1 >= _LONG_LIST
+
+
 def _names_kind(text: str, end: int) -> bool:
-    return _KIND.search(text[max(0, end - 80) : end]) is not None
+    return _KIND.search(text[max(0, end - 80) : end].rstrip(": \t\n")) is not None
 
 
 def lists_many(text: str) -> bool:
-    """The text lists at least eight short items, one a line or in a row."""
-    if text.count("\n") >= _LONG_LIST and _SHORT_ITEMS.search(text):
+    """The text lists at least eight short labels, one a line or in a row, after a word that says what they are."""
+    if text.count("\n") >= _LONG_LIST and any(
+        _names_kind(text, found.start()) for found in _SHORT_ITEMS.finditer(text)
+    ):
         return True
-    return text.count(",") >= _LONG_LIST - 1 and any(
-        found["items"].count(",") + 1 >= _LONG_LIST for found in _LIST.finditer(text)
-    )
+    if len(_SEPARATOR.findall(text)) < _LONG_LIST - 1:
+        return False
+    return any(_is_long(found) and _names_kind(text, found.start()) for found in _LIST.finditer(text))
 
 
 def states_scale(text: str) -> bool:

@@ -63,3 +63,18 @@ def test_each_alternative_of_a_wording_is_recognised(sign: str, wording: str) ->
         examples = [example(wording, number, fillers) for fillers in FILLERS]
         # Not at the beginning, where "si" of "si o no" would be a condition.
         assert any(sign in signs(f"please {text}{end}") for text in examples for end in ("", "x")), examples
+
+
+def test_wordings_after_what_is_negated_conditional_or_past_are_found() -> None:
+    assert "label" in signs("never guess at anything. the old form was withdrawn. answer with one word.")
+
+
+def test_parts_not_in_force_that_overlap_are_removed_once() -> None:
+    # Without the condition's negated clause, "prove it" would be read a second time.
+    text = "if you are not sure, prove it. answer with one word."
+    assert "label" in signs(text)
+    assert "reasoning" not in signs(text)
+
+
+def test_a_letter_that_is_longer_in_lower_case_does_not_move_what_stands_after_it() -> None:
+    assert "label" in signs("İİİİİİİİ harbour. Answer TUG or FERRY")

@@ -120,6 +120,18 @@ def test_a_topic_a_mention_a_rating_or_a_short_message_is_a_label(system: str, m
     assert type_of(system, message) == "classification"
 
 
+def test_the_kind_of_a_claim_is_read_off_and_the_claim_itself_is_decided() -> None:
+    kinds = "Answer with one word: hull, cargo or crew."
+    assert type_of(f"Decide this claim type. {kinds}", "the tug hit the quay") == "classification"
+    assert type_of(f"Decide each claim's category. {kinds}", "the tug hit the quay") == "classification"
+    assert type_of("Decide this claim. Answer with one word: pay or refuse.", "the tug hit the quay") == "reasoning"
+
+
+def test_an_order_for_one_case_does_not_make_a_reply_reasoning() -> None:
+    system = "Write a friendly reply to the customer. If the order is late, then calculate the refund."
+    assert type_of(system, "where is it") == "generation"
+
+
 def test_examples_of_a_rewrite_as_earlier_turns_are_no_conversation() -> None:
     examples = ("tgu late", "tug late", "ferri erly", "ferry early")
     assert tier_of("Fix the spelling of the note. Output the note.", *examples, "brge on tim") == 1

@@ -84,8 +84,57 @@ def test_a_sentence_may_order_to_judge_plan_or_calculate() -> None:
     assert "analysis" in signs("you are an auditor. compare the two offers and estimate the savings.")
     assert "analysis" in signs("find out why the totals disagree.")
     assert "analysis" in signs("bewerte nichts voreilig. analysiere den bericht.")
-    assert "analysis" not in signs("review: great shoes. plan: free. forecast rain.")
+    assert "analysis" in signs("solve for x.")
     assert "analysis" not in signs("customers compare prices and reviewers review the shop.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "review: great shoes. plan: free. forecast rain.",
+        "plane tickets and a hotel.",
+        "valuta: eur.",
+        "review from the customer",
+        "forecast for the day",
+        "design from the 1950s",
+        "analyse: third quarter",
+        "analyse der zahlen",
+        "diagnose inklusive",
+        "vergleiche mit dem vorjahr",
+        "the parcel is late, please advise.",
+        "- compare offers politely.",
+    ],
+)
+def test_a_noun_that_looks_like_a_verb_is_no_order(text: str) -> None:
+    assert {"analysis", "order"}.isdisjoint(signs(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["plane die reise.", "valuta la richiesta.", "vergleiche beide angebote.", "analyse le contrat."]
+)
+def test_an_ambiguous_verb_orders_what_an_article_follows(text: str) -> None:
+    assert "analysis" in signs(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if the order is late, then calculate the refund.",
+        "in case the order is late, estimate the refund.",
+        "in cases where the order is late, estimate the refund.",
+        "as soon as the order arrives, write a reply.",
+        "do not guess and then calculate the refund.",
+        "until version 3 you had to sort and then explain the label.",
+        "topics:\n- calculate\n- translate\n- other",
+    ],
+)
+def test_an_order_that_is_negated_conditional_past_or_an_item_is_not_in_force(text: str) -> None:
+    assert {"analysis", "order"}.isdisjoint(signs(f"sort the mail. {text}"))
+
+
+def test_an_order_may_name_the_past() -> None:
+    assert "order" in signs("sort the mail. - draft a reply to the earlier letter.")
+    assert "analysis" in signs("sort the mail.\n- analyse why the crew is no longer aboard.")
 
 
 def test_an_order_may_follow_an_introduction() -> None:
@@ -112,5 +161,12 @@ def test_many_are_eight_short_items_or_more() -> None:
     names = [f"label_{letter}" for letter in "abcdefgh"]
     assert lists_many("labels:\n- " + "\n- ".join(names))
     assert lists_many("labels: " + ", ".join(names))
+    assert lists_many("labels: " + " | ".join(names))
     assert not lists_many("labels:\n- " + "\n- ".join(names[:7]))
     assert not lists_many("rules:\n- " + "\n- ".join(f"{name} is only for ships at anchor" for name in names))
+
+
+def test_a_long_list_of_what_to_consider_is_no_list_of_labels() -> None:
+    names = [f"part_{letter}" for letter in "abcdefghij"]
+    assert not lists_many("is the note a complaint? consider: " + ", ".join(names))
+    assert not lists_many("is the note a complaint? consider:\n- " + "\n- ".join(names))
