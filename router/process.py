@@ -27,7 +27,7 @@ from router.wire.dialects import CLIENTS
 from traffic.artifacts import Home
 from traffic.callsites import Registry
 from traffic.errors import FastTierError, UnknownPrice
-from traffic.plans import HeavyCounter
+from traffic.plan_limits import HeavyCounter
 from traffic.prices import PriceTable
 from traffic.tiers import Endpoint, RoutingConfig
 

@@ -15,7 +15,7 @@ from router.target import Target
 from router.wire import dialects
 from traffic.callsites import CallSite, Checks, Registry
 from traffic.features import features_of, request_type
-from traffic.plans import HeavyCounter, modified
+from traffic.plan_limits import HeavyCounter, modified
 from traffic.policy import TIERS, Verdict, decide
 from traffic.shapes import ShapeIndex
 from traffic.tiers import Endpoint, RoutingConfig

@@ -17,7 +17,7 @@ import msgspec
 
 from traffic import config
 from traffic.errors import ConfigError
-from traffic.plans import Plan
+from traffic.plan_limits import Plan
 from traffic.policy import TIERS, Policy, Rule
 from traffic.retry_and_escalation import MAX_RETRIES, Breaker, Limits
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.evaluate.items import ReferenceSource
-from pipeline.evaluate.judge import Judgement
+from pipeline.evaluate.pairwise_judge import Judgement
 from pipeline.evaluate.scores import Comparison, Scores
 from pipeline.metrics import Metric
 from pipeline.pages import aligned

@@ -12,7 +12,7 @@ from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.config import Kind
 from pipeline.evaluate.costs import Cost, Latency
 from pipeline.evaluate.items import CALL_SITE, Items, ReferenceSource
-from pipeline.evaluate.judge import Judgement
+from pipeline.evaluate.pairwise_judge import Judgement
 from pipeline.metrics import ItemScore, Metric, TaskType
 from pipeline.statistics import Interval
 from traffic import config

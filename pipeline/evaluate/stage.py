@@ -26,8 +26,8 @@ from pipeline.evaluate.config import (
 )
 from pipeline.evaluate.endpoints import Endpoint
 from pipeline.evaluate.items import Items
-from pipeline.evaluate.judge import Judgement
-from pipeline.evaluate.judging import Judge
+from pipeline.evaluate.judge import Judge
+from pipeline.evaluate.pairwise_judge import Judgement
 from pipeline.evaluate.report import Duel, EvaluateSummary, Rank
 from pipeline.evaluate.scores import Graded, Scores
 from traffic import prices

@@ -11,7 +11,7 @@ from tests.fakes.router import ENVIRON, endpoint, routing
 from traffic import tiers
 from traffic.callsites import CallSite, Registry
 from traffic.config import CONFIGS
-from traffic.plans import HeavyCounter
+from traffic.plan_limits import HeavyCounter
 
 A, B = endpoint("a", "https://a.example.com/v1"), endpoint("b", "https://b.example.com/v1")
 LABEL = "Answer with exactly one label: refund, delivery or other."

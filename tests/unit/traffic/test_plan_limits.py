@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from traffic.config import convert
 from traffic.errors import ConfigError
-from traffic.plans import HeavyCounter, Plan, modified
+from traffic.plan_limits import HeavyCounter, Plan, modified
 from traffic.policy import Verdict
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

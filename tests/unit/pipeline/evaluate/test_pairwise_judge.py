@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from pipeline import dataset
 from pipeline.evaluate import items as items_
-from pipeline.evaluate import judge
+from pipeline.evaluate import pairwise_judge
 from pipeline.evaluate.answers import Answer
 from pipeline.evaluate.config import HostedConfig, JudgeConfig
 from pipeline.evaluate.items import Items
-from pipeline.evaluate.judge import Judgement, Pair
+from pipeline.evaluate.pairwise_judge import Judgement, Pair
 from tests.fakes.task_datasets import make
 from traffic import config
 
@@ -46,7 +46,7 @@ def said(
     return verdicts
 
 
-THIS, OTHER = judge.ORDERS
+THIS, OTHER = pairwise_judge.ORDERS
 ALWAYS_THIS = {(THIS, 0): "A", (THIS, 1): "A", (OTHER, 0): "B", (OTHER, 1): "B"}
 ALWAYS_FIRST = {(THIS, 0): "A", (THIS, 1): "A", (OTHER, 0): "A", (OTHER, 1): "A"}
 ALWAYS_OTHER = {(THIS, 0): "B", (THIS, 1): "B", (OTHER, 0): "A", (OTHER, 1): "A"}
@@ -57,14 +57,14 @@ def judged(
     items: Items, verdict: dict[tuple[str, int], str], places: dict[int, dict[tuple[str, int], str]] | None = None
 ) -> Judgement:
     compared = [Pair(item, "this", "other") for item in items.items]
-    judgement = judge.judgement(WISE, "teacher", compared, said(compared, verdict, places), TWICE)
+    judgement = pairwise_judge.judgement(WISE, "teacher", compared, said(compared, verdict, places), TWICE)
     assert judgement is not None
     return judgement
 
 
 def test_every_differing_pair_is_judged_in_both_orders_repeatedly(items: Items) -> None:
     compared = [Pair(items.items[0], "one", "two"), Pair(items.items[1], "same", "same")]
-    questions = judge.questions(WISE, compared, TWICE)
+    questions = pairwise_judge.questions(WISE, compared, TWICE)
     assert len(questions) == 4
     texts = [question.body["messages"][1]["content"] for question in questions]
     assert texts[0] == texts[1]
@@ -99,7 +99,7 @@ def test_an_inconsistent_judge_counts_as_flipped(items: Items) -> None:
 
 def test_equal_answers_are_a_tie_without_a_request(items: Items) -> None:
     compared = [Pair(item, "same", "same") for item in items.items]
-    judgement = judge.judgement(WISE, "teacher", compared, {}, TWICE)
+    judgement = pairwise_judge.judgement(WISE, "teacher", compared, {}, TWICE)
     assert judgement is not None
     assert (judgement.identical, judgement.ties, judgement.flip_rate, judgement.unreadable) == (6, 6, None, 0)
 
@@ -122,9 +122,9 @@ def test_without_a_readable_verdict_there_is_no_win_rate(items: Items) -> None:
 def test_pairs_are_free_texts_of_both_candidates_up_to_the_limit(items: Items) -> None:
     mine = answers(items, "a", "b", None, "d", "e", "f")
     theirs = answers(items, "a", "x", "y", "z", None, "w")
-    pairs = judge.pairs(items, mine, theirs, TWICE)
+    pairs = pairwise_judge.pairs(items, mine, theirs, TWICE)
     assert [(pair.this, pair.other) for pair in pairs] == [("a", "a"), ("b", "x"), ("d", "z"), ("f", "w")]
-    two = judge.pairs(items, mine, theirs, JudgeConfig(candidate="wise", items=2))
+    two = pairwise_judge.pairs(items, mine, theirs, JudgeConfig(candidate="wise", items=2))
     assert len(two) == 2
     assert all(pair in pairs for pair in two)
 
@@ -132,12 +132,12 @@ def test_pairs_are_free_texts_of_both_candidates_up_to_the_limit(items: Items) -
 def test_labels_are_not_judged(tmp_path: Path) -> None:
     labelled = items_.load(make(tmp_path, train=4, others=4), "test")
     same = answers(labelled, *["refund"] * 4)
-    assert judge.pairs(labelled, same, same, TWICE) == []
-    assert judge.sample_questions(WISE, labelled, TWICE) == []
+    assert pairwise_judge.pairs(labelled, same, same, TWICE) == []
+    assert pairwise_judge.sample_questions(WISE, labelled, TWICE) == []
 
 
 def test_an_estimate_counts_the_maximum_number_of_judgements(items: Items) -> None:
-    assert len(judge.sample_questions(WISE, items, TWICE)) == 6 * 2 * 2
+    assert len(pairwise_judge.sample_questions(WISE, items, TWICE)) == 6 * 2 * 2
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_an_estimate_counts_the_maximum_number_of_judgements(items: Items) -> No
     ],
 )
 def test_verdicts_are_parsed_with_or_without_surrounding_prose(text: str | None, verdict: str | None) -> None:
-    assert judge.parse(text) == verdict
+    assert pairwise_judge.parse(text) == verdict
 
 
 @given(st.text())
 def test_any_answer_of_a_judge_is_parsed_without_an_error(text: str) -> None:
-    assert judge.parse(text) in ("A", "B", "tie", None)
+    assert pairwise_judge.parse(text) in ("A", "B", "tie", None)
