@@ -37,6 +37,8 @@ _SECRET_HEADERS = frozenset(
 
 
 TurnRule = Literal["system_first", "assistant_after_tool", "alternate"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""Values of `reasoning_effort` in ascending order."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
@@ -78,9 +80,9 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Orders of messages that the server requires. `system_first`: one system message, at the beginning (many chat
     templates); `assistant_after_tool`: no user message directly after a tool result (Mistral); `alternate`: no two
     consecutive user messages."""
-    efforts: tuple[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"], ...] = ()
+    efforts: tuple[Effort, ...] = ()
     """Values of `reasoning_effort` that the model has; another value becomes the nearest of them. Empty: all."""
-    tools_effort: str | None = None
+    tools_effort: Effort | None = None
     """`reasoning_effort` of every request with tools, whatever the client asks for (`none` for OpenAI's gpt-5.4 to 5.6,
     which take no tools with reasoning in chat completions)."""
     adaptive_thinking: bool = False

@@ -435,9 +435,12 @@ def _merged(earlier: Mapping[str, Any], later: Mapping[str, Any], depth: int) ->
         if isinstance(value, Mapping):
             if depth > 1:
                 tree[key] = _merged(earlier_count if isinstance(earlier_count, Mapping) else {}, value, depth - 1)
-        elif isinstance(value, list) or count(value) or earlier_count is None:
-            tree[key] = value
-        elif value is not None and count(earlier_count) == 0:
-            # The earlier 0 was a placeholder, also of a count that cannot be read.
+        elif (
+            isinstance(value, list)
+            or count(value)
+            or earlier_count is None
+            # A 0 is a placeholder, also of a count that cannot be read; of the two, that one stays in any order.
+            or (value is not None and count(earlier_count) == 0)
+        ):
             tree[key] = value
     return tree

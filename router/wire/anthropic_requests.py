@@ -17,7 +17,7 @@ from router.wire.anthropic import ERROR_TYPES, UNSIGNED
 from router.wire.call_ids import without_signature
 from router.wire.errors import CONTEXT_LENGTH_EXCEEDED
 from router.wire.sse import named_event
-from router.wire.thinking import effort_of
+from router.wire.thinking import ANTHROPIC_EFFORTS, effort_of
 from router.wire.turns import in_order
 from traffic.loose_json import dumped, json_or, loads, text, tree, trees
 from traffic.tool_calls import tool_call
@@ -39,7 +39,6 @@ _TOOL_KEYS = frozenset({"name", "description", "input_schema", "type", "strict",
 _TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_examples"})
 _OFFERED = ("web_search_", "web_fetch_")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
-_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _TOO_LONG = "prompt is too long"
 """The words by which clients recognize this error, since it has no type or code of its own."""
 
@@ -163,7 +162,7 @@ class _Translation:
         if output_format is not None:
             schema = {"name": "answer", "schema": output_format["schema"], "strict": True}
             tree["response_format"] = {"type": "json_schema", "json_schema": schema}
-        if text(config.get("effort")) in _EFFORTS:
+        if text(config.get("effort")) in ANTHROPIC_EFFORTS:
             tree["reasoning_effort"] = config["effort"]
         elif config.get("effort") is not None:
             self.missing.append(f"output_config.effort {config['effort']}")

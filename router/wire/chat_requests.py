@@ -29,7 +29,7 @@ from router.wire.endpoint_limits import (
 )
 from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
-from router.wire.thinking import reconcile, with_effort
+from router.wire.thinking import ANTHROPIC_EFFORTS, reconcile, with_effort
 from router.wire.turns import NO_RESULT, with_ids
 from traffic.loose_json import NotJson, Tree, dumped, encode, loads, text, tree, trees
 from traffic.tiers import Endpoint
@@ -64,7 +64,7 @@ _TEXTS = ("text", "input_text", "output_text", "refusal")
 """Types of message parts; some clients use those of the Responses API."""
 _NO_EFFORT = ("default", "auto", "")
 """Efforts that leave the decision to the model."""
-_EFFORTS = {"minimal": "low"} | {effort: effort for effort in ("low", "medium", "high", "xhigh", "max")}
+_EFFORTS = {"minimal": "low"} | {effort: effort for effort in ANTHROPIC_EFFORTS}
 _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
 
 

@@ -1,15 +1,18 @@
 """Thinking parameters of Anthropic endpoints. Pure."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from traffic.loose_json import Tree, tree, trees
+from traffic.tiers import Effort
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
 """Largest thinking budgets that count as low and as medium effort."""
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 """Values of `reasoning_effort` in ascending order."""
+ANTHROPIC_EFFORTS = EFFORTS[EFFORTS.index("low") :]
+"""Values of Anthropic's `output_config.effort`."""
 
 
 def nearest_effort(effort: Any, supported: Sequence[str]) -> Any:

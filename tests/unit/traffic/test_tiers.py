@@ -32,6 +32,12 @@ def test_the_shipped_router_configuration_loads_and_its_keys_are_names() -> None
     assert [e.name for e in shipped.endpoints_of(2)] == list(shipped.tiers[2])
 
 
+@pytest.mark.parametrize("changes", [{"efforts": ["turbo"]}, {"tools_effort": "turbo"}])
+def test_an_effort_that_no_model_has_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="effort"):
+        endpoint(**changes)
+
+
 def test_overrides_apply(tmp_path: Path) -> None:
     assert tiers.load(CONFIGS / "router.yaml", ("tiers.1=[openai-standard]",)).tiers[1] == ("openai-standard",)
 

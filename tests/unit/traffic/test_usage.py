@@ -309,6 +309,14 @@ def test_a_count_that_cannot_be_read_replaces_its_placeholder() -> None:
     assert counter.usage == Usage(input_uncached=60, output=3)
 
 
+@pytest.mark.parametrize("prompts", [(0, "?"), ("?", 0), (0, None, "?"), ("?", None, 0)])
+def test_a_count_that_cannot_be_read_stays_unread_beside_a_0_in_any_order(prompts: tuple[object, ...]) -> None:
+    counter = UsageCounter()
+    for prompt in prompts:
+        counter.add({"prompt_tokens": prompt, "completion_tokens": 3, "total_tokens": 63})
+    assert counter.usage == Usage(input_uncached=60, output=3)
+
+
 def test_an_interrupted_answer_keeps_stated_counts_and_estimates_the_others() -> None:
     stated = Usage(input_uncached=5000, output=1)
     assert completed(stated, 9, 400) == Usage(input_uncached=5000, output=100, estimated=True)
