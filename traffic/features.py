@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from traffic import forced_calls, hardness
+from traffic import fences, forced_calls, hardness
 from traffic.callsites import CallSite, RequestType
 from traffic.hardness import CJK
 from traffic.phrases import signs, signs_of_system
@@ -60,8 +60,6 @@ _DEFINITION_SIGNS = (
     ("public ", "{"), ("private ", "{"), ("protected ", "{"), ("public ", ";"), ("private ", ";"), ("protected ", ";"),
 )  # fmt: skip
 """Texts that `_DEFINITION` cannot match without, each with one character that it needs as well."""
-_JSON_FENCE = re.compile(r"```(?:json)?\s*[{\[]")
-"""A fence around data or a schema: no program text."""
 _SIGNATURE = re.compile(
     r"\s*`?[a-z]++(?:_\w++|[a-z\d]*+[A-Z]\w*+)\((?:[\w.]++(?:: ?[\w\[\]]++)?(?:, )?)*+\)`?(?: ?->|:)", re.ASCII
 )
@@ -90,7 +88,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     n_tools: int = 0
     tool_choice: ToolChoice = "auto"
     forced_choice: bool = False
-    """The request forces one function with an enum: its arguments are the answer, as in a schema with labels."""
+    """The request forces one function that takes labels only: its arguments are the answer, as with a schema."""
     json_schema: bool = False
     json_object: bool = False
     schema_keys: int = 0
@@ -107,7 +105,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
     """Number of message parts that are not text: images, audio, files."""
     code_fence: bool = False
-    """A user message contains a fenced code block, a diff or the definition of a function or class."""
+    """A user message contains a fenced program, a diff or the definition of a function or class."""
 
     instruction: Literal["system", "user", "ad_hoc"] = "user"
     """Where the task is stated: system prompt, user message, or the user's request to a general assistant."""
@@ -168,8 +166,7 @@ def features_of(
 ) -> Features:
     """Features of a request. Reads only the beginning and end of long texts."""
     params = params or Params()
-    choice = params.other.get("tool_choice", params.other.get("function_call"))
-    forced = forced_calls.response_format(tools, choice) if tools and choice else None
+    forced = forced_calls.response_format(tools, params.other)
     texts: list[str] = []
     of_system: list[str] = []
     user: list[str] = []
@@ -206,8 +203,8 @@ def features_of(
         tool_results=tool_results,
         has_tools=bool(tools),
         n_tools=len(tools or ()),
-        tool_choice=_tool_choice(params.other.get("tool_choice")),
-        forced_choice=forced is not None and enum,
+        tool_choice=_tool_choice(forced_calls.choice(params.other)),
+        forced_choice=forced_calls.chooses(forced),
         json_schema=schema,
         json_object=kind == "json_object",
         schema_keys=len(keys),
@@ -388,12 +385,10 @@ def _last_user(messages: Sequence[Message]) -> str:
 
 
 def _has_code(text: str) -> bool:
-    """A fenced block, a diff, the definition of a function or class, or a signature that begins the text."""
-    if _SIGNATURE.match(text) is not None:
+    """A fenced program, a diff, the definition of a function or class, or a signature that begins the text."""
+    if _SIGNATURE.match(text) is not None or ("`" in text and fences.holds_program(text)):
         return True
-    if ("`" in text and "```" in text and not _JSON_FENCE.search(text)) or (
-        _has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None
-    ):
+    if _has_any(text, _DIFF_SIGNS) and _DIFF.search(text) is not None:
         return True
     return _has_any(text, _DEFINITION_SIGNS) and _DEFINITION.search(text) is not None
 

@@ -5,9 +5,11 @@ shape. A call that the model was free to make is not an answer.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
+
+_CONFIDENCE_KEYS = frozenset({"confidence", "score", "probability", "certainty"})
 
 
 class ForcedCall(NamedTuple):
@@ -20,16 +22,17 @@ class ForcedCall(NamedTuple):
 
 
 def of(
-    calls: Sequence[Mapping[str, Any]] | None, tools: Sequence[Mapping[str, Any]] | None, choice: Any
+    calls: Sequence[Mapping[str, Any]] | None,
+    tools: Sequence[Mapping[str, Any]] | None,
+    parameters: Mapping[str, Any],
 ) -> ForcedCall | None:
     """The forced call of an answer; None if none was forced or its form is unknown.
 
-    `tools` in the form of OpenAI, Anthropic or the older `functions` parameter; `choice` is the request's
-    `tool_choice` or `function_call`.
+    `tools` in the form of OpenAI, Anthropic or the older `functions` parameter; `parameters` of the request.
     """
     if not calls or len(calls) != 1:
         return None
-    format_ = response_format(tools, choice)
+    format_ = response_format(tools, parameters)
     function = calls[0].get("function") or calls[0]
     if format_ is None or function.get("name") != format_["json_schema"]["name"]:
         return None
@@ -38,14 +41,55 @@ def of(
     return ForcedCall(text, msgspec.json.encode(format_).decode())
 
 
-def response_format(tools: Sequence[Any] | None, choice: Any) -> dict[str, Any] | None:
-    """The parameters of the function that a request forces, as the format of its answer; None if none is forced."""
-    listed = [_function(tool) for tool in tools or () if isinstance(tool, Mapping)]
+def choice(parameters: Mapping[str, Any]) -> Any:
+    """The request's `tool_choice`, or its older name `function_call`."""
+    return parameters.get("tool_choice") or parameters.get("function_call")
+
+
+def response_format(tools: Sequence[Any] | None, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The schema of the function that a request forces, as the format of its answer; None if none is forced."""
+    chosen = choice(parameters)
+    if not tools or not chosen:
+        return None
+    listed = [_function(tool) for tool in tools if isinstance(tool, Mapping)]
     functions = {name: schema for name, schema in listed if name}
-    name = _forced(choice, list(functions))
+    name = _forced(chosen, list(functions))
     if name is None:
         return None
     return {"type": "json_schema", "json_schema": {"name": name, "schema": functions[name] or {"type": "object"}}}
+
+
+def chooses(format_: Mapping[str, Any] | None) -> bool:
+    """Whether a forced call is a choice among labels: one argument has an enum, and none is open.
+
+    A confidence beside them counts as neither.
+    """
+    schema = format_["json_schema"]["schema"] if format_ is not None else None
+    if not isinstance(schema, Mapping) or not isinstance(properties := schema.get("properties"), Mapping):
+        return False
+    definitions = schema.get("$defs", schema.get("definitions"))
+    known = definitions if isinstance(definitions, Mapping) else {}
+    values = [_values(value, known) for key, value in properties.items() if str(key).lower() not in _CONFIDENCE_KEYS]
+    return "labels" in values and "open" not in values
+
+
+def _values(schema: Any, definitions: Mapping[str, Any]) -> Literal["labels", "closed", "open"]:
+    """Whether a schema lists its values, has as few by its type (yes or no, null), or is open."""
+    if not isinstance(schema, Mapping):
+        return "open"
+    if isinstance(schema.get("enum"), list):
+        return "labels"
+    if schema.get("type") in ("boolean", "null") or "const" in schema:
+        return "closed"
+    if schema.get("type") == "array":
+        return _values(schema.get("items"), definitions)
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name in definitions:
+        # A definition that refers to itself is open.
+        return _values(definitions[name], {key: value for key, value in definitions.items() if key != name})
+    options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+    values = [_values(option, definitions) for option in options] if isinstance(options, list) else ["open"]
+    return "open" if "open" in values else "labels" if "labels" in values else "closed"
 
 
 def _function(tool: Mapping[str, Any]) -> tuple[str | None, Any]:

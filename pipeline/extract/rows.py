@@ -233,7 +233,7 @@ def _row(fields: dict[str, Any], texts: dict[str, str]) -> Row:
     tools = None if fields["tools"] is None else msgspec.json.decode(fields["tools"])
     other = {} if params.get("other") is None else msgspec.json.decode(params["other"])
     calls = msgspec.json.decode(output["tool_calls"]) if output.get("tool_calls") else None
-    forced = forced_calls.of(calls, tools, other.get("tool_choice", other.get("function_call")))
+    forced = forced_calls.of(calls, tools, other)
     response_format = fields["response_format"] if forced is None else forced.response_format
     return Row(
         id=fields["id"],

@@ -7,15 +7,11 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
+from traffic import fences
 from traffic.answers import items_of, sets
 from traffic.loose_json import json_or
 
 _FENCE = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.DOTALL)
-_FENCE_LANGUAGE = re.compile(r"\s*```([\w+-]+)\s")
-_DATA_LANGUAGES = frozenset(
-    "json jsonc json5 yaml yml xml html csv tsv toml ini text txt plain plaintext markdown md properties env".split()
-)
-"""Languages of a fence, and words in their place, that hold data or text and no program."""
 _OBJECT = re.compile(r"[{\[].*[}\]]", re.DOTALL)
 _PAIR = re.compile(r"^[ \t]*(?:[-*•]\s*)?\**([^\W\d][\w /()-]{0,30}?)\**\s*[:=：]\s*(.*)$")
 _PREFIX = re.compile(
@@ -113,7 +109,7 @@ def unfenced(text: str) -> str:
 
 def structured(text: str) -> Any:
     """The JSON object or list that an answer is or holds, or its `key: value` lines as an object; None for prose."""
-    if _is_program_fence(text):
+    if fences.begins_with_program(text):
         return None
     body = unfenced(text)
     match = _OBJECT.search(body) if body[:1] not in "{[" else None
@@ -130,12 +126,6 @@ def structured(text: str) -> Any:
     if tags and body.startswith("<") and body.endswith(">"):
         return tags
     return _pairs(body)
-
-
-def _is_program_fence(text: str) -> bool:
-    """The answer begins with a fence that names a programming language."""
-    match = _FENCE_LANGUAGE.match(text)
-    return match is not None and match[1].lower() not in _DATA_LANGUAGES
 
 
 def is_object(text: str) -> bool:
@@ -397,8 +387,8 @@ def recurring(forms: Sequence[str]) -> float:
 
 
 def holds_code(text: str) -> bool:
-    """A message brings program text along: a fence, a diff, or a passage that is dense in code's marks."""
-    return "```" in text or _DIFF.search(text) is not None or (len(text) <= 6000 and is_code(text))
+    """A message brings program text along: a fenced program, a diff, or a passage that is dense in code's marks."""
+    return fences.holds_program(text) or _DIFF.search(text) is not None or (len(text) <= 6000 and is_code(text))
 
 
 def _is_dense(text: str) -> bool:

@@ -137,7 +137,7 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
     given, output, usage = row["params"] or {}, row["output"] or {}, row["usage"] or {}
     calls = json_or(output.get("tool_calls") or "") or []
     tools, other = json_or(row["tools"] or ""), json_or(given.get("other") or "") or {}
-    forced = forced_calls.of(calls, tools, other.get("tool_choice", other.get("function_call")))
+    forced = forced_calls.of(calls, tools, other)
     return Sampled(
         id=row["id"],
         call_site=row["call_site"],

@@ -36,10 +36,17 @@ def test_lengths_and_turns_are_counted() -> None:
 
 @pytest.mark.parametrize(
     "sent, seen",
-    [(None, "auto"), ("none", "none"), ({"type": "function", "function": {"name": "f"}}, "named"), ("what", "auto")],
+    [
+        (None, "auto"),
+        ("none", "none"),
+        ("required", "required"),
+        ({"type": "function", "function": {"name": "f"}}, "named"),
+        ("what", "auto"),
+    ],
 )
 def test_tool_choice_is_read_in_every_format(sent: Any, seen: str) -> None:
-    assert features_for(None, "x", tools=[TOOL], params=Params(other={"tool_choice": sent})).tool_choice == seen
+    for key in ("tool_choice", "function_call"):
+        assert features_for(None, "x", tools=[TOOL], params=Params(other={key: sent})).tool_choice == seen
 
 
 def test_token_estimates_use_four_characters_per_token_and_fewer_for_japanese() -> None:
@@ -75,6 +82,7 @@ def test_fenced_data_is_no_code() -> None:
     assert not features_for(None, 'Fill this in:\n```json\n{"ship": "string"}\n```').code_fence
     assert not features_for(None, "Fill this in:\n```\n[1, 2]\n```").code_fence
     assert features_for(None, "Why?\n```\nlet x = {}\n```").code_fence
+    assert features_for(None, 'From\n```json\n{"ship": "string"}\n```\nwrite\n```python\nship = 1\n```').code_fence
 
 
 def test_nested_free_text_keys_of_a_schema_are_found() -> None:

@@ -215,11 +215,28 @@ def test_a_forced_choice_is_a_label_and_a_free_one_a_call() -> None:
     tools = [{"type": "function", "function": {"name": "send", "parameters": places}}]
     forced = Params(other={"tool_choice": {"type": "function", "function": {"name": "send"}}})
     assert type_of("You route mail.", "where is berth 4?", tools=tools, params=forced) == "classification"
+    older = Params(other={"function_call": {"name": "send"}})
+    assert type_of("You route mail.", "where is berth 4?", tools=tools, params=older) == "classification"
     assert type_of("You route mail.", "where is berth 4?", tools=tools) == "tool_use"
     assert (
         type_of("You route mail.", "where is berth 4?", tools=[TOOL], params=Params(other={"tool_choice": "required"}))
         == "tool_use"
     )
+
+
+def test_an_enum_among_other_arguments_of_a_forced_call_is_no_label() -> None:
+    weather = schema(berth={"type": "string"}, unit={"enum": ["knots", "beaufort"]})["json_schema"]["schema"]
+    tools = [{"type": "function", "function": {"name": "wind", "parameters": weather}}]
+    forced = Params(other={"tool_choice": "required"})
+    assert type_of("You answer about the harbour.", "wind at berth 4?", tools=tools, params=forced) == "tool_use"
+
+
+def test_a_forced_choice_after_the_result_of_a_tool_is_a_call() -> None:
+    places = schema(to={"enum": ["harbour", "customs"]})["json_schema"]["schema"]
+    tools = [{"type": "function", "function": {"name": "send", "parameters": places}}]
+    messages = [Message("user", "where is berth 4?"), Message("tool", "harbour is closed")]
+    features = features_of(messages, tools, None, Params(other={"tool_choice": "required"}))
+    assert request_type(features, messages) == "tool_use"
 
 
 @pytest.mark.parametrize(

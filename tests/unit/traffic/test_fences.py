@@ -1,0 +1,40 @@
+"""Markdown fences around program text."""
+
+import pytest
+
+from traffic.fences import begins_with_program, holds_program
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Why?\n```python\nship = 1\n```",
+        "```\nship = 1\n```",
+        "```c++\nint ship;",
+        'Given\n```json\n{"a": 1}\n```\nand\n```\nship = 1\n```',
+    ],
+)
+def test_a_fence_without_a_language_of_data_holds_a_program(text: str) -> None:
+    assert holds_program(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ship = 1",
+        '```json\n{"a": 1}\n```',
+        '```\n\n{"a": 1}\n```',
+        "```\n[1, 2]",
+        "```YAML\nship: Alma\n```",
+        "```text\nDear crew\n```\n\nBerth 4\n\n```text\nDear mate\n```",
+    ],
+)
+def test_data_and_prose_in_a_fence_are_no_program(text: str) -> None:
+    assert not holds_program(text)
+
+
+def test_an_answer_begins_with_a_program_where_its_first_fence_names_the_language() -> None:
+    assert begins_with_program(" ```python\nship = 1\n```")
+    assert not begins_with_program("```\nship = 1\n```")
+    assert not begins_with_program("```json\n[1]\n```\n```python\nship = 1\n```")
+    assert not begins_with_program("So:\n```python\nship = 1\n```")
