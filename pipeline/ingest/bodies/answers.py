@@ -11,6 +11,7 @@ from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, to
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text, text_of_base64
+from traffic import loose_json
 from traffic.record import Usage
 
 _WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events")
@@ -103,19 +104,18 @@ def refuse_printed(written: str | None) -> None:
 
 
 def _of_list(items: list[Any], notes: Notes) -> Answer:
+    if any(map(_is_block, items)) and all(_role_of(item) in (None, *_ANSWERERS) for item in items):
+        return _blocks(items, notes)
     body = streams.joined(items)
     if body is not None:
         answer = _read(body, notes, 0)
         if answer is not None:
             return answer
     if all(isinstance(item, dict) for item in items):
-        if any(item.get("role") in ("assistant", "ai", "model") or item.get("type") == "ai" for item in items):
-            answers = [
-                item for item in items if item.get("role") in ("assistant", "ai", "model") or item.get("type") == "ai"
-            ]
+        answers = [item for item in items if _role_of(item) in _ANSWERERS or item.get("type") == "ai"]
+        if answers:
             return _message(answers[-1], notes)
-        kinds = ("message", "function_call", "output_text", "text", "tool_use", "tool-call", "tool_call")
-        if any(item.get("type") in kinds for item in items):
+        if any(item.get("type") in ("message", *_BLOCKS) for item in items):
             return _blocks(items, notes)
         if all("toolName" in item or "toolCallId" in item for item in items):
             return Answer(
@@ -130,6 +130,24 @@ def _of_list(items: list[Any], notes: Notes) -> Answer:
     if all(isinstance(item, str) for item in items):
         return Answer(text=str(items[0]) if len(items) == 1 else msgspec.json.encode(items).decode())
     raise Unreadable("unknown_answer", f"the answer is a list of {_keys(items[0])}")
+
+
+_ANSWERERS = ("assistant", "ai", "model")
+_BLOCKS = ("text", "output_text", "tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call")
+_CALLS = ("toolUse", "functionCall", "function_call")
+"""Keys of the calls among content blocks without a type (Converse, Gemini)."""
+
+
+def _is_block(item: Any) -> bool:
+    """Whether an item of a list is a part of one message, neither a message nor a chunk of a stream."""
+    block = loose_json.tree(item)
+    return "role" not in block and (
+        block.get("type") in _BLOCKS or any(isinstance(block.get(key), dict) for key in _CALLS)
+    )
+
+
+def _role_of(item: Any) -> Any:
+    return loose_json.tree(item).get("role")
 
 
 def _of_object(tree: dict[str, Any], notes: Notes, depth: int) -> Answer:
@@ -210,8 +228,8 @@ def _message(message: Mapping[str, Any], notes: Notes) -> Answer:
         answer.text = answer.text or refusal
         answer.finish_reason = "content_filter"
     inside = message.get("additional_kwargs")
-    listed = message.get("tool_calls") or (inside.get("tool_calls") if isinstance(inside, Mapping) else None) or ()
-    calls = [_call(call) for call in listed if isinstance(call, dict)]
+    listed = message.get("tool_calls") or (inside.get("tool_calls") if isinstance(inside, Mapping) else None)
+    calls = [_call(call) for call in loose_json.trees(listed)]
     function = message.get("function_call")
     if not calls and isinstance(function, dict) and function.get("name"):
         calls = [tool_call("", function["name"], function.get("arguments"))]
@@ -300,9 +318,9 @@ def _responses(tree: dict[str, Any], notes: Notes) -> Answer:
     answer = _blocks(tree["output"], notes)
     answer.usage = _with_searches(read_usage(tree.get("usage"), notes), tree["output"])
     status = tree.get("status")
-    details = tree.get("incomplete_details")
     if status == "incomplete":
-        answer.finish_reason = finish_reason((details or {}).get("reason") or "incomplete", notes)
+        details = loose_json.tree(tree.get("incomplete_details"))
+        answer.finish_reason = finish_reason(details.get("reason") or "incomplete", notes)
     elif status == "failed" or tree.get("error"):
         answer.error = error_text(tree.get("error") or "failed")
     elif answer.finish_reason is None and (status == "completed" or not answer.is_empty):
@@ -325,12 +343,15 @@ def _converse(tree: dict[str, Any], notes: Notes) -> Answer:
 
 
 def _gemini(tree: dict[str, Any], notes: Notes) -> Answer:
-    candidates = tree.get("candidates") or []
+    candidates = loose_json.trees(tree.get("candidates"))
     if not candidates:
-        blocked = (tree.get("promptFeedback") or {}).get("blockReason")
+        blocked = loose_json.tree(tree.get("promptFeedback")).get("blockReason")
         return Answer(text="", finish_reason="content_filter") if blocked else Answer()
-    candidate = candidates[0] if isinstance(candidates[0], dict) else {}
-    answer = _message(candidate.get("content") or {}, notes)
+    candidate = candidates[0]
+    content = candidate.get("content")
+    if content and not isinstance(content, dict):
+        raise Unreadable("unknown_answer", "the content of the first candidate is not an object")
+    answer = _message(content or {}, notes)
     answer.finish_reason = finish_reason(candidate.get("finishReason", candidate.get("finish_reason")), notes)
     if answer.finish_reason == "stop" and answer.tool_calls and answer.text is None:
         # Gemini has no reason of its own for calls.

@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.ingest.bodies.exchange import Unreadable, arguments_text, message_text, tool_call
 from pipeline.ingest.values import opened_value
+from traffic import loose_json
 
 _ROLES = {
     "human": "user",
@@ -88,14 +89,17 @@ class Conversation:
 
     def add_system(self, content: Any) -> None:
         """Add a system prompt that is separate from the messages."""
-        if content in (None, "", []):
-            return
         if isinstance(content, Mapping):
             content = content.get("parts", content)
         if isinstance(content, Mapping):
             content = [content]
-        written = content if isinstance(content, str) else "\n".join(t for p in content if (t := message_text([p])))
-        self.messages.append({"role": "system", "content": written})
+        if content in (None, "", []):
+            return
+        if isinstance(content, list):
+            content = "\n".join(text for part in content if (text := message_text([part])))
+        if not isinstance(content, str):
+            raise Unreadable("wrong_types", f"the system prompt is {type(content).__name__}, not text")
+        self.messages.append({"role": "system", "content": content})
 
     def _role(self, message: Mapping[str, Any]) -> str:
         role = message.get("role", message.get("type"))
@@ -166,19 +170,23 @@ class Conversation:
 
 def read_conversation(value: Any) -> Conversation:
     """Messages: a list, one message, a text, or JSON text of them. Raises: Unreadable."""
-    value = opened_value(value)
     conversation = Conversation()
-    if isinstance(value, str):
-        value = [value] if value else []
-    if isinstance(value, Mapping):
-        value = [value]
-    if not isinstance(value, list):
-        raise Unreadable("wrong_types", f"messages: expected a list, got {type(value).__name__}")
-    if len(value) == 1 and isinstance(value[0], list):
-        value = value[0]
-    for message in value:
+    messages = listed(value, "messages") if value != "" else []
+    if len(messages) == 1 and isinstance(messages[0], list):
+        messages = messages[0]
+    for message in messages:
         conversation.add(message)
     return conversation
+
+
+def listed(value: Any, field: str) -> list[Any]:
+    """The items of a list, also of JSON text; an object or a text is the only item. Raises: Unreadable."""
+    value = opened_value(value)
+    if isinstance(value, str | Mapping):
+        return [value]
+    if not isinstance(value, list):
+        raise Unreadable("wrong_types", f"{field}: expected a list, got {type(value).__name__}")
+    return value
 
 
 def _class_of(message: Mapping[str, Any]) -> Any:
@@ -188,18 +196,24 @@ def _class_of(message: Mapping[str, Any]) -> Any:
 
 
 def _is_openai_part(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.get("type") in _OPENAI_PARTS and not isinstance(part.get("content"), str)
+    return (
+        isinstance(part, Mapping)
+        and loose_json.text(part.get("type")) in _OPENAI_PARTS
+        and not isinstance(part.get("content"), str)
+    )
 
 
 def _is_aside(part: Mapping[str, Any]) -> bool:
     """Parts without content: reasoning and cache points."""
-    return part.get("type") in _ASIDE or any(key in part for key in ("cachePoint", "reasoningContent"))
+    return loose_json.text(part.get("type")) in _ASIDE or any(key in part for key in ("cachePoint", "reasoningContent"))
 
 
 def _is_media(part: Any) -> bool:
     if not isinstance(part, Mapping) or "removed" in part:
         return False
-    return part.get("type") in _MEDIA_PARTS or ("type" not in part and any(key in part for key in _MEDIA_KEYS))
+    if "type" in part:
+        return loose_json.text(part["type"]) in _MEDIA_PARTS
+    return any(key in part for key in _MEDIA_KEYS)
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
 from pipeline.ingest.bodies.exchange import Prompt, Unreadable, function_tool
-from pipeline.ingest.bodies.messages import Conversation, read_conversation
+from pipeline.ingest.bodies.messages import Conversation, listed, read_conversation
 from pipeline.ingest.values import Notes, count, flag, number, opened_value, text
 from traffic.record import Params
 
@@ -159,8 +159,8 @@ def _with_options(tree: Mapping[str, Any]) -> Mapping[str, Any]:
 def _responses(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     found = Conversation()
     found.add_system(tree.get("instructions"))
-    items = opened_value(tree.get("input", None if _is_stored(tree) else tree.get("prompt")))
-    for item in [items] if isinstance(items, str | Mapping) else items or ():
+    items = tree.get("input", None if _is_stored(tree) else tree.get("prompt"))
+    for item in listed([] if items is None else items, "input"):
         kind = item.get("type") if isinstance(item, Mapping) else None
         if kind in ("reasoning", "item_reference"):
             continue
@@ -222,8 +222,7 @@ def _gemini(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     # Google's SDKs put the instruction and the tools into the configuration.
     instruction = next((t[key] for t in (tree, config) for key in _INSTRUCTIONS if t.get(key)), None)
     found.add_system(instruction)
-    contents = opened_value(tree["contents"])
-    for content in [contents] if isinstance(contents, str | Mapping) else contents:
+    for content in listed(tree["contents"], "contents"):
         found.add({"role": "user", **content} if isinstance(content, Mapping) else content)
     schema = next((config[key] for key in _SCHEMAS if config.get(key) is not None), None)
     mime = config.get("responseMimeType", config.get("response_mime_type"))
@@ -275,7 +274,7 @@ def _text(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     found = Conversation()
     # Ollama's and Cohere's names of what is sent before the prompt.
     found.add_system(tree.get("system", tree.get("preamble")))
-    for earlier in opened_value(tree.get("chat_history")) or ():
+    for earlier in listed(tree.get("chat_history") or [], "chat_history"):
         found.add({"role": earlier.get("role"), "content": earlier.get("message")} if _is_object(earlier) else earlier)
     if prompt:
         found.add(str(prompt))

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pipeline.ingest.bodies.exchange import Unreadable, message_text
+from traffic import loose_json
 from traffic.loose_json import json_or
 from traffic.tool_calls import ToolCalls
 from traffic.usage import UsageCounter
@@ -41,12 +42,13 @@ def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
     events = [_opened(chunk) for chunk in chunks if isinstance(chunk, dict)]
     if not events or len(events) != len(chunks):
         return None
-    if all(event.get("type") == "error" or ("error" in event and "choices" not in event) for event in events):
+    if all(event.get("type") == "error" or (event.get("error") and "choices" not in event) for event in events):
         # The request failed before the first piece, with status 200.
         return events[-1]
-    if any(event.get("type") in _ANTHROPIC for event in events):
+    kinds = [loose_json.text(event.get("type")) for event in events]
+    if not _ANTHROPIC.isdisjoint(kinds):
         return _anthropic(events)
-    if any(str(event.get("type", "")).startswith("response.") for event in events):
+    if any(kind.startswith("response.") for kind in kinds):
         return _responses(events)
     if any(key in event for event in events for key in ("messageStart", "contentBlockDelta", "messageStop")):
         return _converse(events)
@@ -56,23 +58,24 @@ def joined(chunks: Sequence[Any]) -> dict[str, Any] | None:
         return _gemini(events)
     if any("done" in event and ("message" in event or "response" in event) for event in events):
         return _ollama(events)
-    if any(_text_part(event).keys() & _TEXTS for event in events):
+    if any(part.keys() & set(_TEXTS) for part in map(_text_part, events)):
         return _text(events)
     return None
 
 
 _ANTHROPIC = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta"})
-_TEXTS = frozenset({"completion", "generation", "outputText", "text", "token"})
+_TEXTS = ("completion", "generation", "outputText", "text", "token")
+"""Names of a piece of text; a chunk may repeat its piece under several of them."""
 
 
 def _text_part(event: dict[str, Any]) -> dict[str, Any]:
-    """The piece of a completion, which Mistral's models put into a list of outputs and TGI into a token."""
-    outputs, token = event.get("outputs"), event.get("token")
+    """The object with the text of an event: the first of Mistral's `outputs`, TGI's `token`, else the event itself."""
+    token = event.get("token")
     if isinstance(token, dict):
-        details = event.get("details")
-        stop = details.get("finish_reason") if isinstance(details, dict) else None
+        stop = loose_json.tree(event.get("details")).get("finish_reason")
         return {"token": "" if token.get("special") else token.get("text"), "stop_reason": stop}
-    return outputs[0] if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict) else event
+    outputs = loose_json.trees(event.get("outputs"))
+    return outputs[0] if outputs else event
 
 
 def _opened(event: dict[str, Any]) -> dict[str, Any]:
@@ -108,8 +111,8 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     for event in events:
         body |= {key: event[key] for key in ("id", "model", "error") if event.get(key) is not None}
         usage.add(event.get("usage"))
-        for choice in event.get("choices") or ():
-            if not isinstance(choice, dict) or choice.get("index") not in (0, None):
+        for choice in loose_json.trees(event.get("choices")):
+            if choice.get("index") not in (0, None):
                 continue
             given = choice.get("delta", choice.get("message"))
             delta: dict[str, Any] = given if isinstance(given, dict) else {"content": choice.get("text")}
@@ -117,9 +120,8 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
             for key in ("content", "refusal"):
                 if isinstance(piece := message_text(delta.get(key)), str):
                     message[key] = (message.get(key) or "") + piece
-            for call in delta.get("tool_calls") or ():
-                if isinstance(call, dict):
-                    calls.add(call)
+            for call in loose_json.trees(delta.get("tool_calls")):
+                calls.add(call)
     if calls.calls:
         # A generated id would change with the next ingest of the same line.
         message["tool_calls"] = [call.as_tree() | {"id": call.stated_id or ""} for call in calls.calls]
@@ -129,20 +131,20 @@ def _chat(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 def _anthropic(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
-    blocks: dict[Any, dict[str, Any]] = {}
+    blocks: dict[int | None, dict[str, Any]] = {}
     usage = UsageCounter()
     for event in events:
-        kind = event.get("type")
+        kind, position = event.get("type"), loose_json.index(event.get("index"))
         if kind == "message_start" and isinstance(event.get("message"), dict):
             message = event["message"]
             body |= {key: message[key] for key in ("id", "model") if message.get(key)}
             usage.add(message.get("usage"))
         elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
-            blocks[event.get("index")] = dict(event["content_block"])
+            blocks[position] = dict(event["content_block"])
         elif kind == "content_block_delta" and isinstance(event.get("delta"), dict):
-            _add_delta(blocks.setdefault(event.get("index"), {"type": "text", "text": ""}), event["delta"])
+            _add_delta(blocks.setdefault(position, {"type": "text", "text": ""}), event["delta"])
         elif kind == "message_delta":
-            body["stop_reason"] = (event.get("delta") or {}).get("stop_reason")
+            body["stop_reason"] = loose_json.tree(event.get("delta")).get("stop_reason")
             usage.add(event.get("usage"))
         elif kind == "error":
             body["error"] = event.get("error")
@@ -169,16 +171,17 @@ def _responses(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _converse(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    blocks: dict[Any, dict[str, Any]] = {}
+    blocks: dict[int | None, dict[str, Any]] = {}
     body: dict[str, Any] = {}
     usage = UsageCounter()
     for event in events:
         if isinstance(start := event.get("contentBlockStart"), dict):
-            tool = (start.get("start") or {}).get("toolUse") or {}
-            blocks[start.get("contentBlockIndex")] = {"toolUse": {**tool, "input": ""}} if tool else {"text": ""}
+            tool = loose_json.tree(loose_json.tree(start.get("start")).get("toolUse"))
+            position = loose_json.index(start.get("contentBlockIndex"))
+            blocks[position] = {"toolUse": {**tool, "input": ""}} if tool else {"text": ""}
         elif isinstance(piece := event.get("contentBlockDelta"), dict):
-            delta = piece.get("delta") or {}
-            block = blocks.setdefault(piece.get("contentBlockIndex"), {"text": ""})
+            delta = loose_json.tree(piece.get("delta"))
+            block = blocks.setdefault(loose_json.index(piece.get("contentBlockIndex")), {"text": ""})
             if isinstance(delta.get("text"), str):
                 block["text"] = block.get("text", "") + delta["text"]
             elif isinstance(delta.get("toolUse"), dict) and "toolUse" in block:
@@ -200,8 +203,9 @@ def _gemini(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for event in events:
         body |= {key: event[key] for key in ("modelVersion", "responseId") if key in event}
         usage.add(event.get("usageMetadata"))
-        for candidate in (event.get("candidates") or ())[:1]:
-            parts += (candidate.get("content") or {}).get("parts") or []
+        for candidate in loose_json.trees(event.get("candidates"))[:1]:
+            pieces = loose_json.tree(candidate.get("content")).get("parts")
+            parts += pieces if isinstance(pieces, list) else []
             finish = candidate.get("finishReason") or finish
     body["usageMetadata"] = usage.counts
     return body | {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": finish}]}
@@ -211,9 +215,9 @@ def _text(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for event in events:
         part = _text_part(event)
-        for key in _TEXTS & part.keys():
-            if isinstance(part[key], str):
-                body["completion"] = body.get("completion", "") + part[key]
+        texts = [part[key] for key in _TEXTS if isinstance(part.get(key), str)]
+        if texts:
+            body["completion"] = body.get("completion", "") + next(filter(None, texts), "")
         for key in ("stop_reason", "completionReason"):
             if part.get(key):
                 body["stop_reason"] = part[key]
@@ -229,6 +233,6 @@ def _ollama(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if "response" in body:
         return body | {"response": "".join(str(event.get("response") or "") for event in events)}
     messages = [event["message"] for event in events if isinstance(event.get("message"), dict)]
-    calls = [call for message in messages for call in message.get("tool_calls") or ()]
+    calls = [call for message in messages for call in loose_json.trees(message.get("tool_calls"))]
     content = "".join(str(message.get("content") or "") for message in messages)
     return body | {"message": {"role": "assistant", "content": content, "tool_calls": calls}}
