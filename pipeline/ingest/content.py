@@ -236,9 +236,8 @@ def first_trees(head: bytes) -> list[Any]:
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             tree = msgspec.json.decode(line)
         if not isinstance(tree, dict | list):
-            with contextlib.suppress(RecursionError):
-                repaired = lenient.repaired(line)
-                tree = tree if repaired is None else msgspec.json.decode(repaired)
+            repaired = lenient.repaired(line)
+            tree = tree if repaired is None else msgspec.json.decode(repaired)
         if tree is not None:
             trees.append(tree)
     return trees
@@ -275,7 +274,7 @@ def compact(row: bytes) -> bytes:
         return row
     try:
         return msgspec.json.format(row, indent=-1)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return row.replace(b"\n", b" ")
 
 

@@ -19,11 +19,8 @@ def whole(data: bytes) -> tuple[bytes, Any] | None:
         return data, msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    try:
-        repaired = lenient.repaired(data) if data.startswith((b"{", b"[")) else None
-        return None if repaired is None else (repaired, msgspec.json.decode(repaired))
-    except RecursionError:
-        return None
+    repaired = lenient.repaired(data) if data.startswith((b"{", b"[")) else None
+    return None if repaired is None else (repaired, msgspec.json.decode(repaired))
 
 
 def rows_of(tree: Any, is_row: Callable[[Mapping[str, Any]], bool]) -> tuple[list[bytes], str]:
@@ -59,11 +56,11 @@ def _insights(tree: dict[str, Any]) -> list[bytes]:
 def _keyed(tree: dict[str, Any], is_row: Callable[[Mapping[str, Any]], bool]) -> list[bytes]:
     """Rows in an object with their ids as keys, as document databases export them, also inside another object."""
     values = list(tree.values())
-    if not all(isinstance(value, dict) and value for value in values):
+    while len(values) == 1 and isinstance(values[0], dict):
+        values = list(values[0].values())
+    if len(values) < 2 or not all(isinstance(value, dict) and value for value in values):
         return []
-    if len(values) > 1 and any(map(is_row, values)):
-        return list(map(msgspec.json.encode, values))
-    return _keyed(values[0], is_row) if len(values) == 1 else []
+    return list(map(msgspec.json.encode, values)) if any(map(is_row, values)) else []
 
 
 def _frame(tree: dict[str, Any]) -> list[bytes]:

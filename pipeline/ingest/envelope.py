@@ -55,22 +55,28 @@ def _shapes(path: Path, value: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def _opened(value: Any) -> Any:
-    """A decoded value; of text with a prefix before its object (a container's line), the object."""
-    value = opened_value(value)
-    if not isinstance(value, str) or not value.rstrip().endswith("}"):
+    """The object or list in a text, also after a prefix (a container's line), unless it is too deep; else the value."""
+    if not isinstance(value, str):
         return value
-    inside = lenient.repaired(value.encode())
-    return value if inside is None else msgspec.json.decode(inside)
+    inside = opened_value(value)
+    if isinstance(inside, str) and inside.rstrip().endswith("}"):
+        repaired = lenient.repaired(inside.encode())
+        inside = inside if repaired is None else msgspec.json.decode(repaired)
+    return value if lenient.is_deep(inside) else inside
 
 
-def list_path(tree: Mapping[str, Any]) -> Path | None:
+def list_path(tree: Mapping[str, Any], depth: int = 0) -> Path | None:
     """The path to the longest list of objects, or None."""
     best: tuple[int, Path] | None = None
     for key, value in tree.items():
         if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
             if best is None or len(value) > best[0]:
                 best = (len(value), (str(key),))
-        elif isinstance(value, Mapping) and (inner := list_path(value)) is not None:
+        elif (
+            isinstance(value, Mapping)
+            and depth < lenient.MAX_DEPTH
+            and (inner := list_path(value, depth + 1)) is not None
+        ):
             best = best or (1, (str(key), *inner))
     return None if best is None else best[1]
 

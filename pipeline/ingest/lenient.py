@@ -22,9 +22,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def repaired(line: bytes) -> bytes | None:
-    """The object or list in the line as strict JSON; None without a complete one.
+    """The object or list in the line as strict JSON; None without a complete one, or if it is too deep.
 
-    NaN and Infinity become null, lone surrogates U+FFFD. Raises: RecursionError if it is too deep.
+    NaN and Infinity become null, lone surrogates U+FFFD.
     """
     if b"\x1b" in line:
         line = _COLOUR.sub(b"", line)
@@ -39,9 +39,9 @@ def repaired(line: bytes) -> bytes | None:
         body = body[start:]
     try:
         tree = _tree(body)
-    except ValueError:
+        return msgspec.json.encode(_clean(tree, 0)) if isinstance(tree, dict | list) and tree else None
+    except (ValueError, RecursionError):
         return None
-    return msgspec.json.encode(_clean(tree, 0)) if isinstance(tree, dict | list) and tree else None
 
 
 def literal(text: str) -> Any:
@@ -65,6 +65,17 @@ def too_deep(line: bytes) -> bool:
         elif bracket in (b"]", b"}"):
             depth -= 1
     return False
+
+
+def is_deep(tree: Any) -> bool:
+    """Whether a decoded value nests deeper than `MAX_DEPTH`."""
+    level = [tree]
+    for _ in range(MAX_DEPTH):
+        nested = [node for node in level if isinstance(node, dict | list)]
+        if not nested:
+            return False
+        level = [inner for node in nested for inner in (node.values() if isinstance(node, dict) else node)]
+    return any(isinstance(node, dict | list) for node in level)
 
 
 def _unquoted(body: bytes) -> bytes:

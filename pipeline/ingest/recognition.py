@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest import content, documents, envelope, tables
+from pipeline.ingest import content, documents, envelope, lenient, tables
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
 from pipeline.ingest.typed_values import untyped
@@ -95,7 +95,8 @@ def recognise(trees: Sequence[Mapping[str, Any]], named: Format | None = None) -
     """The most frequent format of these rows, and the path to them in each line."""
     accepts = _names if named is None else lambda tree: [named.name] if named.recognises(tree) else []
     votes: Counter[tuple[str, envelope.Path]] = Counter()
-    for tree in trees[:_SAMPLE]:
+    sample = [tree for tree in trees[:_SAMPLE] if not lenient.is_deep(tree)]
+    for tree in sample:
         plain = untyped(tree)
         if names := accepts(tree if plain is None else plain):
             votes.update((name, () if plain is None else (envelope.TYPED,)) for name in names)
@@ -106,7 +107,7 @@ def recognise(trees: Sequence[Mapping[str, Any]], named: Format | None = None) -
         return None
     (name, path), rows = votes.most_common(1)[0]
     if named is None and path == ():
-        others = Counter(names[0] for tree in trees[:_SAMPLE] if (names := accepts(tree)) and name not in names)
+        others = Counter(names[0] for tree in sample if (names := accepts(tree)) and name not in names)
         if others.total() > _STRAY * rows:
             counted = ", ".join(f"{other} {n}" for other, n in (Counter({name: rows}) + others).most_common())
             return Recognised(FORMATS["mixed"], (), None, f"{counted} of the first {len(trees[:_SAMPLE])} rows")
