@@ -5,34 +5,14 @@ If several fields are present, the strictest wins: "no", then a value that is no
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from pipeline.consent_words import UNTIL, consent_of
+from pipeline.ingest.consent_names import Kind, kind_of, snake
 from pipeline.ingest.values import opened_value
 
-Kind = Literal["consent", "opt_out"]
-
-_HEADER = "(?:x_(?:[a-z0-9]+_)??)?"
-"""Before the name of an HTTP header: `X-Training-Consent`, `X-Acme-Training-Consent`."""
-_BEFORE = rf"""{_HEADER}(?:(?:user|customer|data|ai|ml|llm|model|gdpr|privacy|allows?|can|may|use|for|has|is|to|consent
-    |given|used|usable|eligible|available|include|included|in)_)*"""
-_AFTER = r"""(?:_(?:to|for|of|from|in|on|train|training|ai|ml|model|consent|allowed|ok|permitted|permission|granted
-    |given|flag|status))*"""
-_CONSENT = re.compile(
-    rf"""{_BEFORE}(?:train|training|trainable|consents?|opt_in|optin|opted_in)
-    (?:_opt_in|_optin)?{_AFTER}""",
-    re.VERBOSE,
-)
-_OPT_OUT = re.compile(
-    rf"""{_BEFORE}(?:(?:train|training)_)?(?:opt_out|optout|opted_out){_AFTER}
-    | {_HEADER}(?:no|not|do_not|dont|donot|never|exclude_from|excluded_from|disable|deny|opt_out_of)
-      _(?:(?:ai|ml|model|data)_)?train(?:ing)?
-    | (?:ai_|ml_|model_)?train(?:ing)?_(?:excluded|disabled|denied|forbidden|refused|blocked)""",
-    re.VERBOSE,
-)
 _INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed", "consented", "answer")
 """Keys that hold the answer inside a consent object, such as `{"training": {"granted": true}}`."""
 _NAMES = ("purpose", "name", "type", "scope", "category", "key", "id")
@@ -46,27 +26,17 @@ _MAX_CHARS = 80
 _STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
 
 
-@lru_cache(maxsize=4096)
-def kind_of(key: Any) -> Kind | None:
-    """Whether a tag's name means consent to training or an opt-out of it; None: neither."""
-    name = _snake(str(key).rpartition(".")[2])
-    if _OPT_OUT.fullmatch(name):
-        return "opt_out"
-    return "consent" if _CONSENT.fullmatch(name) else None
-
-
-def _snake(name: str) -> str:
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"[\W_]+", "_", parted.replace("'", "")).strip("_").casefold()
-
-
 def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> Iterator[str]:
-    """Values of all consent fields of a tags object, converted to consent; `inside`: search nested objects too."""
+    """Values of all consent fields of a tags object, converted to consent; `inside`: search nested objects too.
+
+    A value whose field does not say what the user wants is an unknown word that names the field.
+    """
     for key, value in tags.items():
-        kind = kind_of(key)
+        kind = kind_of(str(key))
         if kind is not None:
             if (word := word_of(value, kind)) is not None:
-                yield word
+                is_clear = kind in ("consent", "opt_out") or (kind == "use" and consent_of(word) == "no")
+                yield word if is_clear else f"{key}: {word}"[:_MAX_CHARS]
         elif inside and type(value) is dict and depth < _MAX_DEPTH:
             yield from answers(value, depth=depth + 1)
 
@@ -80,14 +50,14 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
         return _of_object(value, kind)
     if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
         # One object for each purpose.
-        about = [item for item in value if any(_snake(str(item.get(key))) in _PURPOSES for key in _NAMES)]
+        about = [item for item in value if any(snake(str(item.get(key))) in _PURPOSES for key in _NAMES)]
         return strictest(_of_object(item, kind) or "" for item in about) if about else _written(value)
     if isinstance(value, list):
         # Purposes with consent (or opt-out). A list that does not name training is not recognised.
-        named = _PURPOSES & {_snake(str(item)) for item in value}
-        return ("true" if kind == "consent" else "false") if named else _written(value)
+        named = _PURPOSES & {snake(str(item)) for item in value}
+        return ("false" if kind == "opt_out" else "true") if named else _written(value)
     word = str(value).lower() if isinstance(value, bool) else str(value)
-    if kind == "consent":
+    if kind != "opt_out":
         return word
     meaning = consent_of(word)
     if meaning == "unknown":
@@ -97,9 +67,9 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
 
 
 def _of_object(value: Mapping[Any, Any], kind: Kind) -> str | None:
-    if any(_WITHDRAWN.fullmatch(_snake(str(key))) and _is_set(inner) for key, inner in value.items()):
-        return "withdrawn" if kind == "consent" else _written(value)
-    ends = next((v for k, v in value.items() if _ENDS.fullmatch(_snake(str(k))) and v not in (None, "")), None)
+    if any(_WITHDRAWN.fullmatch(snake(str(key))) and _is_set(inner) for key, inner in value.items()):
+        return _written(value) if kind == "opt_out" else "withdrawn"
+    ends = next((v for k, v in value.items() if _ENDS.fullmatch(snake(str(k))) and v not in (None, "")), None)
     word = _answer_of(value, kind)
     return word if ends is None or word is None or consent_of(word) == "no" else f"{word}{UNTIL}{ends}"[:_MAX_CHARS]
 

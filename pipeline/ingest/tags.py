@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.ingest import consent
+from pipeline.ingest.consent_names import kind_of
 from pipeline.ingest.mapping import REQUEST_HEADERS, Places, TagMapping
 from pipeline.ingest.values import Notes, optional_time
 from traffic.loose_json import json_or
@@ -305,7 +306,7 @@ def _known_keys(keys: tuple[Any, ...]) -> _KnownKeys:
         fields=tuple((field, keys_of[field]) for field in _NAMES if field in keys_of),
         cohorts=tuple((field, keys_of[field]) for field in _COHORT_NAMES if field in keys_of),
         feedback=keys_of.get("feedback", ()),
-        consent=any(consent.kind_of(key) is not None for key in keys),
+        consent=any(kind_of(str(key)) is not None for key in keys),
     )
 
 

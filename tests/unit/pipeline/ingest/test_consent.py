@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.consent_words import consent_of
 from pipeline.ingest import consent
+from pipeline.ingest.consent_names import kind_of
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.tags import TagReader
 from tests.unit.pipeline.ingest.test_tags import JSON
@@ -28,6 +29,7 @@ def training(tags: dict[str, Any]) -> str | None:
         {"consent": "true", "opt_out": "true"}, {"training": "yes", "training_consent": "no"},
         {"opt_out": ["training"]}, {"opt_in": "false"}, {"training_disabled": "true"},
         {"headers": {"X-Do-Not-Train": "1"}}, {"x-acme-training-opt-out": "true"}, {"X-Training-Consent": "no"},
+        {"consent_withdrawn": True}, {"userConsentRevoked": "yes"}, {"usedForTraining": "No"}, {"in_training": False},
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
@@ -40,6 +42,7 @@ def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
         {"consent": ["analytics"]}, {"consent": {"analytics": True}}, {"opt_out": "maybe"}, {"opt_out": "since May"},
         {"consent": "pending"}, {"consent": "нет"}, {"opt_out": ["mail"]}, {"consent": []}, {"training": 2},
         {"consent": "yes", "opt_out": "?"}, {"consent": {"status": "yes", "given": "asked"}},
+        {"consent_withdrawn_at": "2026-05-01"}, {"opted_out_at": 1791192600},
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
@@ -63,6 +66,65 @@ def test_consent_is_one_in_every_form(tags: dict[str, Any]) -> None:
 )
 def test_other_consents_and_empty_ones_say_nothing(tags: dict[str, Any]) -> None:
     assert training(tags) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "not_used_for_training", "isExcludedFromTraining", "ineligible_for_training", "unavailable_for_training",
+        "non_training", "nontraining", "untrainable", "disallow_training", "training_disallowed", "cannotTrain",
+        "can't train", "may_not_train_on_data", "doNOTTrain", "donottrain", "noAITraining", "excludeFromFineTuning",
+        "exempt-from-training", "training.refused", "withoutTrainingConsent", "prevent_training", "optOutOfTraining",
+        "x-acme-not-for-training", "skip_training", "training_prohibited", "no_finetuning", "trainingoptout",
+    ],
+)  # fmt: skip
+def test_a_refusal_is_known_by_its_negation(name: str) -> None:
+    assert kind_of(name) == "opt_out"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "training", "allowTraining", "allowAITraining", "allowtraining", "can_train", "use_for_training",
+        "training_permission", "eligible_for_training", "x_acme_training_consent", "opted_in", "trainingOptIn",
+        "may_be_used_for_training", "userConsent", "agrees_to_training", "permit-fine-tuning",
+    ],
+)  # fmt: skip
+def test_consent_is_known_by_a_word_of_permission(name: str) -> None:
+    assert kind_of(name) == "consent"
+
+
+@pytest.mark.parametrize("value", [True, False, "yes", "no", "2026-05-01", 7, {"a": 1}, ["x"]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user_in_training", "in_training", "is_training", "used_to_train_model", "included_in_training",
+        "not_excluded_from_training", "do_not_opt_out", "acme_no_training", "training_emails_allowed",
+        "allow_opt_out", "lacks_training_consent_form",
+    ],
+)  # fmt: skip
+def test_a_name_that_does_not_say_what_the_user_wants_gives_no_consent(name: str, value: Any) -> None:
+    word = training({name: value})
+    assert word is not None
+    assert consent_of(word) != "yes"
+    if consent_of(word) == "unknown":
+        assert name in word
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "training_id", "trainer", "train_test_split", "trained", "fine_tuned_model", "constraint", "training_job",
+        "consent_id", "training_consent_version", "consented_at", "newsletter_opt_in", "do_not_call", "allowed_tools",
+        "is_excluded", "options", "stream_options", "training_no", "strain", "permission", "not_before",
+    ],
+)  # fmt: skip
+def test_a_name_of_something_else_says_nothing(name: str) -> None:
+    assert kind_of(name) is None
+
+
+def test_an_unclear_name_does_not_outweigh_a_refusal() -> None:
+    assert training({"in_training": True, "do_not_train": True}) == "false"
 
 
 def test_of_two_places_the_stricter_counts() -> None:

@@ -1,0 +1,123 @@
+"""Names of tags about consent to training, read word by word: `allowAITraining`, `not_used_for_training`.
+
+A name that is about training with the data but does not say clearly what the user wants gives no consent.
+"""
+
+import re
+from functools import lru_cache
+from typing import Literal
+
+Kind = Literal["consent", "opt_out", "use", "unclear"]
+"""What a field's "yes" means: consent, an opt-out, that data is or was used (only a "no" is understood), or nothing."""
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_TOPICS = re.compile(r"(?:pre|post|re|non|un)?train(?:s|ing|able|ed)?|finetun(?:e|es|ing|ed)")
+_TRAINING = _set("train training")
+_CONSENTS = _set("consent consents consented optin optout")
+_PERMISSIONS = _CONSENTS - {"optout"} | _set(
+    """allow allows allowed permit permits permitted permission permissions agree agrees agreed accept accepts accepted
+    grant grants granted eligible approve approves approved authorize authorized authorise authorised"""
+)
+_WEAK_PERMISSIONS = _set("can may use usable available include enable enables enabled ok given trainable")
+"""Permission only among known words: `use_for_training`, but not `training_use_case`."""
+_REFUSALS = re.compile(
+    r"""optout | not | dont | doesnt | didnt | cannot | cant | shouldnt | mustnt | wont | never | without
+    | exclud\w* | exclusion | exempt\w* | forbid\w* | forbade | prohibit\w* | prevent\w* | disabl\w* | den(?:y|ies|ied|ial)
+    | refus\w* | revok\w* | revoc\w* | withdr\w* | declin\w* | reject\w* | objects | objected | objection | unsubscribed?
+    | blocked | blocks | skipped | banned | restricted | removed | missing | lacks | lacking""",
+    re.VERBOSE,
+)
+_REFUSALS_BEFORE = _set("no non skip block ban stop avoid ignore remove restrict suppress")
+"""Refusals only before another word: `no_training`, but not `training_no`."""
+_NEGATED = re.compile(r"(?:un|in|non|dis)(.+)")
+_NEGATABLE = _PERMISSIONS | _WEAK_PERMISSIONS | _TRAINING | {"used"}
+_NEUTRAL = _set(
+    """user users customer customers my our your data ai ml llm model models gdpr privacy is are has have was were be been
+    do does to for from of in on with by used included flag status"""
+)
+_RECORDED = _set(
+    "at date time timestamp since id version source method url reason updated policy text document count by"
+)
+"""What is recorded of a consent besides the decision: `consented_at`, `training_consent_version`."""
+_BARE = _set("train training ai_training ml_training llm_training model_training")
+
+_OPTED = re.compile(r"(?<![a-z])opt(?:ed|s|ing)?_?(in|out)(?:s)?(?![a-z])")
+_VOCABULARY = (
+    _PERMISSIONS
+    | _WEAK_PERMISSIONS
+    | _REFUSALS_BEFORE
+    | _NEUTRAL
+    | _set("optout not dont never exclude excluded disable disabled train training finetune finetuning")
+)
+
+
+@lru_cache(maxsize=4096)
+def kind_of(key: str) -> Kind | None:
+    """Whether a tag's name is about consent to training or about an opt-out of it; None: neither.
+
+    Of a dotted name the last part counts, or the last two together (`training.allowed`).
+    """
+    parts = key.split(".")
+    return _kind_of(snake(parts[-1])) or (_kind_of(snake("_".join(parts[-2:]))) if len(parts) > 1 else None)
+
+
+def snake(name: str) -> str:
+    """The name in lower case with one underscore between words."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return re.sub(r"[\W_]+", "_", parted.replace("'", "").replace("’", "")).strip("_").casefold()
+
+
+def _kind_of(name: str) -> Kind | None:
+    words = _words(name)
+    is_training = any(map(_TOPICS.fullmatch, words))
+    if not is_training and _CONSENTS.isdisjoint(words):
+        return None
+    refusals = [word for number, word in enumerate(words) if _refuses(word, is_last=number == len(words) - 1)]
+    permissions = _PERMISSIONS.intersection(words)
+    known = _NEUTRAL | _PERMISSIONS | _WEAK_PERMISSIONS | _RECORDED
+    others = [word for word in words if word not in known and word not in refusals and not _TOPICS.fullmatch(word)]
+    if (others and not is_training) or (not refusals and not _RECORDED.isdisjoint(words)):
+        return None
+    if refusals:
+        # An opt-out that is only possible is none: `allow_opt_out`.
+        is_certain = len(refusals) == 1 and not others and not (refusals == ["optout"] and permissions - _CONSENTS)
+        return "opt_out" if is_certain else "unclear"
+    if others:
+        return "use" if permissions else None
+    if permissions or not _WEAK_PERMISSIONS.isdisjoint(words) or name in _BARE:
+        return "consent"
+    # `trained` and `fine_tuned_model` are facts about a model.
+    return "use" if not _TRAINING.isdisjoint(words) else None
+
+
+def _words(name: str) -> list[str]:
+    name = _OPTED.sub(r"opt\1", name).replace("fine_tun", "finetun")
+    words = [part for word in name.split("_") for part in _parted(word)]
+    if len(words) > 2 and words[0] == "x":
+        # The name of an HTTP header, perhaps with the company's: X-Acme-Training-Consent.
+        words = words[1:] if words[1] in _VOCABULARY else words[2:]
+    return words
+
+
+def _parted(word: str) -> list[str]:
+    """The known words of which a word without separators consists (`donottrain`), else the word."""
+    if word in _VOCABULARY or not ("train" in word or "opt" in word):
+        return [word]
+    for end in range(len(word) - 1, 1, -1):
+        rest = _parted(word[end:])
+        if word[:end] in _VOCABULARY and _VOCABULARY.issuperset(rest):
+            return [word[:end], *rest]
+    return [word]
+
+
+def _refuses(word: str, *, is_last: bool) -> bool:
+    if _REFUSALS.fullmatch(word):
+        return True
+    if word in _REFUSALS_BEFORE:
+        return not is_last
+    negated = _NEGATED.fullmatch(word)
+    return negated is not None and negated[1] in _NEGATABLE
