@@ -26,8 +26,9 @@ _WEAK_PERMISSIONS = _set("can may use usable available include enable enables en
 """Permission only among known words: `use_for_training`, but not `training_use_case`."""
 _REFUSALS = re.compile(
     r"""optout | not | dont | doesnt | didnt | cannot | cant | shouldnt | mustnt | wont | never | without
-    | exclud\w* | exclusion | exempt\w* | forbid\w* | forbade | prohibit\w* | prevent\w* | disabl\w* | den(?:y|ies|ied|ial)
-    | refus\w* | revok\w* | revoc\w* | withdr\w* | declin\w* | reject\w* | objects | objected | objection | unsubscribed?
+    | exclud\w* | exclusion | exempt\w* | forbid\w* | forbade | prohibit\w* | prevent\w* | disabl\w*
+    | den(?:y|ies|ied|ial) | refus\w* | revok\w* | revoc\w* | withdr\w* | declin\w* | reject\w*
+    | objects | objected | objection | unsubscribed
     | blocked | blocks | skipped | banned | restricted | removed | missing | lacks | lacking""",
     re.VERBOSE,
 )
@@ -36,12 +37,10 @@ _REFUSALS_BEFORE = _set("no non skip block ban stop avoid ignore remove restrict
 _NEGATED = re.compile(r"(?:un|in|non|dis)(.+)")
 _NEGATABLE = _PERMISSIONS | _WEAK_PERMISSIONS | _TRAINING | {"used"}
 _NEUTRAL = _set(
-    """user users customer customers my our your data ai ml llm model models gdpr privacy is are has have was were be been
-    do does to for from of in on with by used included flag status"""
+    """user users customer customers my our your data ai ml llm model models gdpr privacy is are has have was were be
+    been do does to for from of in on with by used included flag status"""
 )
-_RECORDED = _set(
-    "at date time timestamp since id version source method url reason updated policy text document count by"
-)
+_RECORDED = _set("at date time timestamp since id version source method url reason updated policy text document count")
 """What is recorded of a consent besides the decision: `consented_at`, `training_consent_version`."""
 _BARE = _set("train training ai_training ml_training llm_training model_training")
 
