@@ -37,10 +37,10 @@ test-unit: dev ## run the unit tests (about a minute on two cores; JOBS=1: in on
 	$(PYTEST) tests/unit -m "not slow$(NO_GPU)" -n $(JOBS) --dist worksteal $(ARGS)
 
 # Two processes: one trains and serves on all cores, the other runs tests that mostly wait. Spinning threads would take
-# the other process's core.
+# the other process's core. In the order of the folders, so that the long files do not come last.
 test-integration: dev ## run the tests that use the real parts, and the slow unit tests (minutes)
 	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) OMP_WAIT_POLICY=PASSIVE \
-		$(PYTEST) tests -m "(integration or slow)$(NO_GPU)" -n $(if $(filter 1,$(JOBS)),1,2) --dist loadscope $(ARGS)
+		$(PYTEST) tests -m "(integration or slow)$(NO_GPU)" -n $(if $(filter 1,$(JOBS)),1,2) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check
