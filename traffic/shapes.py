@@ -1,7 +1,8 @@
 """Finds the registered call site of a request: by its call-site tag, else by its fixed text. Pure.
 
 The fixed text is what the application sends in every request: the system prompt, and the fixed part of the user's
-message. A lookup takes one dictionary access for a known system prompt, and a few comparisons otherwise.
+message. A lookup takes one dictionary access for a known system prompt, and a few comparisons otherwise. A system
+prompt that matches none may be an edited one (`edited_prompts.py`).
 """
 
 from collections import OrderedDict, defaultdict
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from traffic.callsites import CallSite, Registry, ShapeTemplate
+from traffic.edited_prompts import EditedPrompts
 from traffic.prompts import SYSTEM_ROLES, MessagePattern, SlotBounds, between, normalise
 from traffic.record import Message
 
@@ -61,6 +63,8 @@ class ShapeIndex:
             for template in site.templates:
                 self._add(site, template)
         self._any = bool(self._exact or self._slotted or self._user_only)
+        self._systems = list(self._by_system().items())
+        self._edited = EditedPrompts([prompt for prompt, _ in self._systems])
         # More specific user patterns are tried first.
         for group in (*self._exact.values(), *self._user_only.values()):
             group.sort(key=lambda c: -sum(map(len, c.user.literals)) if c.user is not None else 1)
@@ -105,6 +109,17 @@ class ShapeIndex:
         else:
             self._exact[normalise(system.prefix)].append(candidate)
 
+    def _by_system(self) -> dict[tuple[str, tuple[str, ...]], list[_Candidate]]:
+        """Candidates by call site and fixed texts of their system prompt."""
+        candidates: defaultdict[tuple[str, tuple[str, ...]], list[_Candidate]] = defaultdict(list)
+        for text, exact in self._exact.items():
+            for candidate in exact:
+                candidates[candidate.entry.name, (text,)].append(candidate)
+        for slotted in self._slotted.values():
+            for pattern, candidate in slotted:
+                candidates[candidate.entry.name, pattern.literals].append(candidate)
+        return candidates
+
     def _of_system(self, text: str) -> Sequence[_Candidate]:
         cached = self._remembered.get(text)
         if cached is not None:
@@ -115,6 +130,8 @@ class ShapeIndex:
         matching = [(pattern, candidate) for pattern, candidate in slotted if holds(pattern, even)]
         matching.sort(key=lambda pair: -sum(map(len, pair[0].literals)))
         candidates += [candidate for _, candidate in matching]
+        if not candidates and (number := self._edited.find(even)) is not None:
+            candidates = list(self._systems[number][1])
         candidates.sort(key=lambda candidate: candidate.user is None)
         result = tuple(candidates)
         if len(text) <= _REMEMBERED_CHARS:

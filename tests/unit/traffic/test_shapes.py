@@ -77,3 +77,25 @@ def test_an_unknown_tag_is_matched_by_its_prompt() -> None:
     index = ShapeIndex(Registry(call_sites=(known,)))
     assert index.entry("new.this.week", [Message("system", standing.prefix), Message("user", "x")]) == known
     assert index.entry("new.this.week", [Message("system", "Another task."), Message("user", "x")]) is None
+
+
+LABELS = "Choose the queue of a message: billing, delivery, account or other."
+RULES = "Answer with the queue and nothing else.\nMessages about invoices belong to billing."
+
+
+def test_a_system_prompt_with_one_more_rule_is_still_its_call_sites() -> None:
+    queue = CallSite(name="queue", tier=1, templates=(template("q", MessagePattern("system", f"{LABELS}\n{RULES}")),))
+    index = ShapeIndex(Registry(call_sites=(queue,)))
+    assert index.entry(None, asked("Where is it?", f"{LABELS}\nRefunds belong to billing too.\n{RULES}")) == queue
+    assert index.entry(None, asked("Where is it?", "Draft a reply to the customer. Keep to three sentences.")) is None
+
+
+def test_an_edited_prompt_with_a_user_prompt_needs_that_too() -> None:
+    pattern = MessagePattern("user", "Message: ", slot=True)
+    queue = CallSite(
+        name="queue", tier=1, templates=(template("q", MessagePattern("system", f"{LABELS}\n{RULES}"), pattern),)
+    )
+    index = ShapeIndex(Registry(call_sites=(queue,)))
+    edited = f"{LABELS}\n{RULES}\nRefunds belong to billing too."
+    assert index.entry(None, asked("Message: where is it?", edited)) == queue
+    assert index.entry(None, asked("Where is it?", edited)) is None
