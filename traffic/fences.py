@@ -2,7 +2,7 @@
 
 import re
 
-_FENCE = re.compile(r"```([\w+#-]*)\s*(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```(?:([\w+#-]++)(?=\s))?\s*(.*?)(?:```|\Z)", re.DOTALL)
 _DATA_LANGUAGES = frozenset(
     "json jsonc json5 yaml yml xml html csv tsv toml ini text txt plain plaintext markdown md properties env".split()
 )
@@ -20,7 +20,7 @@ def holds_program(text: str) -> bool:
 def begins_with_program(text: str) -> bool:
     """The text begins with a fence that names a programming language."""
     fence = _FENCE.match(text.lstrip())
-    return fence is not None and _is_program(fence[1])
+    return fence is not None and _is_program(fence[1] or "")
 
 
 def _is_program(language: str) -> bool:

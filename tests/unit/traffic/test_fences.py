@@ -36,5 +36,6 @@ def test_data_and_prose_in_a_fence_are_no_program(text: str) -> None:
 def test_an_answer_begins_with_a_program_where_its_first_fence_names_the_language() -> None:
     assert begins_with_program(" ```python\nship = 1\n```")
     assert not begins_with_program("```\nship = 1\n```")
+    assert not begins_with_program("```ship: Alma```")
     assert not begins_with_program("```json\n[1]\n```\n```python\nship = 1\n```")
     assert not begins_with_program("So:\n```python\nship = 1\n```")
