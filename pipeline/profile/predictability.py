@@ -19,7 +19,7 @@ FEW_LABELS = 6
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 LONG_WORDS = 200
-REASONING_SIGNS = ("reasoning", "deliberation", "judgement")
+REASONING_SIGNS = ("reasoning", "deliberation", "judgement", "analysis")
 
 
 def asks_for_reasoning(b: Behaviour) -> bool:

@@ -402,7 +402,7 @@ def _is_argued(b: Behaviour) -> bool:
 
 def _is_draft(b: Behaviour) -> bool:
     """Texts that were asked for: what they begin or end with (a greeting, a kind of change) is no verdict."""
-    drafted = max(b.signs.get("summary", 0.0), b.signs.get("generation", 0.0)) >= 0.5
+    drafted = max(b.signs.get(sign, 0.0) for sign in ("summary", "generation", "draft")) >= 0.5
     if not (drafted or b.letter_share >= LETTERS) or asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
         return False
     return b.wording.get("reasoning", 0) < 0.5 or b.answer_words_p90 > REASON_WORDS

@@ -46,6 +46,13 @@ def test_quantities_that_decide_nothing_do_not_make_a_label_hard() -> None:
     assert tier(skill=0.9, skill_without_numbers=0.9, user_numbers_p50=7, user_words_p50=40) == 1
 
 
+def test_a_verdict_on_facts_is_hard_where_the_instruction_orders_to_analyse_them() -> None:
+    verdict = {"skill": 0.6, "user_words_p50": 40, "distinct_answers": 3, "majority_share": 0.5, "rows_per_label": 40}
+    assert tier(**verdict) == 1
+    for sign in ("reasoning", "analysis"):
+        assert tier(**verdict, signs={sign: 1.0}, wording={"reasoning": 0.3}) != 1
+
+
 def test_numbers_are_copied_where_another_form_of_a_short_text_is_asked_for() -> None:
     names = {"answer_words_p50": 6, "answer_words_p90": 7, "distinct_answers": 130, "new_answer_share": 0.8}
     changed = names | {
@@ -62,6 +69,12 @@ def test_an_argument_over_many_numbers_that_ends_in_a_verdict_is_reasoning() -> 
     changed = {"answer_words_p50": 13, "answer_words_p90": 16, "common_answer_share": 0.0, "new_answer_share": 1.0}
     assert tier(**changed, verdict_share=1.0, user_numbers_p50=8) == 3
     assert tier(**changed) == 2
+
+
+def test_how_a_draft_ends_is_no_verdict() -> None:
+    changed = {"answer_words_p50": 13, "answer_words_p90": 16, "common_answer_share": 0.0, "new_answer_share": 1.0}
+    for sign in ("generation", "draft"):
+        assert tier(**changed, verdict_share=1.0, user_numbers_p50=8, signs={sign: 1.0}) == 2
 
 
 SHORT_COPY = {"copied_word_share": 1.0, "length_ratio": 0.05, "new_answer_share": 0.8, "common_answer_share": 0.5}
