@@ -5,13 +5,16 @@ block first. The application accepts all of them, so a small model is trained on
 are returned unchanged, and fail the checks.
 """
 
+import functools
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from traffic.callsites import SEPARATORS, Checks
+from traffic.control_tokens import without_end
 
 _OPENING = r"(?:\w+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
 # Only at the beginning: further down, a tag may be part of the task's content.
@@ -29,8 +32,8 @@ _REASONING = re.compile(
 _CLOSED_ONLY = re.compile(rf"(?:(?!<(?:{_OPENING})>).)*?</(?:{_OPENING})>", re.DOTALL | re.IGNORECASE)
 _UNCLOSED = re.compile(rf"\s*(?:<(?:{_OPENING})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.IGNORECASE)
 _FINAL = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>|\s*<\|begin_of_solution\|>")
-_FINAL_END = re.compile(r"(?:<\|(?:end|return|end_of_solution)\|>)\s*$")
-_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w+-]*[ \t]*\r?\n?(.*?)\r?\n?\1", re.DOTALL)
+_FENCE = re.compile(r"`{3,}|~{3,}")
+_LANGUAGE = re.compile(r"[ \t]*[\w+-]*[ \t]*(?:\r?\n|(?=[{\[]))")
 _LEAD = re.compile(
     r"(?:the\s+)?(?:final\s+)?(?:answer|label|labels|category|categories|class|classification|intent|topic|sentiment"
     r"|result|output|antwort|kategorie|réponse|respuesta)(?:\s+is)?\s*(?:[:=]|->|→)\s*",
@@ -44,23 +47,23 @@ _OPTION = re.compile(r"[(\[]?(\w[\w .&/+-]*)[)\]]")
 # What models put in front of an answer: a list's mark, or a number with its point.
 _ITEM = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+(?=[^\W\d])")
 _PLUS = re.compile(r"\+(?=\d)")
-_SEPARATOR = re.compile(rf"\s*[{''.join(SEPARATORS)}]\s*")
+_SEPARATOR = re.compile(f"[{''.join(SEPARATORS)}]")
 
 
 def without_reasoning(text: str) -> str:
     """The answer after its reasoning blocks; empty if a block never ends, since no answer follows it."""
     if "<" not in text and "[" not in text and "◁" not in text:
         return text
-    rest = text
-    while (block := _REASONING.match(rest)) is not None:
-        rest = rest[block.end() :]
-    if (final := _FINAL.match(rest)) is not None:
-        rest = _FINAL_END.sub("", rest[final.end() :])
-    elif rest is text and (closed := _CLOSED_ONLY.match(rest)) is not None:
-        rest = rest[closed.end() :]
-    if _UNCLOSED.match(rest) is not None:
+    start = 0
+    while (block := _REASONING.match(text, start)) is not None:
+        start = block.end()
+    if (final := _FINAL.match(text, start)) is not None:
+        start = final.end()
+    elif start == 0 and (closed := _CLOSED_ONLY.match(text)) is not None:
+        start = closed.end()
+    if _UNCLOSED.match(text, start) is not None:
         return ""
-    return text if rest is text else rest.strip()
+    return without_end(text[start:]).strip() if start else text
 
 
 def visible(text: str) -> str:
@@ -78,8 +81,13 @@ def visible(text: str) -> str:
 def unfenced(text: str) -> str:
     """The content of a Markdown fence that encloses the whole answer; otherwise the stripped text."""
     stripped = text.strip()
-    fence = _FENCE.fullmatch(stripped)
-    return fence[2].strip() if fence is not None else stripped
+    fence = _FENCE.match(stripped)
+    if fence is None or len(stripped) < 2 * fence.end() or not stripped.endswith(fence[0]):
+        return stripped
+    body = stripped[fence.end() : -fence.end()]
+    language = _LANGUAGE.match(body)
+    # Without anything below it, the first line is the content.
+    return (body[language.end() :].strip() if language is not None else "") or body.strip()
 
 
 def bare(text: str) -> str:
@@ -88,7 +96,7 @@ def bare(text: str) -> str:
     for _ in range(3):
         previous = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
-        answer = _unwrapped(_ITEM.sub("", _without_ticks(answer), count=1).rstrip(_STOPS).rstrip())
+        answer = _without_marks(_ITEM.sub("", _without_ticks(answer), count=1).rstrip(_STOPS).rstrip())
         if (option := _OPTION.fullmatch(answer)) is not None:
             answer = option[1]
         if answer == previous:
@@ -119,11 +127,19 @@ def resolve_label(text: str, labels: Iterable[str]) -> str | None:
     answer = bare(text)
     if answer in labels_in_order:
         return answer
-    for key in (str.casefold, folded):
-        matching = [label for label in labels_in_order if key(label) == key(answer)]
-        if matching:
-            return matching[0] if len(matching) == 1 else None
-    return None
+    cased, loose = _spellings(labels_in_order)
+    matching = cased.get(answer.casefold()) or loose.get(folded(answer), [])
+    return matching[0] if len(matching) == 1 else None
+
+
+@functools.lru_cache(maxsize=16)
+def _spellings(labels: tuple[str, ...]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Labels by their case-folded text, and by their folded form."""
+    cased, loose = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for label in labels:
+        cased[label.casefold()].append(label)
+        loose[folded(label)].append(label)
+    return dict(cased), dict(loose)
 
 
 def _only_value(text: str) -> str:
@@ -176,7 +192,7 @@ def labels_of(answer: str, checks: Checks) -> tuple[str, ...]:
 
 def resolve(text: str, checks: Checks, *, keep_reasoning: bool = False) -> str:
     """The canonical form of a logged answer; if it has none, the answer without surrounding whitespace."""
-    answer = (text if keep_reasoning else without_reasoning(text)).strip()
+    answer = without_end(text if keep_reasoning else without_reasoning(text)).strip()
     if checks.labels:
         resolved = resolve_labels(answer, checks) if checks.multiple else resolve_label(answer, checks.labels)
         return answer if resolved is None else resolved
@@ -186,7 +202,8 @@ def resolve(text: str, checks: Checks, *, keep_reasoning: bool = False) -> str:
     return answer.strip("\u200b\u2060\ufeff").strip()
 
 
-def _unwrapped(answer: str) -> str:
+def _without_marks(answer: str) -> str:
+    """Text without quotes and emphasis around it."""
     while len(answer) > 1 and answer[0] in _MARKS and answer[-1] in _MARKS:
         answer = answer[1:-1].strip()
     return answer
@@ -199,7 +216,7 @@ def _json_list(text: str) -> list[str] | None:
         return None
 
 
-def sets(answers: Sequence[str]) -> bool:
+def are_sets(answers: Sequence[str]) -> bool:
     """Whether these answers are sets of items: at least 5% (and 2) of them have several items."""
     several = sum(len(items_of(answer) or ()) > 1 for answer in answers)
     return several >= max(2, 0.05 * len(answers))

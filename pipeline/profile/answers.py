@@ -8,7 +8,7 @@ from typing import Any
 from rapidfuzz import fuzz
 
 from traffic import fences
-from traffic.answers import items_of, sets
+from traffic.answers import are_sets, items_of
 from traffic.loose_json import json_or
 
 _FENCE = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.DOTALL)
@@ -204,7 +204,7 @@ def label(text: str) -> str:
 
 def members(texts: Sequence[str]) -> list[frozenset[str]] | None:
     """The labels in each answer, where the answers are sets of some; None where they are not."""
-    if not sets(texts):
+    if not are_sets(texts):
         return None
     found = [frozenset(label(item) for item in items_of(text) or ()) for text in texts]
     counts = Counter(item for items in found for item in items)

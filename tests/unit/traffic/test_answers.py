@@ -1,10 +1,12 @@
 """Canonical forms of answers."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.answers import bare, labels_of, resolve, resolve_label, visible, without_reasoning
+from traffic.answers import bare, items_of, labels_of, resolve, resolve_label, unfenced, visible, without_reasoning
 from traffic.callsites import Checks
 from traffic.checks import canonical, failed_checks
 
@@ -18,7 +20,9 @@ OBJECT = Checks(json=True)
     "text",
     [
         "billing", "Billing", "BILLING", " billing\n", "billing.", '"billing"', "“Billing”", "'billing'.", "`billing`",
-        "**billing**", "```\nbilling\n```", "```text\nBilling\n```", "Label: billing", "Answer: **Billing**.",
+        "**billing**", "```\nbilling\n```", "```text\nBilling\n```",
+        "```billing```", "```billing\n```", "````\nbilling\n````", "~~~\nbilling\n~~~", "billing<|im_end|>",
+        "<think>money</think>billing</s>", "Label: billing", "Answer: **Billing**.",
         "The category is: billing", "(billing)", "billing)", "[Billing]",
         "bil\u200bling", "\ufeffbilling", "<think>\nmoney\n</think>\n\nbilling",
         '{"label": "Billing"}', '```json\n{"topic":"billing"}\n```',
@@ -88,6 +92,32 @@ def test_a_fence_around_json_is_removed_and_values_are_unchanged() -> None:
     assert resolve('```json\n{"a": "x\u200dy"}\n```\n', OBJECT) == '{"a": "x\u200dy"}'
     assert resolve('\ufeff{"a": 1}', OBJECT) == '{"a": 1}'
     assert resolve('Here it is: {"a": 1}', OBJECT) == 'Here it is: {"a": 1}'
+
+
+def test_words_in_a_fence_of_one_line_are_its_content() -> None:
+    assert unfenced("```out of scope```") == "out of scope"
+    assert unfenced('```json {"a": 1}```') == '{"a": 1}'
+    assert unfenced("```") == "```"
+
+
+@pytest.mark.parametrize("text", ["`" * 100_000, "```" + " " * 100_000 + "x", "~" * 99_999 + "\n" + "~" * 99_998])
+def test_a_long_fence_is_read_in_linear_time(text: str) -> None:
+    started = time.process_time()
+    unfenced(text)
+    assert time.process_time() - started < 1
+
+
+def test_spellings_of_many_labels_are_read_once() -> None:
+    labels = tuple(f"Queue {n}" for n in range(10_000))
+    started = time.process_time()
+    assert [resolve_label(f"queue_{n}.", labels) for n in range(200)] == list(labels[:200])
+    assert time.process_time() - started < 2
+
+
+def test_a_long_list_is_split_in_linear_time() -> None:
+    started = time.process_time()
+    assert items_of("a" + " " * 30_000 + "x, b") == ["a" + " " * 30_000 + "x", "b"]
+    assert time.process_time() - started < 1
 
 
 def test_prose_keeps_its_fences_quotes_and_joiners() -> None:

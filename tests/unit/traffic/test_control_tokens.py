@@ -1,5 +1,7 @@
 """Control tokens in texts: recognised for every model family, and escaped."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,12 +41,23 @@ def test_slots_of_a_pruned_prompt_are_escaped_and_those_of_an_original_are_not()
 
 
 @pytest.mark.parametrize(
-    "end", ["<|im_end|>", "</s>", " <|eot_id|>\n", "<｜end▁of▁sentence｜>", "<|im_end|>\n<|endoftext|>"]
-)
+    "end",
+    [
+        "<|im_end|>", "</s>", " <|eot_id|>\n", "<｜end▁of▁sentence｜>", "<|im_end|>\n<|endoftext|>", "<eos>", "[EOS]",
+        "<end_of_turn>\n", "<|eom_id|>", "<|return|>", "<|end_of_solution|>", "<|END_OF_TURN_TOKEN|>",
+    ],
+)  # fmt: skip
 def test_tokens_that_end_an_answer_are_removed(end: str) -> None:
     assert without_end(f"billing{end}") == "billing"
 
 
-@pytest.mark.parametrize("text", ["billing", "a</s>b", "billing<|im_start|>", "see [1]", "<b>x</b>"])
+@pytest.mark.parametrize("text", ["billing", "billing \n", "a</s>b", "billing<|im_start|>", "see [1]", "<b>x</b>"])
 def test_other_ends_of_answers_are_kept(text: str) -> None:
     assert without_end(text) == text
+
+
+@pytest.mark.parametrize("text", [" " * 200_000 + "x>", "</s>" * 100_000 + "x</s>", "a" + " \n" * 100_000 + "]"])
+def test_the_end_of_a_long_answer_is_found_in_linear_time(text: str) -> None:
+    started = time.process_time()
+    without_end(text)
+    assert time.process_time() - started < 1

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.extract.filters import Ledger, distinct, with_good_answer, with_template
+from pipeline.extract.filters import Ledger, distinct, with_good_answer, with_template, without_control_tokens
 from tests.fakes.call_site_rows import row
 from traffic.callsites import Checks
 from traffic.templates import find_templates
@@ -48,6 +48,12 @@ def test_spelling_variants_become_the_label_and_are_listed() -> None:
     kept = with_good_answer(rows, LABELS, ledger)
     assert [(r.answer, r.logged_text) for r in kept] == [("gears", "gears")] * 3
     assert ledger.variants == {("Label: **Gears**.", "gears"): 1, ("<think>wheels</think>\ngears", "gears"): 1}
+
+
+def test_the_token_that_ends_an_answer_is_no_part_of_it() -> None:
+    rows = [row(1, answer="gears<|im_end|>"), row(2, answer="gears</s>\n", label_source="human")]
+    kept = with_good_answer(without_control_tokens(rows, Ledger(2)), LABELS, Ledger(2))
+    assert [(r.answer, r.logged_text) for r in kept] == [("gears", "gears")] * 2
 
 
 def test_a_correction_counts_regardless_of_the_finish_reason() -> None:
