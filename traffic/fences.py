@@ -17,10 +17,9 @@ def holds_program(text: str) -> bool:
     )
 
 
-def begins_with_program(text: str) -> bool:
-    """The text begins with a fence that names a programming language."""
-    fence = _FENCE.match(text.lstrip())
-    return fence is not None and _is_program(fence[1] or "")
+def names_program(text: str) -> bool:
+    """Some fence names a programming language."""
+    return "```" in text and any(_is_program(language) for language, _ in _FENCE.findall(text))
 
 
 def _is_program(language: str) -> bool:

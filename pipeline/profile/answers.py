@@ -9,9 +9,9 @@ from rapidfuzz import fuzz
 
 from traffic import fences
 from traffic.answers import are_sets, items_of
+from traffic.answers import unfenced as without_fence
 from traffic.loose_json import json_or
 
-_FENCE = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.DOTALL)
 _OBJECT = re.compile(r"[{\[].*[}\]]", re.DOTALL)
 _PAIR = re.compile(r"^[ \t]*(?:[-*•]\s*)?\**([^\W\d][\w /()-]{0,30}?)\**\s*[:=：]\s*(.*)$")
 _PREFIX = re.compile(
@@ -70,8 +70,6 @@ _EXPRESSION = re.compile(r"[{}()\[\];=<>|&_#\\\"/@'*^+?:]")
 _VERDICT = re.compile(r"(?:[:：]|\n)\s*([^:：\n]{1,40})$")
 _OPENING = re.compile(r"\s*([^\n]{1,60}?)(?<![,，!:：])(?:\s*\n|[.;:。：] | [-–—] )")
 _OPENING_WORDS = 5
-_SALUTATION = re.compile(r"\s*([^\n.?#*{}\[\]]{2,60})[,，،!！]\s*\n\s*\S")
-_SALUTATION_WORDS = 7
 _REASON = re.compile(
     r"reason|rational|explan|justif|why|evidence|comment|begr(?:ü|ue)nd|grund|raison|motiv|razón|spiega|理由|根拠|原因|이유",
     re.I,
@@ -101,23 +99,24 @@ _WORKING = re.compile(
 
 def unfenced(text: str) -> str:
     """The answer without a code fence or a single tag around the whole of it."""
-    match = _FENCE.match(text)
-    body = match.group(1).strip() if match else text.strip()
+    body = without_fence(text)
     wrapped = _WRAPPED.fullmatch(body)
     return wrapped.group(2).strip() if wrapped else body
 
 
 def structured(text: str) -> Any:
     """The JSON object or list that an answer is or holds, or its `key: value` lines as an object; None for prose."""
-    if fences.begins_with_program(text):
-        return None
     body = unfenced(text)
-    match = _OBJECT.search(body) if body[:1] not in "{[" else None
-    candidates = (
-        [body] if body[:1] in ("{", "[") else [match.group()] if match and len(match.group()) >= 0.5 * len(body) else []
-    )
-    for candidate in candidates:
-        value = json_or(candidate)
+    if body[:1] in ("{", "["):
+        value = json_or(body)
+        if isinstance(value, dict | list):
+            return value
+    # Assignments of a program look like fields.
+    if fences.names_program(text):
+        return None
+    embedded = _OBJECT.search(body) if body[:1] not in ("{", "[") else None
+    if embedded is not None and len(embedded.group()) >= 0.5 * len(body):
+        value = json_or(embedded.group())
         if isinstance(value, dict | list):
             return value
     if _FIELDS.fullmatch(body):
@@ -206,41 +205,43 @@ def members(texts: Sequence[str]) -> list[frozenset[str]] | None:
     """The labels in each answer, where the answers are sets of some; None where they are not."""
     if not are_sets(texts):
         return None
-    found = [frozenset(label(item) for item in items_of(text) or ()) for text in texts]
-    counts = Counter(item for items in found for item in items)
-    closed = sum(all(len(item) <= MAX_MEMBER_CHARS and counts[item] > 2 for item in items) for items in found)
-    return found if closed >= 0.9 * len(found) else None
+    sets = [frozenset(label(item) for item in items_of(text) or ()) for text in texts]
+    counts = Counter(item for items in sets for item in items)
+    closed = sum(all(len(item) <= MAX_MEMBER_CHARS and counts[item] > 2 for item in items) for items in sets)
+    return sets if closed >= 0.9 * len(sets) else None
 
 
 def labels(texts: Sequence[str]) -> list[str]:
     """The answers as labels. Of sets the order does not count."""
     sets = members(texts)
-    return _unwrapped([label(text) for text in texts]) if sets is None else [", ".join(sorted(items)) for items in sets]
+    if sets is not None:
+        return [", ".join(sorted(items)) for items in sets]
+    return _without_sentences([label(text) for text in texts])
 
 
-def _unwrapped(lines: list[str]) -> list[str]:
+def _without_sentences(stated: list[str]) -> list[str]:
     """Labels without the sentence around some of them ("the customer feels angry"), where it holds several labels."""
-    counts = Counter(lines)
+    counts = Counter(stated)
     known = sorted((text for text, n in counts.items() if n > 2 and 0 < word_count(text) <= 3), key=len, reverse=True)
-    if len(known) < 2 or sum(counts[text] for text in known) < 0.3 * len(lines):
-        return lines
+    if len(known) < 2 or sum(counts[text] for text in known) < 0.3 * len(stated):
+        return stated
     inside: dict[str, tuple[str, str, str]] = {}
     for text in counts:
         if word_count(text) > WRAPPED_WORDS:
             continue
-        for one in known:
-            if text != one and (at := re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text)):
-                inside[text] = (text[: at.start()], text[at.end() :], one)
+        for name in known:
+            if text != name and (at := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)):
+                inside[text] = (text[: at.start()], text[at.end() :], name)
                 break
     around: dict[tuple[str, str], set[str]] = {}
-    for before, after, one in inside.values():
-        around.setdefault((before, after), set()).add(one)
+    for before, after, name in inside.values():
+        around.setdefault((before, after), set()).add(name)
     # Two words at least: "not urgent" is another label than "urgent".
     plain = {
-        text: one for text, (before, after, one) in inside.items()
+        text: name for text, (before, after, name) in inside.items()
         if len(around[before, after]) > 1 and word_count(before) + word_count(after) > 1
     }  # fmt: skip
-    return [plain.get(text, text) for text in lines]
+    return [plain.get(text, text) for text in stated]
 
 
 def words(text: str) -> list[str]:
@@ -342,12 +343,6 @@ def verdict(text: str) -> str:
     return label(match.group(1)) if match else ""
 
 
-def is_letter(text: str) -> bool:
-    """The answer begins with a salutation on a line of its own."""
-    found = _SALUTATION.match(text)
-    return found is not None and word_count(found.group(1)) <= _SALUTATION_WORDS
-
-
 def opening(text: str) -> str:
     """The few words that an answer begins with before its reason, as a label; empty where it begins with a sentence."""
     match = _OPENING.match(unfenced(text))
@@ -375,15 +370,15 @@ def verdicts(texts: Sequence[str]) -> list[str]:
     open_ = ["" if structured(text) is not None else text for text in texts]
     begun = [opening(text) if word_count(text) <= REASON_WORDS else "" for text in open_]
     readings = [list(map(verdict, open_)), begun, list(map(decided_field, texts))]
-    return max(readings, key=recurring)
+    return max(readings, key=recurring_share)
 
 
-def recurring(forms: Sequence[str]) -> float:
+def recurring_share(labels: Sequence[str]) -> float:
     """Share of labels that come again, of all answers; 0 where they hardly ever differ."""
-    counts = Counter(forms)
+    counts = Counter(labels)
     del counts[""]
     often = [n for _, n in counts.most_common(20) if n > 2]
-    return sum(often) / len(forms) if len(often) > 1 else 0.0
+    return sum(often) / len(labels) if len(often) > 1 else 0.0
 
 
 def holds_code(text: str) -> bool:

@@ -11,6 +11,7 @@ from rapidfuzz import fuzz
 from pipeline.profile import answers
 from pipeline.profile.assembled import assembled_share
 from pipeline.profile.families import masked
+from pipeline.profile.letters import is_letter
 from pipeline.profile.probe import ProbeResult, probe, probe_sets
 from pipeline.profile.sample import Sampled
 from traffic import hardness
@@ -103,7 +104,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Answers put together, always in the same order, from several parts of the message."""
     code_share: float = 0.0
     letter_share: float = 0.0
-    """Answers that begin with a salutation."""
+    """Letters, by their salutation."""
     working_share: float = 0.0
     """Answers that write out an argument or a calculation."""
     reasoning_tokens_p50: int = 0
@@ -162,7 +163,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             ),
             "option_share": _share(answers.is_option(s.answer, last_user(s)) for s in texts),
             "code_share": _share(answers.is_code(s.answer) for s in texts),
-            "letter_share": _share(answers.is_letter(s.answer) for s in texts),
+            "letter_share": _share(is_letter(s.answer) for s in texts),
             "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
         }
     return Behaviour(sampled=len(samples), answered=len(done), **_requests(shown or ordered[:COMPARED]), **values)
@@ -301,7 +302,7 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
 
 def _verdicts(texts: Sequence[Sampled]) -> float:
     longer = [s.answer for s in texts if answers.word_count(s.answer) > CLOSED_WORDS]
-    return answers.recurring(answers.verdicts(longer)) * len(longer) / len(texts) if longer else 0.0
+    return answers.recurring_share(answers.verdicts(longer)) * len(longer) / len(texts) if longer else 0.0
 
 
 def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from traffic.fences import begins_with_program, holds_program
+from traffic.fences import holds_program, names_program
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_data_and_prose_in_a_fence_are_no_program(text: str) -> None:
     assert not holds_program(text)
 
 
-def test_an_answer_begins_with_a_program_where_its_first_fence_names_the_language() -> None:
-    assert begins_with_program(" ```python\nship = 1\n```")
-    assert not begins_with_program("```\nship = 1\n```")
-    assert not begins_with_program("```ship: Alma```")
-    assert not begins_with_program("```json\n[1]\n```\n```python\nship = 1\n```")
-    assert not begins_with_program("So:\n```python\nship = 1\n```")
+def test_a_fence_names_a_program_by_its_language() -> None:
+    assert names_program(" ```python\nship = 1\n```")
+    assert names_program("```json\n[1]\n```\n```python\nship = 1\n```")
+    assert not names_program("```\nship = 1\n```")
+    assert not names_program("```ship: Alma```")
+    assert not names_program("```json\n[1]\n```")

@@ -94,14 +94,6 @@ def test_a_salutation_is_no_label(letter: str) -> None:
     assert answers.opening(letter) == ""
 
 
-def test_a_letter_begins_with_a_salutation_on_its_own_line() -> None:
-    assert answers.is_letter("Dear Mister Olsen,\n\nyour ship is in.")
-    assert answers.is_letter("Sehr geehrte Kollegen,\n\nder Verlauf war gut.")
-    assert not answers.is_letter("First, the tide is low.\nThen it rises.")
-    assert not answers.is_letter("## Berths,\n\nfour")
-    assert not answers.is_letter('{\n"a": 1,\n"b": 2}')
-
-
 def test_the_label_of_a_json_answer_is_what_stands_beside_its_reason() -> None:
     assert answers.decided_field('{"queue": "billing", "reason": "charged twice"}') == "billing"
     assert answers.decided_field('{"queue": "billing", "reply": "we will look at it"}') == ""
@@ -150,9 +142,16 @@ def test_named_fields_on_one_line_are_a_structure() -> None:
 
 
 def test_a_fence_of_a_programming_language_is_no_record() -> None:
-    assert answers.structured("```python\nstreets = rows.groupby('town')\nresult = streets.size()\n```") is None
+    program = "```python\nstreets = rows.groupby('town')\nresult = streets.size()\n```"
+    assert answers.structured(program) is None
+    assert answers.structured(f"Result: below\nLanguage: Python\n{program}") is None
     assert answers.structured("hotel: Ana | code: AB12") == {"hotel": "Ana", "code": "AB12"}
     assert answers.structured("It is late: we close at nine.") is None
+
+
+@pytest.mark.parametrize("language", ["json", "javascript", "js", "python", "ndjson"])
+def test_json_in_a_fence_is_a_record_whatever_language_the_fence_names(language: str) -> None:
+    assert answers.structured(f'```{language}\n{{"a": 1, "b": 2}}\n```') == {"a": 1, "b": 2}
 
 
 def test_an_answer_that_begins_with_a_definition_is_program_text_whatever_it_explains() -> None:
