@@ -12,6 +12,9 @@ import msgspec
 import pyarrow as pa
 
 from traffic import forced_calls
+from traffic.answers import without_reasoning
+from traffic.control_tokens import without_end
+from traffic.features import estimate_tokens
 from traffic.loose_json import json_or
 from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params, decode_messages
@@ -39,7 +42,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Sampled(msgspec.Struct, frozen=True, kw_only=True):
-    """One request with its answer, long texts clipped."""
+    """One request with its answer, without reasoning in its text; long texts are clipped."""
 
     id: str
     call_site: str | None
@@ -137,6 +140,9 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
     given, output, usage = row["params"] or {}, row["output"] or {}, row["usage"] or {}
     calls = json_or(output.get("tool_calls") or "") or []
     tools, other = json_or(row["tools"] or ""), json_or(given.get("other") or "") or {}
+    text = without_end(output.get("text") or "")
+    answer = without_reasoning(text)
+    reasoning = text[: len(text) - len(answer)]
     forced = forced_calls.of(calls, tools, other)
     return Sampled(
         id=row["id"],
@@ -154,12 +160,12 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
             bool(given.get("stream")),
             other,
         ),
-        answer=(output.get("text") or "")[:TEXT_CHARS],
+        answer=answer[:TEXT_CHARS],
         tool_calls=len(calls),
         arguments=forced.arguments[:TEXT_CHARS] if forced else None,
         ok=200 <= (row["status"] or 200) < 400,
         output_tokens=usage.get("output"),
-        reasoning_tokens=usage.get("reasoning") or 0,
+        reasoning_tokens=usage.get("reasoning") or (estimate_tokens([reasoning]) if reasoning else 0),
         model=row["model"],
         visibility=row["visibility"] or "unknown",
     )
