@@ -35,7 +35,13 @@ NEW_MESSAGES = 0.7
 SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
 """A request that is small on both sides brings too little along to reason from, quantities aside."""
 SMALL_REWRITE_WORDS = 30
+"""Words of an answer up to which it is a sentence or two."""
 REWORDED_WORDS = 60
+"""Words of a message up to which an answer of its words, of whatever length, may be a rewrite."""
+KEPT_OF_FEW_WORDS, KEPT_OF_MESSAGE = 0.3, 0.9
+"""Shares of an answer's words that stand in the message, if it is made of them: an answer of few words, any other."""
+KEPT_OF_SENTENCE = 0.15
+"""The same of a sentence or two that say in other words what the message says."""
 LABELS_WORDS = 12
 VALUE_WORDS = 4
 """Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
@@ -281,12 +287,20 @@ def _is_rearranged(b: Behaviour) -> bool:
     return b.answer_words_p50 >= 2 and b.copied_word_share >= 0.95 and 0.5 <= b.length_ratio <= 1.2 and not asked
 
 
-def _is_reworded(b: Behaviour) -> bool:
-    """Answers of about the message's length, in other words, as was asked for; of a sentence or two few may be kept."""
-    if b.signs.get("rewrite", 0) < 0.5 or b.is_record or not 0.4 <= b.length_ratio <= 1.8:
+def _is_made_of_message(b: Behaviour) -> bool:
+    """Answers are made of the words of a short message, as was asked for."""
+    asked = max(b.signs.get("rewrite", 0.0), b.wording.get("rewrite", 0.0)) >= 0.5
+    if not asked or b.user_words_p50 > REWORDED_WORDS or b.candidates_p50 >= 2 or b.answer_words_p50 < 2:
         return False
-    small = b.answer_words_p90 <= SMALL_REWRITE_WORDS and b.user_words_p50 <= REWORDED_WORDS
-    return b.copied_word_share >= (0.15 if small else 0.35)
+    few = b.answer_words_p90 <= SMALL_ANSWER_WORDS
+    return b.copied_word_share >= (KEPT_OF_FEW_WORDS if few else KEPT_OF_MESSAGE)
+
+
+def _is_reworded(b: Behaviour) -> bool:
+    """Answers are a sentence or two, of about the message's length, in other words, as was asked for."""
+    if b.signs.get("rewrite", 0.0) < 0.5 or b.is_record or b.answer_words_p90 > SMALL_REWRITE_WORDS:
+        return False
+    return b.copied_word_share >= KEPT_OF_SENTENCE and 0.4 <= b.length_ratio <= 1.8
 
 
 def _edits(b: Behaviour, scores: Scores) -> None:
@@ -298,18 +312,10 @@ def _edits(b: Behaviour, scores: Scores) -> None:
         scores.add(f"answers are the message made shorter ({lengths}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
     elif _is_rearranged(b):
         scores.add(f"answers are the few words of the message in another form ({b.length_ratio:.0%} kept)", rewrite=5.0)
-    elif (
-        max(b.signs.get("rewrite", 0), b.wording.get("rewrite", 0)) >= 0.5
-        and b.copied_word_share >= (0.3 if b.answer_words_p90 <= SMALL_ANSWER_WORDS else 0.9)
-        and b.answer_words_p50 >= 2
-        and b.candidates_p50 < 2
-        and b.user_words_p50 <= 60
-    ):
+    elif _is_made_of_message(b):
         scores.add("asked for in other words, and made of the message's own", rewrite=3.0)
     elif _is_reworded(b):
-        small = b.answer_words_p90 <= SMALL_REWRITE_WORDS
-        points = 5.0 if small else 1.5
-        scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=points)
+        scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=5.0)
 
 
 def _prose(b: Behaviour, scores: Scores) -> None:

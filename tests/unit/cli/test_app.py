@@ -107,3 +107,11 @@ def test_a_malformed_override_shows_the_syntax(tmp_path: Path, capsys: pytest.Ca
     status, _, err = run("extract", "--task", "t", "--set", "min_rows", "--home", str(tmp_path), capsys=capsys)
     assert status == 2
     assert "key.path=value" in err
+
+
+def test_an_option_that_takes_a_list_has_no_form_that_empties_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = run("extract", "--task", "t", "--empty-set", "--home", str(tmp_path), capsys=capsys)
+    assert status == 2
+    assert "--empty-set" in err

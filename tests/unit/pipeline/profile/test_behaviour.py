@@ -154,3 +154,10 @@ def test_one_message_under_changing_headers_is_one_body() -> None:
     draw = random.Random(5)
     asked = "The clerk asks for three reasons to close the counter before noon on a day of rain."
     assert behaviour(sampled([(f"{words(draw, 2)}\n{asked}", "no") for _ in range(60)])).bodies_per_answer == 1
+
+
+def test_letters_are_counted() -> None:
+    draw = random.Random(6)
+    letters = [(words(draw, 9), f"Dear {words(draw, 1)},\n\n{words(draw, 12)}.") for _ in range(30)]
+    replies = [(words(draw, 9), f"Sure, here you go!\n\n{words(draw, 12)}.") for _ in range(10)]
+    assert behaviour(sampled(letters + replies)).letter_share == 0.75

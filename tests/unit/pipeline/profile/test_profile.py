@@ -22,10 +22,10 @@ pytestmark = pytest.mark.slow
 NOW = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
 
 
-def run(home: Home, **options: object) -> ProfileSummary:
+def run(home: Home, settings: ProfileConfig | None = None, **options: object) -> ProfileSummary:
     routing = tiers.load(config.CONFIGS / "router.yaml")
     return profile.run(
-        ProfileConfig(), home=home, routing=routing, prices=PriceTable(), now=NOW, track=False, **options
+        settings or ProfileConfig(), home=home, routing=routing, prices=PriceTable(), now=NOW, track=False, **options
     )  # type: ignore[arg-type]
 
 
@@ -147,12 +147,13 @@ def test_the_report_is_one_page_that_loads_and_runs_nothing(tmp_path: Path) -> N
     assert not re.search(r"""(?:src|href)=["']http|@import|url\(""", page)
 
 
-def test_a_log_with_few_calls_is_told_the_configured_minimum(tmp_path: Path) -> None:
-    result = msgspec.structs.replace(
-        run(filled(tmp_path, profiled_logs.records()[:40])), worth_it=False, worth_calls_per_day=1234
-    )
-    assert any("1,234 calls a day" in line for line in result.lines())
-    assert "1,234 calls a day" in report.page(result)
+@pytest.mark.parametrize("minimum, pays", [(1234, False), (20, True)])
+def test_a_log_with_few_calls_is_told_the_configured_minimum(tmp_path: Path, minimum: int, pays: bool) -> None:
+    home = filled(tmp_path, profiled_logs.records()[:40])
+    result = run(home, ProfileConfig(worth_calls_per_day=minimum))
+    assert result.worth_it == pays
+    texts = ["\n".join(result.lines()), report.page(result)]
+    assert [f"{minimum:,} calls a day" in text for text in texts] == [not pays] * 2
 
 
 def test_wasted_calls_are_counted_once(tmp_path: Path) -> None:

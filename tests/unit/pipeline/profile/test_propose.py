@@ -413,11 +413,32 @@ def test_a_sentence_that_is_to_be_reworded_may_keep_few_of_its_words() -> None:
     assert tier(**PROSE | words, **reworded, copied_word_share=0.05) == 2
 
 
+def test_a_record_is_not_reworded_whatever_the_wording_says() -> None:
+    reworded = {"user_words_p50": 27, "length_ratio": 0.66, "signs": {"rewrite": 1.0}, "copied_word_share": 0.4}
+    words = {"answer_words_p50": 18, "answer_words_p90": 24, "prose_words_p50": 8, "json_share": 1.0}
+    assert tier(**PROSE | words, **reworded, wording={"rewrite": 1.0}) == 2
+
+
+def test_an_answer_made_of_a_short_message_is_a_rewrite_and_of_a_long_one_is_none() -> None:
+    made = {"answer_words_p50": 8, "answer_words_p90": 12, "copied_word_share": 0.92, "wording": {"rewrite": 1.0}}
+    assert tier(**PROSE | made, user_words_p50=50, length_ratio=0.16) == 1
+    assert tier(**PROSE | made, user_words_p50=80, length_ratio=0.1) == 2
+    assert tier(**PROSE | made, user_words_p50=50, length_ratio=0.16, candidates_p50=2) == 2
+
+
+def test_numbers_of_a_message_that_is_put_in_other_words_and_weighed_are_quantities() -> None:
+    short = {"answer_words_p50": 6, "answer_words_p90": 7, "distinct_answers": 130, "new_answer_share": 0.8}
+    numbers = {"common_answer_share": 0.3, "user_numbers_p50": 9, "user_words_p50": 32, "copied_word_share": 0.25}
+    assert tier(**short, **numbers, signs={"rewrite": 1.0}) != 3
+    assert tier(**short, **numbers, signs={"rewrite": 1.0, "judgement": 1.0}) == 3
+
+
 def test_a_verdict_with_its_reason_that_is_too_rare_to_be_learnt_is_judged_by_its_wording() -> None:
     verdict = {"json_share": 1.0, "prose_words_p50": 25, "verdict_share": 1.0, "user_words_p50": 160}
     words = {"answer_words_p50": 28, "answer_words_p90": 31}
     assert tier(**PROSE | words, **verdict, wording={"reasoning": 1.0}) == 3
     assert tier(**PROSE | words, **verdict, wording={"structured": 1.0}) == 2
+    assert tier(**PROSE | words, **verdict | {"json_share": 0.0}, wording={"reasoning": 1.0}) == 2
 
 
 def test_letters_are_drafts_however_long_they_are_unless_they_are_to_argue() -> None:
