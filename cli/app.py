@@ -108,11 +108,13 @@ class Period:
 
 
 WHOLE_LOG = Period()
+
+# Arguments that several commands share.
+OWN_MODEL = Parameter(help="Adapter or classifier: folder, task@hash or task (default: the newest).")
 Dataset = Annotated[str | None, Parameter(help="Dataset: folder, task@hash or task (default: the newest).")]
 CallSites = Annotated[
     Path | None, Parameter(name="--call-sites", help="Registry of call sites (default: callsites.yaml of --home).")
 ]
-"""Type of the options that `route`, `replay`, `explain` and `extract` share."""
 NoCallSites = Annotated[
     bool, Parameter(name="--no-call-sites", negative="", help="Ignore every registry, and the names of call sites.")
 ]

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from cli.app import DEFAULTS, Common, Summary, announce, run_stage
+from cli.app import DEFAULTS, OWN_MODEL, Common, Summary, announce, run_stage
 
 if TYPE_CHECKING:
     from traffic.artifacts import Home
 
 
 def register(
-    adapter: Annotated[str | None, Parameter(help="Folder, task@hash or task (default: the newest model).")] = None,
+    adapter: Annotated[str | None, OWN_MODEL] = None,
     *,
-    url: Annotated[str | None, Parameter(help="Its endpoint (.../v1) (default: a server started by `serve`).")] = None,
+    url: Annotated[
+        str | None,
+        Parameter(help="Base URL of its endpoint, ending in /v1 (default: that of the server that `serve` started)."),
+    ] = None,
     api_key_env: Annotated[
         str | None, Parameter(help="Environment variable with the endpoint's key, here and at the router.")
     ] = None,

@@ -4,9 +4,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
-from cli.app import DEFAULTS, Common, Summary, announce, run_stage
+from cli.app import DEFAULTS, OWN_MODEL, Common, Summary, announce, run_stage
 from cli.servers import start_classifiers, start_server
 
 if TYPE_CHECKING:
@@ -14,10 +12,7 @@ if TYPE_CHECKING:
     from traffic.artifacts import Home
 
 
-def serve(
-    *adapter: Annotated[str, Parameter(help="Folder, task@hash or task (default: the newest model).")],
-    common: Common = DEFAULTS,
-) -> int:
+def serve(*adapter: Annotated[str, OWN_MODEL], common: Common = DEFAULTS) -> int:
     """Serve adapters of one base model, or classifiers; check parity with training, run until interrupted.
 
     Adapters run on vLLM, or on transformers where vLLM is not installed or with --set engine=transformers.

@@ -17,18 +17,18 @@ def entry(token: str, p: float, *rivals: tuple[str, float], listed: bool = True)
 
 
 def test_signals_of_three_tokens_by_hand() -> None:
-    signals = from_openai_logprobs(
+    measured = from_openai_logprobs(
         [entry("card", 0.9, ("cash", 0.06)), entry("_pay", 0.5, ("_fee", 0.4)), entry("<|im_end|>", 0.7, ("s", 0.3))]
     )
-    assert signals is not None
-    assert signals.min_margin == pytest.approx(0.1)
+    assert measured is not None
+    assert measured.min_margin == pytest.approx(0.1)
     # Sorted margins are 0.1, 0.4, 0.84; the 10th percentile lies a fifth of the way to the second.
-    assert signals.p10_margin == pytest.approx(0.16)
-    assert signals.mean_margin == pytest.approx((0.84 + 0.1 + 0.4) / 3)
-    assert signals.first_margin == pytest.approx(0.84)
-    assert signals.min_logprob == pytest.approx(math.log(0.5))
-    assert signals.mean_logprob == pytest.approx(math.log(0.9 * 0.5 * 0.7) / 3)
-    assert signals.tokens == 3
+    assert measured.p10_margin == pytest.approx(0.16)
+    assert measured.mean_margin == pytest.approx((0.84 + 0.1 + 0.4) / 3)
+    assert measured.first_margin == pytest.approx(0.84)
+    assert measured.min_logprob == pytest.approx(math.log(0.5))
+    assert measured.mean_logprob == pytest.approx(math.log(0.9 * 0.5 * 0.7) / 3)
+    assert measured.tokens == 3
 
 
 @pytest.mark.parametrize("content", [None, [], ()])
@@ -37,28 +37,28 @@ def test_no_log_probabilities_give_no_signals(content: list[dict[str, object]] |
 
 
 def test_a_token_that_is_not_the_most_probable_has_a_negative_margin() -> None:
-    signals = from_openai_logprobs([entry("b", 0.2, ("a", 0.7))])
-    assert signals is not None
-    assert signals.min_margin == pytest.approx(-0.5)
+    measured = from_openai_logprobs([entry("b", 0.2, ("a", 0.7))])
+    assert measured is not None
+    assert measured.min_margin == pytest.approx(-0.5)
 
 
 def test_a_chosen_token_missing_from_the_alternatives_is_compared_with_the_best_one() -> None:
-    signals = from_openai_logprobs([entry("z", 0.05, ("a", 0.6), ("b", 0.3), listed=False)])
-    assert signals is not None
-    assert signals.first_margin == pytest.approx(-0.55)
+    measured = from_openai_logprobs([entry("z", 0.05, ("a", 0.6), ("b", 0.3), listed=False)])
+    assert measured is not None
+    assert measured.first_margin == pytest.approx(-0.55)
 
 
 def test_a_rival_with_the_same_text_and_probability_stays_a_rival() -> None:
-    signals = from_openai_logprobs([entry("\ufffd", 0.4, ("\ufffd", 0.4))])
-    assert signals is not None
-    assert signals.first_margin == 0
+    measured = from_openai_logprobs([entry("\ufffd", 0.4, ("\ufffd", 0.4))])
+    assert measured is not None
+    assert measured.first_margin == 0
 
 
 @pytest.mark.parametrize("top", [[], None])
 def test_without_rivals_the_margin_is_its_lower_bound(top: list[object] | None) -> None:
-    signals = from_openai_logprobs([{"token": "a", "logprob": math.log(0.8), "top_logprobs": top}])
-    assert signals is not None
-    assert signals.first_margin == pytest.approx(0.6)
+    measured = from_openai_logprobs([{"token": "a", "logprob": math.log(0.8), "top_logprobs": top}])
+    assert measured is not None
+    assert measured.first_margin == pytest.approx(0.6)
 
 
 def test_the_servers_placeholder_for_minus_infinity_is_probability_zero() -> None:

@@ -273,8 +273,8 @@ def test_examples_of_a_label_as_earlier_turns_are_no_conversation() -> None:
     system = "Answer with exactly one label: order, complaint, praise."
     examples = ("too late", "complaint", "two more", "order", "well done", "praise")
     assert tier_of(system, *examples, "where is it") == 1
-    instruction = "I am sorry to hear that; could you tell me which of the two parcels has not come yet?"
-    assert tier_of(system, "too late", instruction, "the blue one", instruction, "yes", instruction, "where is it") == 2
+    question = "I am sorry to hear that; could you tell me which of the two parcels has not come yet?"
+    assert tier_of(system, "too late", question, "the blue one", question, "yes", question, "where is it") == 2
 
 
 def test_an_answer_of_very_few_tokens_is_a_label() -> None:

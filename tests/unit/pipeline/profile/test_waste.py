@@ -26,17 +26,17 @@ def record(n: int, *turns: str, system: str = SORT, answer: str = "late", **fiel
     """One answered request; `turns` alternate between user and assistant."""
     messages = [{"role": "system", "content": system}] if system else []
     messages += [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(turns)]
-    record = Record(
+    answered = Record(
         id=f"r{n}", request_id=f"r{n}", ts=START + dt.timedelta(minutes=n), call_site="pier.box",
         messages=msgspec.Raw(msgspec.json.encode(messages)), params=Params(max_tokens=64),
         output=Output(text=answer, finish_reason="stop"), usage=Usage(input_uncached=100, output=5),
         provider="openai", model="gpt-4o", cost_usd=0.001, source_format="native",
     )  # fmt: skip
-    return msgspec.structs.replace(record, **fields)
+    return msgspec.structs.replace(answered, **fields)
 
 
-def failed(made: Record, status: int) -> Record:
-    return msgspec.structs.replace(made, status=status, output=Output(), usage=None, cost_usd=0.0)
+def failed(answered: Record, status: int) -> Record:
+    return msgspec.structs.replace(answered, status=status, output=Output(), usage=None, cost_usd=0.0)
 
 
 def find(
@@ -55,7 +55,8 @@ def find(
     return waste.find(connection, profiled, config or ProfileConfig(), prices)
 
 
-def line(report: WasteReport, kind: str) -> Waste | None:
+def waste_of(report: WasteReport, kind: str) -> Waste | None:
+    """The waste of one kind, at the only call site that has any."""
     lines = [line for line in report.lines if line.kind == kind]
     assert len(lines) <= 1
     return lines[0] if lines else None
@@ -123,9 +124,9 @@ def test_near_identical_requests_are_found_after_examples_and_earlier_turns(tmp_
         record(2, "the ferry is late", "late", "my bag is gone"),
         record(3, "the ferry was early", "other", "my bag is gone"),
     ]
-    row = line(find(tmp_path, listed), "near_identical")
-    assert row is not None
-    assert row.examples == ("r2",)
+    wasted = waste_of(find(tmp_path, listed), "near_identical")
+    assert wasted is not None
+    assert wasted.examples == ("r2",)
 
 
 def test_what_the_application_begins_of_the_answer_does_not_make_two_requests_near_identical(tmp_path: Path) -> None:
@@ -155,9 +156,9 @@ def test_where_the_wording_is_the_subject_near_identical_requests_have_the_same_
         tidy(200, "lets go", "Let's go."), tidy(201, "lets go.", "Lets go."),
         tidy(202, "come here", "Come here."), tidy(203, "Come here", "Come here."),
     ]  # fmt: skip
-    row = line(find(tmp_path, [*listed, *edits]), "near_identical")
-    assert row is not None
-    assert row.examples == ("r203",)
+    wasted = waste_of(find(tmp_path, [*listed, *edits]), "near_identical")
+    assert wasted is not None
+    assert wasted.examples == ("r203",)
 
 
 @pytest.mark.parametrize("kind, text", [("identical", "the boat was late"), ("near_identical", "The boat was late.")])
@@ -165,10 +166,10 @@ def test_an_answer_that_was_known_is_waste_also_where_it_came_from_a_retry(
     tmp_path: Path, kind: str, text: str
 ) -> None:
     again = record(3, text, request_id="r2", purpose="retry", attempt=2)
-    row = line(find(tmp_path, [record(1, "the boat was late"), failed(record(2, text), 429), again]), kind)
-    assert row is not None
-    assert (row.requests, row.examples) == (1, ("r3",))
-    assert row.spend_usd == pytest.approx(0.001)
+    wasted = waste_of(find(tmp_path, [record(1, "the boat was late"), failed(record(2, text), 429), again]), kind)
+    assert wasted is not None
+    assert (wasted.requests, wasted.examples) == (1, ("r3",))
+    assert wasted.spend_usd == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize("copy", ["the boat was late", "The boat was late."])
@@ -183,7 +184,7 @@ def test_the_first_answer_may_come_from_a_retry(tmp_path: Path, copy: str) -> No
 def test_a_failed_background_call_is_not_an_unread_answer(tmp_path: Path) -> None:
     listed = [record(n, f"note {n}", visibility="background") for n in range(1, 5)]
     listed.append(failed(record(5, "note 5", visibility="background"), 500))
-    read: dict[str, dt.datetime | None] = {artifact.id: None for artifact in listed} | {"r1": START}
+    read: dict[str, dt.datetime | None] = {answered.id: None for answered in listed} | {"r1": START}
     assert count(find(tmp_path, listed, read=read), "unread") == 3
 
 
@@ -199,21 +200,21 @@ def test_calls_whose_prompt_says_that_they_debug_are_waste(tmp_path: Path) -> No
     ]
     helper = "You help engineers to debug code. In debug mode say more."
     listed += [record(n, f"note {n}", call_site="pier.code", system=helper) for n in range(11, 20)]
-    row = line(find(tmp_path, listed), "debug")
-    assert row is not None
-    assert (row.call_site, row.requests) == ("pier.why", 8)
+    wasted = waste_of(find(tmp_path, listed), "debug")
+    assert wasted is not None
+    assert (wasted.call_site, wasted.requests) == ("pier.why", 8)
 
 
 def storm(first: int, at: dt.datetime, *, requests: int, attempts: int, pause_s: float) -> list[Record]:
     listed = []
     for n in range(requests):
         for k in range(attempts):
-            made = record(
+            attempt = record(
                 first + n * attempts + k, f"note {first + n}", request_id=f"r{first + n * attempts}",
                 ts=at + dt.timedelta(seconds=pause_s * (n * attempts + k)), attempt=k + 1,
                 purpose="retry" if k else "serve",
             )  # fmt: skip
-            listed.append(failed(made, 429) if k < attempts - 1 else made)
+            listed.append(failed(attempt, 429) if k < attempts - 1 else attempt)
     return listed
 
 
@@ -235,19 +236,19 @@ def test_only_calls_without_a_near_cap_are_uncapped(tmp_path: Path) -> None:
     near = [record(n, f"note {n}", params=Params(max_tokens=16)) for n in range(1, 61)]
     far = [record(n, f"note {n}", params=Params(max_tokens=4096)) for n in range(61, 121)]
     none = [record(n, f"note {n}", params=Params()) for n in range(121, 131)]
-    row = line(find(tmp_path, [*near, *far, *none]), "uncapped")
-    assert row is not None
-    assert row.requests == 70
-    assert set(row.examples) <= {made.id for made in (*far, *none)}
+    wasted = waste_of(find(tmp_path, [*near, *far, *none]), "uncapped")
+    assert wasted is not None
+    assert wasted.requests == 70
+    assert set(wasted.examples) <= {request.id for request in (*far, *none)}
 
 
 def test_a_cap_saves_what_runs_away(tmp_path: Path) -> None:
     listed = [record(n, f"note {n}", params=Params()) for n in range(1, 2001)]
     listed.append(record(2001, "note 0", params=Params(), usage=Usage(input_uncached=100, output=4000)))
-    row = line(find(tmp_path, listed), "uncapped")
-    assert row is not None
+    wasted = waste_of(find(tmp_path, listed), "uncapped")
+    assert wasted is not None
     # Longest real answer 5 tokens, cap 16; 10 USD a million output tokens.
-    assert row.spend_usd == pytest.approx((4000 - 16) * 10 / 1e6)
+    assert wasted.spend_usd == pytest.approx((4000 - 16) * 10 / 1e6)
 
 
 RULES = " ".join(f"Rule {n}: tray {n % 3} takes what the harbour master wrote on day {n}." for n in range(80))
@@ -268,11 +269,11 @@ def test_a_long_fixed_opening_outside_the_cache_is_found_wherever_it_stands(tmp_
     report = find(tmp_path, listed)
     tokens = len(RULES) / 4
     for kind, usd_per_mtok in (("uncached_prefix", 1.25), ("long_static_prompt", 2.5)):
-        row = line(report, kind)
-        assert row is not None, kind
-        assert row.requests == 29
-        assert row.spend_usd == pytest.approx(29 * tokens * usd_per_mtok / 1e6, rel=0.1)
-        assert row.examples
+        wasted = waste_of(report, kind)
+        assert wasted is not None, kind
+        assert wasted.requests == 29
+        assert wasted.spend_usd == pytest.approx(29 * tokens * usd_per_mtok / 1e6, rel=0.1)
+        assert wasted.examples
 
 
 def test_a_prefix_below_the_models_own_minimum_cannot_be_cached(tmp_path: Path) -> None:
@@ -284,6 +285,6 @@ def test_a_prefix_below_the_models_own_minimum_cannot_be_cached(tmp_path: Path) 
 
 def test_a_fixed_part_behind_an_opening_that_changes_is_found_too(tmp_path: Path) -> None:
     listed = [record(n, "note", system=f"{n * 7919} is the case number. {RULES}") for n in range(1, 30)]
-    row = line(find(tmp_path, listed), "uncached_prefix")
-    assert row is not None
-    assert row.requests == 29
+    wasted = waste_of(find(tmp_path, listed), "uncached_prefix")
+    assert wasted is not None
+    assert wasted.requests == 29
