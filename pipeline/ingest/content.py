@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import msgspec
 import pyarrow as pa
 
+from pipeline.ingest import containers, lenient
 from pipeline.ingest.sources import LogFile
 from traffic.errors import InputError
 
@@ -127,6 +128,10 @@ class Content:
                 if digest is not None:
                     digest.update(chunk)
                 end = chunk.rfind(b"\n") + 1
+                if end and (b"\n" in carried or containers.may_continue(chunk, end)):
+                    end += len(carried)
+                    carried, chunk = b"", carried + chunk  # noqa: PLW2901 - what was carried belongs to this chunk
+                    end = containers.end_of_lines(chunk[:end])
                 if not end:
                     carried += chunk
                     continue
@@ -136,7 +141,9 @@ class Content:
                 yield self._piece(data, line, offset, length), self._position(stored)
                 line += chunk.count(b"\n", 0, end)
                 offset += length
-        if carried and self.damage is None:
+        if self.damage is not None:
+            carried = carried[: carried.rfind(b"\n") + 1]
+        if carried:
             yield self._piece(carried, line, offset, len(carried)), self.file.size
 
     def chunks(
@@ -226,8 +233,6 @@ class Content:
 
 def first_trees(head: bytes) -> list[Any]:
     """Decodes those of the first lines that are JSON."""
-    from pipeline.ingest import containers, lenient
-
     trees = []
     lines = enumerate(head.removeprefix(BOM).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
     for _, row in containers.joined(lines) if containers.has_pieces(head) else lines:
