@@ -37,7 +37,9 @@ from traffic.usage import estimate
 _BOM = b"\xef\xbb\xbf"
 _BRACKETS = frozenset({b"[", b"]"})
 """Lines before and after the rows of a JSON list with one row per line."""
-_ROWS_AT_ONCE = 64
+_LINES_AT_ONCE = 64
+_MAX_SEARCHES = 20
+"""A file may hold many lines of other programs. What is a request may depend on values too, so one is not enough."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -88,36 +90,41 @@ class _Block:
         self.piece_of: list[int] = []
         self.signals: dict[Signal, list[dict[str, Any]]] = {"feedback": [], "consumed": []}
         self.rejected: list[RejectedLine] = []
+        self.searches: Counter[tuple[Any, ...] | None] = Counter()
+        """Searches in vain for rows, by the keys of the line."""
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add_piece(self, number: int, piece: Piece, data: bytes) -> PieceCount:
         counted = PieceCount()
         lines = _lines(data, piece.first_line)
-        # Some rows at a time, all of them through one step before the next: its code stays in the CPU cache.
-        while some := list(islice(lines, _ROWS_AT_ONCE)):
+        # A group of lines at a time, all of them through one step before the next: its code stays in the CPU cache.
+        while group := list(islice(lines, _LINES_AT_ONCE)):
             rows: list[_Row] = []
-            for (line_number, line), reading in zip(some, self._in_steps([line for _, line in some]), strict=True):
+            for (line_number, line), reading in zip(group, self._in_steps([line for _, line in group]), strict=True):
                 rows += self._read_line(line_number, line) if reading is None else [(line_number, line, reading)]
             for line_number, row, reading_or_error in rows:
                 self._add_row(number, piece, line_number, row, reading_or_error, counted)
         return counted
 
-    def _in_steps(self, lines: list[bytes]) -> list[Reading | None]:
-        """What the format's reader in steps made of each line; None: nothing, or an error."""
-        found: list[Reading | None] = [None] * len(lines)
+    def _in_steps(self, lines: list[bytes]) -> list[Reading | Exception | None]:
+        """Results of the format's reader in steps; None without such a reader, and for lines it cannot decode."""
+        results: list[Reading | Exception | None] = [None] * len(lines)
         if self.steps is None:
-            return found
+            return results
         running = {number: self.steps(line) for number, line in enumerate(lines) if _is_utf8(line)}
         while running:
             for number, steps in list(running.items()):
                 try:
                     next(steps)
                 except StopIteration as done:
-                    found[number] = done.value
+                    results[number] = done.value
                     del running[number]
-                except _READ_ERRORS:
+                except msgspec.DecodeError:
                     del running[number]
-        return found
+                except _READ_ERRORS as error:
+                    results[number] = error
+                    del running[number]
+        return results
 
     def _read_line(self, line_number: int, line: bytes) -> list[_Row]:
         """The rows of a line."""
@@ -146,14 +153,21 @@ class _Block:
         try:
             return list(envelope.rows_at(line, self.job.path))
         except KeyError:
-            recognises, tree = FORMATS[self.job.format].recognises, msgspec.json.decode(line)
-            if not isinstance(tree, dict):
-                raise
-            if recognises(tree):
-                return [line]
-            if (path := envelope.find(tree, recognises)) is None:
+            tree = msgspec.json.decode(line)
+            if not isinstance(tree, dict) or (path := self._path_in(tree)) is None:
                 raise
             return list(envelope.rows_at(line, path))
+
+    def _path_in(self, tree: dict[str, Any]) -> envelope.Path | None:
+        """The path to the rows of a line; None if it has none, also if that was so for lines with the same keys."""
+        keys = envelope.keys_of(tree)
+        if keys is not None and self.searches[keys] >= _MAX_SEARCHES:
+            return None
+        recognises = FORMATS[self.job.format].recognises
+        path = () if recognises(tree) else envelope.find(tree, recognises)
+        if path is None:
+            self.searches[keys] += 1
+        return path
 
     def _add_row(
         self, number: int, piece: Piece, line_number: int, row: bytes, reading: Reading | Exception, counted: PieceCount

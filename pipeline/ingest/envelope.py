@@ -6,7 +6,7 @@ A path of keys leads to the application's rows; of a list on the path every item
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -41,6 +41,31 @@ def find(tree: Mapping[str, Any], recognises: Callable[[Mapping[str, Any]], bool
                     deeper.append((shape_path, shape))
         level = deeper
     return None
+
+
+def keys_of(tree: Mapping[str, Any], depth: int = 0) -> tuple[Any, ...] | None:
+    """The keys of an object and of the objects in which `find` searches; None if a text in it may hold an object."""
+    inside: list[Any] = []
+    for value in tree.values():
+        if isinstance(value, str):
+            if value.lstrip()[:1] in _OPENERS or value.rstrip()[-1:] == "}":
+                return None
+            continue
+        item = next(filter(_is_object, value), None) if isinstance(value, list) else value
+        if _is_object(item) and depth < _MAX_DEPTH:
+            if (keys := keys_of(item, depth + 1)) is None:
+                return None
+            inside.append(keys)
+        else:
+            inside.append(None)
+    return (*tree, *inside)
+
+
+_OPENERS = ("{", "[", '"')
+
+
+def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, dict)
 
 
 def _shapes(path: Path, value: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import tempfile
+from collections.abc import Generator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from pipeline.ingest.blocks import Job, Report, read_block
 from pipeline.ingest.content import BLANK, Piece
+from pipeline.ingest.formats import FORMATS, LineReader, Reading
+from pipeline.ingest.formats.format import StepReader, row_by_row
 from pipeline.ingest.mapping import TagMapping
 from tests.fakes.logs import attempts, broken_lines, litellm_line, native_line, pair_line
 from traffic import config
@@ -157,6 +160,57 @@ def test_a_number_that_no_column_holds_is_rejected_and_its_neighbours_are_kept(t
     report = read(tmp_path, [GOOD["native"], huge, GOOD["native"].replace(b"chatcmpl-", b"other-")], "native")
     assert (*totals(report), report.counts["reasons"]) == (3, 1, {"wrong_types": 1})
     assert staged(tmp_path).num_rows == 2
+
+
+def wrapped(folder: Path, lines: list[dict[str, object]]) -> Report:
+    """The report of lines whose rows are expected under `detail`."""
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    job = Job("openai_pairs", mapping("openai_pairs"), str(folder), ("detail",))
+    return read_block(0, (Piece("log.jsonl", 1, MODIFIED, data),), job)
+
+
+def test_rows_wrapped_otherwise_are_found_among_lines_of_other_programs(tmp_path: Path) -> None:
+    pair = json.loads(GOOD["openai_pairs"])
+    foreign: dict[str, object] = {"level": "info", "http": {"status": 200}, "message": "GET /"}
+    lines = [*[foreign] * 50, {"detail": pair}, {**foreign, "event": pair}, {**foreign, "message": json.dumps(pair)}]
+    report = wrapped(tmp_path, [*lines, pair])
+    assert (totals(report), report.counts["reasons"]) == ((54, 50), {"missing_field": 50})
+
+
+def test_lines_of_other_programs_are_not_searched_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, seen = FORMATS["openai_pairs"], []
+    monkeypatch.setitem(FORMATS, "openai_pairs", pairs._replace(recognises=lambda tree: bool(seen.append(tree))))
+    foreign = [{"level": "info", "http": {"status": n}, "message": f"GET /{n}"} for n in range(200)]
+    assert totals(wrapped(tmp_path, foreign)) == (200, 200)
+    assert len(seen) < 3 * 50
+
+
+def test_each_line_is_read_once_in_steps_also_a_rejected_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    litellm = FORMATS["litellm"]
+    events: list[tuple[str, bytes]] = []
+
+    def steps(mapping: TagMapping) -> StepReader:
+        read = (litellm.steps or pytest.fail)(mapping)
+
+        def counted(line: bytes) -> Generator[None, None, Reading]:
+            events.append(("begin", line))
+            reading = yield from read(line)
+            events.append(("end", line))
+            return reading
+
+        return counted
+
+    def reader(mapping: TagMapping) -> LineReader:
+        return row_by_row(steps(mapping))
+
+    monkeypatch.setitem(FORMATS, "litellm", litellm._replace(reader=reader, steps=steps))
+    good = json.loads(GOOD["litellm"])
+    lines = [json.dumps(row).encode() for row in (good, good | {"call_type": "aembedding"}, good | {"startTime": "?"})]
+    data = b"".join(line + b"\n" for line in lines)
+    # Other bytes of the same mapping: readers are cached by them.
+    job = Job("litellm", mapping("litellm") + b" ", str(tmp_path))
+    assert totals(read_block(0, (Piece("log.jsonl", 1, MODIFIED, data),), job)) == (3, 2)
+    assert events == [*(("begin", line) for line in lines), ("end", lines[0])]
 
 
 _ROWS = [json.loads(litellm_line(attempt)) for attempt in attempts(12, 4, retries=0.3)]
