@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.ingest import lenient
 from pipeline.ingest.content import BOM, Content
 from pipeline.ingest.sources import LogFile
 from traffic.errors import InputError
@@ -70,9 +71,10 @@ def csv_rows(content: Content) -> Iterator[bytes]:
 
 
 def _json_cell(cell: Any) -> Any:
-    """An object as Python prints it, which data frames write into cells, as JSON; other cells are unchanged."""
-    from pipeline.ingest import lenient
+    """An object as Python prints it, which data frames write into cells, as JSON; other cells are unchanged.
 
+    Formats that decode a column as raw JSON (LiteLLM's) read no other spelling.
+    """
     if not isinstance(cell, str) or not cell.startswith(("{'", "[{'")):
         return cell
     repaired = lenient.repaired(cell.encode())

@@ -32,6 +32,11 @@ def test_cells_without_a_value_are_left_out(tmp_path: Path) -> None:
     assert rows_of(tmp_path / "log", "id,text,user\n1,,\\N\n") == [{"id": "1"}]
 
 
+def test_cells_as_python_prints_them_become_json(tmp_path: Path) -> None:
+    text = "id,body,note\n1,\"{'a': None, 'b': [True]}\",{'unfinished\n"
+    assert rows_of(tmp_path / "log", text) == [{"id": "1", "body": '{"a":null,"b":[true]}', "note": "{'unfinished"}]
+
+
 @pytest.mark.parametrize("line", ["one column", "a sentence, and another that is far longer than a name " + "x" * 80])
 def test_other_first_lines_are_no_header(line: str) -> None:
     assert tables.csv_header(line.encode()) == []
