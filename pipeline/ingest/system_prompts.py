@@ -1,6 +1,6 @@
 """Decodes plain messages with the system prompts seen before, which begin most requests of a log and are long."""
 
-from typing import NamedTuple
+from collections import OrderedDict
 
 import msgspec
 
@@ -9,28 +9,36 @@ from traffic.prompts import SYSTEM_ROLES, PlainMessage, plain_messages
 _BEGINNING = 256
 _MAX_CHARS = 32_768
 _MAX_KNOWN = 256
+_MISSES = 2
+"""A prompt is decoded this often before it is kept, also in the place of another one with the same beginning."""
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class _Known(NamedTuple):
-    raw: bytes
+class _Known(msgspec.Struct, eq=False):
+    """The last system prompt with one beginning."""
+
+    message: PlainMessage | None = None
+    raw: bytes = b""
     """The messages' JSON up to the bracket of the second."""
-    message: PlainMessage
+    misses: int = 0
+    """Other prompts with this beginning in a row."""
 
 
-_known: dict[bytes, _Known | None] = {}
-"""By the first bytes of the messages' JSON; None: seen once."""
+_known: OrderedDict[bytes, _Known] = OrderedDict()
+"""By the first bytes of the messages' JSON, the least recently used first."""
 
 
 def read_plain_messages(raw: bytes) -> list[PlainMessage] | None:
     """The same messages as `plain_messages`. A known system prompt is compared, neither decoded nor hashed again."""
     begins = raw[:_BEGINNING]
     known = _known.get(begins)
-    if known is not None and raw.startswith(known.raw):
+    if known is not None and known.message is not None and raw.startswith(known.raw):
+        known.misses = 0
+        _known.move_to_end(begins)
         rest = plain_messages(b"[{" + raw[len(known.raw) :])
         return None if rest is None else [known.message, *rest]
     messages = plain_messages(raw)
-    if known is None and messages and len(messages) > 1 and len(begins) == _BEGINNING:
+    if messages and len(messages) > 1 and len(begins) == _BEGINNING:
         _remember(begins, raw, messages[0])
     return messages
 
@@ -38,11 +46,12 @@ def read_plain_messages(raw: bytes) -> list[PlainMessage] | None:
 def _remember(begins: bytes, raw: bytes, first: PlainMessage) -> None:
     if first.role not in SYSTEM_ROLES or len(first.content) > _MAX_CHARS:
         return
-    if begins in _known:
+    known = _known.setdefault(begins, _Known())
+    _known.move_to_end(begins)
+    known.misses += 1
+    if known.misses >= _MISSES:
         written = bytes(_decode_items(raw)[0])
         second = raw.index(b"{", raw.index(written) + len(written))
-        _known[begins] = _Known(raw[: second + 1], first)
-        return
-    if len(_known) >= _MAX_KNOWN:
-        _known.clear()
-    _known[begins] = None
+        known.message, known.raw, known.misses = first, raw[: second + 1], 0
+    if len(_known) > _MAX_KNOWN:
+        _known.popitem(last=False)

@@ -45,10 +45,38 @@ def test_messages_are_the_same_with_known_system_prompts(requests: list[Any]) ->
             assert read_plain_messages(raw) == expected
 
 
+def request(system: str) -> bytes:
+    return json.dumps([{"role": "system", "content": system}, {"role": "user", "content": "hi"}]).encode()
+
+
+def first_message(system: str) -> PlainMessage:
+    messages = read_plain_messages(request(system))
+    assert messages is not None
+    return messages[0]
+
+
+def is_known(system: str) -> bool:
+    """Whether two requests with this prompt share its message."""
+    return first_message(system) is first_message(system)
+
+
+def test_a_prompt_replaces_another_with_the_same_beginning() -> None:
+    former, latter = (f"{'Sort the post. ' * 30}{name}" for name in ("former", "latter"))
+    assert [is_known(former) for _ in range(2)] == [False, True]
+    assert [is_known(latter) for _ in range(2)] == [False, True]
+
+
+def test_a_prompt_in_use_is_kept_among_many_others() -> None:
+    used = "Sort the parcels. " * 30
+    assert [is_known(used) for _ in range(2)] == [False, True]
+    known = first_message(used)
+    for number in range(600):
+        first_message(f"{number} " * 200)
+        assert first_message(used) is known
+
+
 def test_a_known_system_prompt_is_not_decoded_again() -> None:
-    raw = json.dumps(
-        [{"role": "system", "content": "Sort the mail. " * 30}, {"role": "user", "content": "hi"}]
-    ).encode()
+    raw = request("Sort the mail. " * 30)
     read_plain_messages(raw)
     read_plain_messages(raw)
     third, fourth = read_plain_messages(raw), read_plain_messages(raw.replace(b'"hi"', b'"you"'))
