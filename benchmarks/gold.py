@@ -1,4 +1,4 @@
-"""Gold file of a log: one JSON object per line and request, joined by `id`; all other fields are optional.
+"""Gold file of a log: one JSON object per line and request, joined by `id`; all other fields are optional, null as well.
 
 id, feature                    the request, and its call site
 tier_true, task_type           1 trivial, 2 moderate, 3 hard; classification, intent, moderation, extraction, ...
@@ -33,9 +33,9 @@ class Gold(msgspec.Struct, frozen=True):
     near_duplicate_of: str | None = None
     injected_fault: str | None = None
     logged_correct: bool | None = None
-    pii: tuple[str, ...] = ()
-    pii_values: tuple[str, ...] = ()
-    drift: bool = False
+    pii: tuple[str, ...] | None = None
+    pii_values: tuple[str, ...] | None = None
+    drift: bool | None = None
 
 
 def read_gold(path: Path) -> Iterator[Gold]:

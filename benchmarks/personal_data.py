@@ -19,8 +19,8 @@ _PLACEHOLDER = re.compile(rf"<({'|'.join(PERSONAL_TYPES)})_\d+>")
 
 def planted(row: Gold) -> set[tuple[str, str]]:
     """Types and values of a request, matched to each other; gold lists both in different orders."""
-    types = {_TYPES.get(kind, kind.upper()) for kind in row.pii}
-    return {(_type_of(value, types), value) for value in row.pii_values}
+    types = {_TYPES.get(kind, kind.upper()) for kind in row.pii or ()}
+    return {(_type_of(value, types), value) for value in row.pii_values or ()}
 
 
 def _type_of(value: str, types: set[str]) -> str:
