@@ -1,4 +1,4 @@
-"""Gold file of a log: one JSON object per line and request, joined by `id`; all other fields are optional, null as well.
+"""Gold file of a log: one JSON object per line and request, joined by `id`; all other fields may be null or missing.
 
 id, feature                    the request, and its call site
 tier_true, task_type           1 trivial, 2 moderate, 3 hard; classification, intent, moderation, extraction, ...

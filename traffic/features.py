@@ -26,6 +26,8 @@ LONG_CONTEXT_TOKENS = 4000
 LONG_UNSPECIFIED_TOKENS = 2000
 """The same for an instruction that names no task."""
 
+RATED_WORDS = 150
+"""Words of a text from which on its rating weighs many things."""
 PREMISE_WORDS = 30
 """Words of a message from which on a label may be a verdict on a case, where nothing says what kind of label it is."""
 
@@ -36,7 +38,7 @@ ToolChoice = Literal["none", "auto", "required", "named"]
 
 TASKS = frozenset(
     {"label", "options", "decision", "extraction", "rewrite", "summary", "explanation", "reasoning", "deliberation"}
-    | {"analysis", "code", "multi_step", "open_chat", "advice", "fields"}
+    | {"analysis", "code", "multi_step", "open_chat", "advice", "fields", "rating"}
 )
 _tasks_of = attrgetter("names_fields", *(f"asks_{name}" for name in sorted(TASKS - {"fields"})))
 _OF_SHORT_PROMPTS = frozenset({"technology", "judgement"})
@@ -118,6 +120,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     only_contract: bool = False
     """The instruction states only the form of a short answer; what is asked is in the message."""
     asks_number: bool = False
+    asks_rating: bool = False
+    """On a scale of numbers."""
     """The answer is a number, and no rating on a stated scale."""
     names_topic: bool = False
     """The label is the kind, topic, language or mood of a text, or whether it mentions something."""
@@ -228,6 +232,7 @@ def _of_signs(signs: frozenset[str]) -> Features:
         many_labels="many" in signs,
         only_contract="contract" in signs,
         asks_number="number" in signs,
+        asks_rating="rating" in signs,
         names_topic="topic" in signs,
         asks_decision="decision" in signs,
         asks_moderation="moderation" in signs,
@@ -296,6 +301,7 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
         or analyses
         or judges
         or explains_problem
+        or _rates_long_text(f, text)
         or (free_task and not f.asks_draft and is_hard(text))
     ):
         return "reasoning"
@@ -303,6 +309,10 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
         return "code"
     untyped = not (names_task or f.json_schema or f.asks_generation)
     return "long_context" if untyped and f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS else None
+
+
+def _rates_long_text(f: Features, text: str) -> bool:
+    return f.asks_rating and not hardness.words_below(text, RATED_WORDS)
 
 
 def _label_type(f: Features, text: str) -> RequestType:
@@ -314,6 +324,7 @@ def _label_type(f: Features, text: str) -> RequestType:
         or f.asks_reasoning
         or f.asks_number
         or f.only_contract
+        or _rates_long_text(f, text)
         or (
             f.instruction == "system"
             and (f.code_fence or hardness.of_label(text, is_topic=f.names_topic and f.closed_labels))

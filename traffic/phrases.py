@@ -22,6 +22,7 @@ from traffic.stated_answers import (
     names_fields,
     orders,
     states_options,
+    states_rating,
     states_scale,
 )
 from traffic.wording_search import Removal, WordingSearch, after, pattern_text
@@ -184,6 +185,8 @@ def _signs_in(text: str) -> set[str]:
         names.add("label")
     if '{"' in text:
         names.add("json")
+    if states_rating(lower):
+        names.add("rating")
     starts: list[tuple[OrderSign, int]] = [
         (kind, at)
         for kind, at in words
@@ -244,7 +247,8 @@ def signs(
     names = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
-    if {"list", "bare"} <= names and "json" not in names and not writes:
+    programs = {"code", "technology"} <= names
+    if {"list", "bare"} <= names and "json" not in names and not (writes or programs):
         names.add("label")
     if repeats and is_only_contract(lower):
         names |= {"contract", "label"}

@@ -139,6 +139,12 @@ _NOT_IN_FORCE = re.compile(
 
 _SCALE_WORDS = ("rate", "rating", "score", "scale", "star", "grade")
 _SCALE = re.compile(rf"\b(?:{'|'.join(_SCALE_WORDS)})s?\b")
+_RATING_WORDS = ("rate", "rating", "mark", "score", "grade", "bewerte", "punkte", "note", "puntúa", "valuta", "voto")
+_RATING = re.compile(
+    rf"\b(?:{'|'.join(_RATING_WORDS)})(?:s|ing)?\b[^.\n]{{0,40}}?"
+    r"\b\d{1,2} ?(?:[-–]|to|and|bis|und|à|et|a|al|y|e) ?\d{1,3}\b"
+)
+"""`Rate the essay from 1 to 10`."""
 _RANGE = re.compile(
     r"(?<![\d.,/-])\d{1,2} ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d{1,3}(?![.,-]\d)(?=\s*(?:[.,;:!?)\]}\n]|only\b|$))"
 )
@@ -269,6 +275,11 @@ def states_scale(text: str) -> bool:
     """The text names the limits of a rating."""
     named = any(word in text for word in _SCALE_WORDS) and _SCALE.search(text) is not None
     return named or _RANGE.search(text) is not None
+
+
+def states_rating(text: str) -> bool:
+    """The text asks for a rating with its limits: `Rate the essay from 1 to 10`."""
+    return any(word in text for word in _RATING_WORDS) and _RATING.search(text) is not None
 
 
 def is_only_contract(text: str) -> bool:

@@ -415,3 +415,21 @@ def test_a_short_text_in_another_form_is_a_rewrite_whatever_numbers_it_has(promp
 )
 def test_similar_words_are_not_hard(system: str) -> None:
     assert type_of(system, "Field 7, see the attached note.") not in ("reasoning", "code")
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        'Grade the report 1-10 as {"grade": n}. Wrong facts cost most.',
+        "Bewerte den Bericht von 1 bis 10. Nur die Zahl.",
+        "Score each log entry from 0 to 100.",
+    ],
+)
+def test_rating_a_long_text_is_a_judgement_and_rating_a_short_one_a_label(system: str) -> None:
+    assert type_of(system, CASE * 4) == "reasoning"
+    assert type_of(system, "The tug left at noon.") != "reasoning"
+
+
+def test_tables_that_are_listed_for_a_query_are_no_labels() -> None:
+    tables = "Postgres 15. Tables: berths(id, name), visits(id, berth_id, left_at).\n\n"
+    assert type_of(f"{tables}Return one query in a ```sql block, nothing else.", "visits by berth") == "code"

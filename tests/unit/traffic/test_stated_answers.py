@@ -3,7 +3,14 @@
 import pytest
 
 from traffic.phrases import signs
-from traffic.stated_answers import is_only_contract, lists_many, names_fields, states_options, states_scale
+from traffic.stated_answers import (
+    is_only_contract,
+    lists_many,
+    names_fields,
+    states_options,
+    states_rating,
+    states_scale,
+)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +177,11 @@ def test_a_long_list_of_what_to_consider_is_no_list_of_labels() -> None:
     names = [f"part_{letter}" for letter in "abcdefghij"]
     assert not lists_many("is the note a complaint? consider: " + ", ".join(names))
     assert not lists_many("is the note a complaint? consider:\n- " + "\n- ".join(names))
+
+
+def test_a_rating_names_its_limits() -> None:
+    assert states_rating("rate the berth from 1 to 5")
+    assert states_rating("mark 1-10 as a number")
+    assert not states_rating("rate the berth")
+    assert not states_rating("the market opens from 9 to 17")
+    assert not states_rating("give a grade. open 9 to 17.")
