@@ -84,17 +84,17 @@ class PartStore:
         query = """
             select p.file, count(distinct p.key) as n from wanted w join part p on p.key = w.key
             where w.file = ?1 and (p.file < ?2 or ?1 < ?2) group by p.file order by n desc, p.file"""
-        found = list(self._query(query, file, first_waiting))
+        candidates = list(self._query(query, file, first_waiting))
         if not self.unique_keys:
             [(keys,)] = self._query("select count(distinct key) from wanted where file = ?", file)
-            found = [
+            candidates = [
                 (f, n)
-                for f, n in found
+                for f, n in candidates
                 if (file < first_waiting and f < first_waiting) or (n == keys and n >= _SAME_BATCH * self._given(f))
             ]
-        here = [each for each in found if each[0] < first_waiting]
-        found = here or found
-        best = [other for other, n in found if n == found[0][1]]
+        here = [entry for entry in candidates if entry[0] < first_waiting]
+        candidates = here or candidates
+        best = [other for other, n in candidates if n == candidates[0][1]]
         sample = [key for (key,) in self._query("select key from wanted where file = ? limit ?", file, _SAMPLE)]
         distinct = [o for o in best[1:] if any(self._parts(key, o) != self._parts(key, best[0]) for key in sample)]
         return best[:1] + distinct

@@ -51,11 +51,11 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
     if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
         # One object for each purpose.
         about = [item for item in value if any(snake(str(item.get(key))) in _PURPOSES for key in _NAMES)]
-        return strictest(_of_object(item, kind) or "" for item in about) if about else _written(value)
+        return strictest(_of_object(item, kind) or "" for item in about) if about else _as_json(value)
     if isinstance(value, list):
         # Purposes with consent (or opt-out). A list that does not name training is not recognised.
         named = _PURPOSES & {snake(str(item)) for item in value}
-        return ("false" if kind == "opt_out" else "true") if named else _written(value)
+        return ("false" if kind == "opt_out" else "true") if named else _as_json(value)
     word = str(value).lower() if isinstance(value, bool) else str(value)
     if kind != "opt_out":
         return word
@@ -68,7 +68,7 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
 
 def _of_object(value: Mapping[Any, Any], kind: Kind) -> str | None:
     if any(_WITHDRAWN.fullmatch(snake(str(key))) and _is_set(inner) for key, inner in value.items()):
-        return _written(value) if kind == "opt_out" else "withdrawn"
+        return _as_json(value) if kind == "opt_out" else "withdrawn"
     ends = next((v for k, v in value.items() if _ENDS.fullmatch(snake(str(k))) and v not in (None, "")), None)
     word = _answer_of(value, kind)
     return word if ends is None or word is None or consent_of(word) == "no" else f"{word}{UNTIL}{ends}"[:_MAX_CHARS]
@@ -82,10 +82,10 @@ def _answer_of(value: Mapping[Any, Any], kind: Kind) -> str | None:
     inside = list(answers(value))
     if not inside:
         inside = [word for key in _INSIDE if key in value and (word := word_of(value[key], kind)) is not None]
-    return strictest(inside) if inside else _written(value)
+    return strictest(inside) if inside else _as_json(value)
 
 
-def _written(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()[:_MAX_CHARS]
 
 

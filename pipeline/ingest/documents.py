@@ -28,20 +28,20 @@ def rows_of(tree: Any, is_row: Callable[[Mapping[str, Any]], bool]) -> tuple[lis
     if not isinstance(tree, dict):
         return [], ""
     kinds = ((_frame, "a data frame"), (_loki, "a Loki query"), (_insights, "a Logs Insights query"))
-    found = next(((rows, kind) for read, kind in kinds if (rows := read(tree))), None)
-    return found or (_keyed(tree, is_row), "an object by id")
+    recognised = next(((rows, kind) for read, kind in kinds if (rows := read(tree))), None)
+    return recognised or (_keyed(tree, is_row), "an object by id")
 
 
 def _loki(tree: dict[str, Any]) -> list[bytes]:
     """Lines of a Loki query: `{"data": {"result": [{"stream": {}, "values": [[nanoseconds, line]]}]}}`."""
     data = tree.get("data")
     streams = data.get("result") if isinstance(data, dict) else None
-    found: list[bytes] = []
+    rows: list[bytes] = []
     for stream in streams if isinstance(streams, list) else ():
         values = stream.get("values") if isinstance(stream, dict) else None
         lines = [v for v in values or () if isinstance(v, list) and len(v) > 1 and isinstance(v[1], str)]
-        found += [msgspec.json.encode({"timestamp": value[0], "line": value[1]}) for value in lines]
-    return found
+        rows += [msgspec.json.encode({"timestamp": value[0], "line": value[1]}) for value in lines]
+    return rows
 
 
 def _insights(tree: dict[str, Any]) -> list[bytes]:

@@ -32,12 +32,12 @@ def _export(source: str, home: Home, since: datetime | None, until: datetime | N
     name = source.removeprefix(PREFIX).removeprefix("//")
     path = home.runs / "ingest" / f"mlflow-{slug(name)}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
+    traces = 0
     with path.open("w", encoding="utf-8") as out:
         for trace in _traces(name, home, since, until):
             out.write(trace.to_json() + "\n")
-            written += 1
-    if not written:
+            traces += 1
+    if not traces:
         raise NotFound(f"{source}: the experiment has no traces in this period at {home.mlflow_uri}")
     return path
 

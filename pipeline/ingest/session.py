@@ -18,12 +18,13 @@ from pipeline.ingest.formats import FORMATS, Format, mapped, mapping_of
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.recognition import Recognised, recognise_content
 from pipeline.ingest.sources import LogFile
-from pipeline.ingest.summary import FormatCounts, IngestSummary, some
+from pipeline.ingest.summary import FormatCounts, IngestSummary
 from pipeline.store import commit, manifest
 from pipeline.store.commit import Duplicates, Step
 from pipeline.store.manifest import Commit, Source
 from traffic.artifacts import Home, hash8
 from traffic.errors import ConfigError, InputError, UnknownFormat
+from traffic.number_format import some
 
 BATCH_BYTES = 512 << 20
 """Small files share a commit up to about this size; a larger file is committed alone."""

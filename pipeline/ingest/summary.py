@@ -1,11 +1,11 @@
 """Summary of an ingest, as text and as JSON."""
 
 import shlex
-from collections.abc import Sequence
 
 import msgspec
 
 from pipeline.ingest.reads import ReadsSummary
+from traffic.number_format import some
 
 
 class FormatCounts(msgspec.Struct):
@@ -162,7 +162,3 @@ def _counts(counts: dict[str, int], most: int = 5) -> str:
     ranked = sorted(counts.items(), key=lambda item: -item[1])
     shown = ", ".join(f"{name} {n:,}" for name, n in ranked[:most])
     return shown + (f", and {len(ranked) - most} more" if len(ranked) > most else "")
-
-
-def some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -50,8 +50,8 @@ def _remember(begins: bytes, raw: bytes, first: PlainMessage) -> None:
     _known.move_to_end(begins)
     known.misses += 1
     if known.misses >= _MISSES:
-        written = bytes(_decode_items(raw)[0])
-        second = raw.index(b"{", raw.index(written) + len(written))
+        item = bytes(_decode_items(raw)[0])
+        second = raw.index(b"{", raw.index(item) + len(item))
         known.message, known.raw, known.misses = first, raw[: second + 1], 0
     if len(_known) > _MAX_KNOWN:
         _known.popitem(last=False)

@@ -150,9 +150,7 @@ class TagReader:
         if not layout.are_plain:
             texts = tuple(map(_text, texts))
         call_site, feature, visibility, user_id, customer_id, session_id, tier = texts
-        cohort = {
-            name: written for name, position in layout.cohorts if (written := _cohort_text(name, values[position]))
-        }
+        cohort = {name: word for name, position in layout.cohorts if (word := _cohort_text(name, values[position]))}
         if layout.consents:
             words = [w for index, inside in layout.consents for w in consent.answers(objects[index], inside=inside)]
             if words:
@@ -160,8 +158,8 @@ class TagReader:
                 cohort[CONSENT] = consent.strictest(known + words) or ""
         consumed: Any = msgspec.UNSET
         if layout.consumed_at != _ABSENT:
-            written = values[layout.consumed_at]
-            consumed = (optional_time(written, "consumed_at", notes) or msgspec.UNSET) if written else None
+            value = values[layout.consumed_at]
+            consumed = (optional_time(value, "consumed_at", notes) or msgspec.UNSET) if value else None
         return Tags(
             call_site=call_site or feature,
             feature=feature or call_site,
@@ -234,8 +232,8 @@ def _first_place(values: Mapping[_Place, Any], places: Sequence[_Place]) -> _Pla
     return null
 
 
-def _visibility(written: str | None, notes: Notes) -> Visibility:
-    folded = (written or "").casefold()
+def _visibility(value: str | None, notes: Notes) -> Visibility:
+    folded = (value or "").casefold()
     if folded and folded not in _VISIBILITY and folded not in ("unknown", "none"):
         notes.unknown.append(f"visibility={folded[:40]}")
     return _VISIBILITY.get(folded, "unknown")
@@ -455,20 +453,20 @@ def _thumb(value: Any, notes: Notes) -> str | None:
     """`up`, `down`, or a number as text, whose scale depends on the other numbers of the log."""
     if value is None:
         return None
-    written = _text(value)
-    if written is None:
+    plain = _text(value)
+    if plain is None:
         notes.nulled.append("feedback.thumb")
         return None
-    word = re.sub(r"[\s_-]+", "_", written.strip().casefold()).removeprefix("thumbs_").removeprefix("thumb_")
+    word = re.sub(r"[\s_-]+", "_", plain.strip().casefold()).removeprefix("thumbs_").removeprefix("thumb_")
     if word in _UP:
         return "up"
     if word in _DOWN:
         return "down"
     try:
-        return f"{float(written):g}"
+        return f"{float(plain):g}"
     except ValueError:
         if word not in ("none", "null", "neutral", "no_feedback"):
-            notes.unknown.append(f"feedback.thumb={written[:40]}")
+            notes.unknown.append(f"feedback.thumb={plain[:40]}")
         return None
 
 

@@ -239,14 +239,14 @@ def identity(*candidates: Any) -> str | None:
     """The first usable id as text; placeholders such as "None" are skipped."""
     for value in candidates:
         if type(value) is str:
-            written = value.strip()
+            plain = value.strip()
         elif value is None or isinstance(value, bool) or not isinstance(value, _SCALARS):
             continue
         else:
             whole = isinstance(value, float) and value.is_integer()
-            written = str(int(value) if whole else value).strip()
-        if len(written) <= _MAX_ID_CHARS and written.casefold() not in _NO_ID:
-            return written
+            plain = str(int(value) if whole else value).strip()
+        if len(plain) <= _MAX_ID_CHARS and plain.casefold() not in _NO_ID:
+            return plain
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pipeline.ingest.bodies import streams
-from pipeline.ingest.bodies.exchange import Answer, Unreadable, message_text, tool_call, written
+from pipeline.ingest.bodies.exchange import Answer, Unreadable, content_text, message_text, tool_call
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text, text_of_base64
@@ -97,10 +97,10 @@ def _of_text(text_of: str, notes: Notes, depth: int) -> Answer | None:
     return Answer(text=tree if isinstance(tree, str) else text_of)
 
 
-def refuse_printed(written: str | None) -> None:
+def refuse_printed(text_of: str | None) -> None:
     """Raises: Unreadable for an object as a program prints it, which a logger took for the answer's text."""
-    if written and _PRINTED.fullmatch(written.strip()):
-        raise Unreadable("unknown_answer", f"the answer is an object as a program prints it: {written[:60]}")
+    if text_of and _PRINTED.fullmatch(text_of.strip()):
+        raise Unreadable("unknown_answer", f"the answer is an object as a program prints it: {text_of[:60]}")
 
 
 def _of_list(items: list[Any], notes: Notes) -> Answer:
@@ -220,7 +220,7 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
 def _message(message: Mapping[str, Any], notes: Notes) -> Answer:
     """An assistant message of any API: text, tool calls, a refusal."""
     content = message.get("content", message.get("parts"))
-    answer = _blocks(content, notes) if isinstance(content, list) else Answer(text=written(content))
+    answer = _blocks(content, notes) if isinstance(content, list) else Answer(text=content_text(content))
     if answer.text is None and isinstance(audio := message.get("audio"), Mapping):
         answer.text = text(audio.get("transcript"), "audio.transcript", notes)
     refusal = message.get("refusal")
@@ -386,12 +386,12 @@ def _plain(tree: dict[str, Any], notes: Notes) -> Answer:
     """Completions without chat: Titan, Llama, Mistral and Cohere on Bedrock, older OpenAI and Anthropic APIs."""
     results = tree.get("results") or tree.get("outputs") or tree.get("generations")
     part = results[0] if isinstance(results, list) and results and isinstance(results[0], dict) else tree
-    written = next((part[key] for key in _PLAIN if isinstance(part.get(key), str)), None)
+    plain = next((part[key] for key in _PLAIN if isinstance(part.get(key), str)), None)
     details = part["details"] if isinstance(part.get("details"), dict) else {}
     finish_fields = {**details, **part}
     finish_keys = ("stop_reason", "completionReason", "finish_reason")
     finish = next((finish_fields[key] for key in finish_keys if finish_fields.get(key)), None)
-    answer = Answer(text=written, finish_reason=finish_reason(finish, notes))
+    answer = Answer(text=plain, finish_reason=finish_reason(finish, notes))
     prompt = tree.get("inputTextTokenCount", tree.get("prompt_token_count", part.get("input_token_count")))
     output = part.get("tokenCount", tree.get("generation_token_count", part.get("generated_token_count")))
     if prompt is not None or output is not None:

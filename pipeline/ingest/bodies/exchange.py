@@ -82,7 +82,7 @@ def _part_text(part: Any) -> str | None:
     return None
 
 
-def written(content: Any) -> str | None:
+def content_text(content: Any) -> str | None:
     """Text of an answer's content; numbers, truth values and objects (parsed JSON) as JSON text."""
     text = message_text(content)
     return msgspec.json.encode(content).decode() if text is None and isinstance(content, dict | int | float) else text

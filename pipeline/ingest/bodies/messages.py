@@ -32,9 +32,9 @@ _ROLES = {
 _BEGINS = re.compile(r"\s*(?:\[\s*)?\{\s*\"(?:role|parts|content|type|messages|system)\"")
 
 
-def begins_like_messages(written: str) -> bool:
+def begins_like_messages(text: str) -> bool:
     """Whether a text that is not JSON begins like messages, which a logger then truncated."""
-    return _BEGINS.match(written) is not None
+    return _BEGINS.match(text) is not None
 
 
 KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -112,8 +112,8 @@ class Conversation:
         if content is None and role != "assistant" and not message.keys() & {"content", "parts", "tool_calls"}:
             raise Unreadable("wrong_types", f"messages: a message of {role} has no content")
         if content is not None and not isinstance(content, str):
-            if isinstance(content, Mapping) and (written := message_text(content)) is not None:
-                content = written
+            if isinstance(content, Mapping) and (text := message_text(content)) is not None:
+                content = text
             else:
                 content = msgspec.json.encode(content).decode()
         plain = {
@@ -139,8 +139,8 @@ class Conversation:
                 results.append(result)
             elif _is_media(part):
                 media.append(self._without_bytes(part))
-            elif (written := message_text([part])) is not None:
-                texts.append(written)
+            elif (text := message_text([part])) is not None:
+                texts.append(text)
             elif isinstance(part, Mapping) and not _is_aside(part):
                 # An unknown kind of part (arguments of a template): kept unchanged.
                 texts.append(msgspec.json.encode(part).decode())
@@ -150,7 +150,7 @@ class Conversation:
             return
         content: Any = "\n".join(texts) if texts or not calls else None
         if media:
-            content = [{"type": "text", "text": written} for written in texts] + media
+            content = [{"type": "text", "text": text} for text in texts] + media
         whole: dict[str, Any] = {"role": role, "content": content}
         if calls:
             whole["tool_calls"] = calls
@@ -171,7 +171,7 @@ class Conversation:
 def read_conversation(value: Any) -> Conversation:
     """Messages: a list, one message, a text, or JSON text of them. Raises: Unreadable."""
     conversation = Conversation()
-    messages = listed(value, "messages") if value != "" else []
+    messages = items_of(value, "messages") if value != "" else []
     if len(messages) == 1 and isinstance(messages[0], list):
         messages = messages[0]
     for message in messages:
@@ -179,7 +179,7 @@ def read_conversation(value: Any) -> Conversation:
     return conversation
 
 
-def listed(value: Any, field: str) -> list[Any]:
+def items_of(value: Any, field: str) -> list[Any]:
     """The items of a list, also of JSON text; an object or a text is the only item. Raises: Unreadable."""
     value = opened_value(value)
     if isinstance(value, str | Mapping):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
 from pipeline.ingest.bodies.exchange import Prompt, Unreadable, function_tool
-from pipeline.ingest.bodies.messages import Conversation, listed, read_conversation
+from pipeline.ingest.bodies.messages import Conversation, items_of, read_conversation
 from pipeline.ingest.values import Notes, count, flag, number, opened_value, text
 from traffic.record import Params
 
@@ -30,10 +30,10 @@ _SORTED_ELSEWHERE = frozenset(
 
 def read_messages(value: Any) -> list[dict[str, Any]]:
     """Messages of any API in OpenAI's form. Raises: Unreadable if there are none."""
-    found = read_conversation(value).messages
-    if not found:
+    messages = read_conversation(value).messages
+    if not messages:
         raise Unreadable("not_chat", "the list of messages is empty")
-    return found
+    return messages
 
 
 def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None = None) -> Prompt:
@@ -79,8 +79,8 @@ def read_params(tree: Mapping[str, Any], notes: Notes, left_out: Iterable[str] =
     )
 
 
-def _made(found: Conversation, **fields: Any) -> Prompt:
-    return Prompt(messages=found.messages, images=found.media, **fields)
+def _made(conversation: Conversation, **fields: Any) -> Prompt:
+    return Prompt(messages=conversation.messages, images=conversation.media, **fields)
 
 
 def read_tools(tree: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -89,11 +89,11 @@ def read_tools(tree: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     if not isinstance(listed, list):
         functions = opened_value(tree.get("functions"))
         listed = functions if isinstance(functions, list) else []
-    found: list[dict[str, Any]] = []
+    tools: list[dict[str, Any]] = []
     for tool in listed:
         if isinstance(tool, Mapping):
-            found += _tool(tool)
-    return found or None
+            tools += _tool(tool)
+    return tools or None
 
 
 def _tool(tool: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -135,14 +135,14 @@ def _user(tree: Mapping[str, Any], notes: Notes) -> str | None:
 
 
 def _chat(tree: Mapping[str, Any], notes: Notes) -> Prompt:
-    found = Conversation()
+    conversation = Conversation()
     # Anthropic separates the system prompt from the messages.
-    found.add_system(opened_value(tree.get("system")))
+    conversation.add_system(opened_value(tree.get("system")))
     rest = read_conversation(tree["messages"])
-    found.messages += rest.messages
-    found.media += rest.media
+    conversation.messages += rest.messages
+    conversation.media += rest.media
     return _made(
-        found,
+        conversation,
         tools=read_tools(tree),
         response_format=_format(tree.get("response_format")),
         params=read_params(_with_options(tree), notes, ("system",)),
@@ -157,14 +157,14 @@ def _with_options(tree: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _responses(tree: Mapping[str, Any], notes: Notes) -> Prompt:
-    found = Conversation()
-    found.add_system(tree.get("instructions"))
+    conversation = Conversation()
+    conversation.add_system(tree.get("instructions"))
     items = tree.get("input", None if _is_stored(tree) else tree.get("prompt"))
-    for item in listed([] if items is None else items, "input"):
+    for item in items_of([] if items is None else items, "input"):
         kind = item.get("type") if isinstance(item, Mapping) else None
         if kind in ("reasoning", "item_reference"):
             continue
-        found.add(
+        conversation.add(
             item if kind not in ("function_call", "function_call_output") else {"role": "assistant", "content": [item]}
         )
     wanted = tree.get("text")
@@ -174,7 +174,7 @@ def _responses(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     elif isinstance(form, Mapping) and form.get("type") == "text":
         form = None
     return _made(
-        found,
+        conversation,
         tools=read_tools(tree),
         response_format=_format(form if form is not None else tree.get("response_format")),
         params=read_params(tree, notes, ("input", "instructions", "text", *(() if _is_stored(tree) else ("prompt",)))),
@@ -188,11 +188,11 @@ def _is_stored(tree: Mapping[str, Any]) -> bool:
 
 
 def _converse(tree: Mapping[str, Any], notes: Notes) -> Prompt:
-    found = Conversation()
-    found.add_system(tree.get("system"))
+    conversation = Conversation()
+    conversation.add_system(tree.get("system"))
     rest = read_conversation(tree.get("messages"))
-    found.messages += rest.messages
-    found.media += rest.media
+    conversation.messages += rest.messages
+    conversation.media += rest.media
     tools, inference = tree.get("toolConfig"), tree.get("inferenceConfig")
     parameters = {
         **(inference if isinstance(inference, Mapping) else {}),
@@ -201,7 +201,7 @@ def _converse(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     if isinstance(tools, Mapping) and tools.get("toolChoice"):
         parameters["tool_choice"] = _converse_choice(tools["toolChoice"])
     return _made(
-        found,
+        conversation,
         tools=read_tools(tools) if isinstance(tools, Mapping) else None,
         params=read_params(parameters, notes, ("system",)),
     )
@@ -216,14 +216,14 @@ def _converse_choice(choice: Any) -> Any:
 
 
 def _gemini(tree: Mapping[str, Any], notes: Notes) -> Prompt:
-    found = Conversation()
+    conversation = Conversation()
     config = tree.get("generationConfig", tree.get("generation_config", tree.get("config")))
     config = config if isinstance(config, Mapping) else {}
     # Google's SDKs put the instruction and the tools into the configuration.
     instruction = next((t[key] for t in (tree, config) for key in _INSTRUCTIONS if t.get(key)), None)
-    found.add_system(instruction)
-    for content in listed(tree["contents"], "contents"):
-        found.add({"role": "user", **content} if isinstance(content, Mapping) else content)
+    conversation.add_system(instruction)
+    for content in items_of(tree["contents"], "contents"):
+        conversation.add({"role": "user", **content} if isinstance(content, Mapping) else content)
     schema = next((config[key] for key in _SCHEMAS if config.get(key) is not None), None)
     mime = config.get("responseMimeType", config.get("response_mime_type"))
     form: dict[str, Any] | None = {"type": "json_object"} if mime == "application/json" else None
@@ -236,7 +236,7 @@ def _gemini(tree: Mapping[str, Any], notes: Notes) -> Prompt:
     ) is not None:
         parameters["tool_choice"] = choice
     tools = read_tools(tree) or read_tools(config)
-    return _made(found, tools=tools, response_format=form, params=read_params(parameters, notes))
+    return _made(conversation, tools=tools, response_format=form, params=read_params(parameters, notes))
 
 
 _INSTRUCTIONS = ("systemInstruction", "system_instruction")
@@ -271,17 +271,19 @@ def _text(tree: Mapping[str, Any], notes: Notes) -> Prompt:
         if not all(isinstance(item, str) for item in prompt):
             raise Unreadable("not_chat", "the prompt is a list of tokens")
         prompt = "\n".join(prompt)
-    found = Conversation()
+    conversation = Conversation()
     # Ollama's and Cohere's names of what is sent before the prompt.
-    found.add_system(tree.get("system", tree.get("preamble")))
-    for earlier in listed(tree.get("chat_history") or [], "chat_history"):
-        found.add({"role": earlier.get("role"), "content": earlier.get("message")} if _is_object(earlier) else earlier)
+    conversation.add_system(tree.get("system", tree.get("preamble")))
+    for earlier in items_of(tree.get("chat_history") or [], "chat_history"):
+        conversation.add(
+            {"role": earlier.get("role"), "content": earlier.get("message")} if _is_object(earlier) else earlier
+        )
     if prompt:
-        found.add(str(prompt))
+        conversation.add(str(prompt))
     config = tree.get("textGenerationConfig")
     own = ("textGenerationConfig", "system", "preamble", "chat_history")
     parameters = {**(config if isinstance(config, Mapping) else {}), **_beside(_with_options(tree), *own)}
-    return _made(found, params=read_params(parameters, notes, _TEXT_KEYS), user=_user(tree, notes))
+    return _made(conversation, params=read_params(parameters, notes, _TEXT_KEYS), user=_user(tree, notes))
 
 
 def _beside(tree: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -90,7 +90,10 @@ def _opened(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def finish_of_choice(choice: Mapping[str, Any]) -> Any:
-    """Why a choice ended. Models on Bedrock name it `stop_reason`, which of vLLM is a token or a text that ended it."""
+    """The choice's `finish_reason`, else a textual `stop_reason`.
+
+    Models on Bedrock write the reason into `stop_reason`; vLLM the token or the text that stopped the generation.
+    """
     stated, stop = choice.get("finish_reason"), choice.get("stop_reason")
     return stop if stated is None and isinstance(stop, str) else stated
 

@@ -106,7 +106,7 @@ def _field(row: Mapping[str, Any], name: str) -> Any:
     """A field by its camelCase name or the blob export's snake_case name."""
     if name in row:
         return row[name]
-    return row.get(re.sub(r"(?<!^)([A-Z])", lambda found: "_" + found[1].lower(), name))
+    return row.get(re.sub(r"(?<!^)([A-Z])", lambda match: "_" + match[1].lower(), name))
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
@@ -157,8 +157,8 @@ def _prompt(given: Any, parameters: Mapping[str, Any], notes: Notes) -> Prompt:
         if error.reason != "not_chat" or not isinstance(given, Mapping):
             raise
         # Custom arguments of the application: one user message, as JSON.
-        written = msgspec.json.encode(given).decode()
-        prompt = Prompt(messages=[{"role": "user", "content": written}], params=read_params(kept, notes))
+        arguments = msgspec.json.encode(given).decode()
+        prompt = Prompt(messages=[{"role": "user", "content": arguments}], params=read_params(kept, notes))
     if (
         not isinstance(given, Mapping)
         and isinstance(instructions := parameters.get("instructions"), str)

@@ -148,7 +148,7 @@ def _steps(mapping: TagMapping) -> StepReader:
         except msgspec.ValidationError:
             row = rows.decode(_repair(line, notes))
         yield
-        found = tags.read(rows.tagged(row), notes)
+        tags_read = tags.read(rows.tagged(row), notes)
         yield
         if row.call_type and _is_other_call(row.call_type):
             raise Unreadable("not_chat", f"call_type {row.call_type}")
@@ -156,7 +156,7 @@ def _steps(mapping: TagMapping) -> StepReader:
         yield
         prompt = _prompt(row, notes)
         yield
-        return _reading(row, line, found, answer, prompt, notes)
+        return _reading(row, line, tags_read, answer, prompt, notes)
 
     return read
 
@@ -172,7 +172,7 @@ def _repair(line: bytes, notes: Notes) -> bytes:
     return msgspec.json.encode(tree)
 
 
-def _reading(row: Any, line: bytes, found: Tags, answer: Answer, prompt: "_Prompt", notes: Notes) -> Reading:
+def _reading(row: Any, line: bytes, tags_read: Tags, answer: Answer, prompt: "_Prompt", notes: Notes) -> Reading:
     start = plausible(parse_time(row.startTime))
     end = optional_time(row.endTime, "endTime", notes)
     status, error = _outcome(row, answer)
@@ -185,13 +185,13 @@ def _reading(row: Any, line: bytes, found: Tags, answer: Answer, prompt: "_Promp
         request_id=own_id,
         ts=start,
         trace_id=identity(row.trace_id),
-        session_id=found.session_id,
-        call_site=found.call_site,
-        feature=found.feature,
-        visibility=found.visibility,
-        cohort=found.cohort,
-        user_id=found.user_id,
-        customer_id=found.customer_id,
+        session_id=tags_read.session_id,
+        call_site=tags_read.call_site,
+        feature=tags_read.feature,
+        visibility=tags_read.visibility,
+        cohort=tags_read.cohort,
+        user_id=tags_read.user_id,
+        customer_id=tags_read.customer_id,
         messages=msgspec.Raw(prompt.messages),
         tools=prompt.tools,
         response_format=prompt.response_format,
@@ -200,7 +200,7 @@ def _reading(row: Any, line: bytes, found: Tags, answer: Answer, prompt: "_Promp
         usage=usage,
         provider=row.custom_llm_provider or None,
         model=row.model or None,
-        tier=found.tier,
+        tier=tags_read.tier,
         endpoint=row.api_base or None,
         cache_hit=hit,
         status=status,
@@ -212,7 +212,7 @@ def _reading(row: Any, line: bytes, found: Tags, answer: Answer, prompt: "_Promp
         source_format=FORMAT.name,
     )
     nulled, unknown = tuple(notes.nulled), tuple(notes.unknown)
-    return Reading(record, found.feedback, found.consumed_at, nulled, unknown, prompt.media, prompt.plain)
+    return Reading(record, tags_read.feedback, tags_read.consumed_at, nulled, unknown, prompt.media, prompt.plain)
 
 
 class _Prompt(msgspec.Struct):

@@ -75,7 +75,7 @@ def _json_path(place: str) -> Finder:
         raise ConfigError(f"{place}: not a JSONPath: {error}") from None
 
     def look(tree: Mapping[str, Any]) -> Any:
-        return next((found.value for found in expression.find(tree) if found.value is not None), None)
+        return next((match.value for match in expression.find(tree) if match.value is not None), None)
 
     return look
 
@@ -98,7 +98,7 @@ class _Reader:
         if self._has and not any(find(row) for find in self._has):
             return f"no {self._places.has[0]}"
         return next(
-            (f"{place} {found}" for place, find, only in self._only if str(found := find(row)) not in only), None
+            (f"{place} {value}" for place, find, only in self._only if str(value := find(row)) not in only), None
         )
 
     def place(self, name: str, row: Mapping[str, Any]) -> Any:
@@ -108,17 +108,17 @@ class _Reader:
     def read(self, row: dict[str, Any], notes: Notes) -> Draft:
         if (other := self.other_kind(row)) is not None or row.get(_AROUND):
             raise NotARequest(other or "request around others")
-        found = {name: find(row) for name, find in self._find.items()}
-        get = found.get
-        answer = self._answer(found, notes)
+        fields = {name: find(row) for name, find in self._find.items()}
+        get = fields.get
+        answer = self._answer(fields, notes)
         error = get("error")
-        latency_ms = _duration("latency", found, notes)
+        latency_ms = _duration("latency", fields, notes)
         if latency_ms is None:
             latency_ms = elapsed_ms(get("time"), get("end"), "end", notes)
         return Draft(
             id=get("id"),
             ts=get("time") or envelope.inherited_time(row),
-            prompt=self._prompt(found, notes),
+            prompt=self._prompt(fields, notes),
             answer=answer,
             model=text(get("model"), "model", notes),
             provider=text(get("provider"), "provider", notes),
@@ -127,41 +127,41 @@ class _Reader:
             error=text(
                 msgspec.json.encode(error).decode() if isinstance(error, dict | list) else error, "error", notes
             ),
-            usage=self._usage(found, notes),
+            usage=self._usage(fields, notes),
             cost_usd=get("cost_usd"),
             latency_ms=latency_ms,
-            ttft_ms=_duration("ttft", found, notes),
+            ttft_ms=_duration("ttft", fields, notes),
             cache_hit=get("cache_hit"),
             trace_id=get("trace_id"),
         )
 
-    def _prompt(self, found: Mapping[str, Any], notes: Notes) -> Prompt | None:
-        parameters = opened_value(found.get("parameters"))
+    def _prompt(self, fields: Mapping[str, Any], notes: Notes) -> Prompt | None:
+        parameters = opened_value(fields.get("parameters"))
         request: dict[str, Any] = dict(parameters) if isinstance(parameters, Mapping) else {}
-        request |= {key: found[key] for key in ("system", "tools", "response_format") if found.get(key) is not None}
-        whole = opened_value(opened_payload(found.get("request")))
+        request |= {key: fields[key] for key in ("system", "tools", "response_format") if fields.get(key) is not None}
+        whole = opened_value(opened_payload(fields.get("request")))
         if whole is not None:
             return read_prompt(whole, notes, parameters=request)
-        messages = opened_value(found.get("messages"))
+        messages = opened_value(fields.get("messages"))
         if isinstance(messages, str) and begins_like_messages(messages):
             raise Unreadable("cut_text", "messages: truncated JSON; raise the logger's limit on lengths")
         if isinstance(messages, Mapping) and "messages" in messages:
             request = {**messages, **request}
             messages = messages["messages"]
-        if messages is None and found.get("prompt") is not None:
-            prompt = found["prompt"]
-            written = prompt if isinstance(prompt, str) else msgspec.json.encode(prompt).decode()
-            messages = [{"role": "user", "content": written}]
+        if messages is None and fields.get("prompt") is not None:
+            prompt = fields["prompt"]
+            prompt_text = prompt if isinstance(prompt, str) else msgspec.json.encode(prompt).decode()
+            messages = [{"role": "user", "content": prompt_text}]
         return None if messages in (None, [], "") else read_prompt({**request, "messages": messages}, notes)
 
-    def _answer(self, found: Mapping[str, Any], notes: Notes) -> Answer | None:
-        given = opened_payload(found.get("response"))
+    def _answer(self, fields: Mapping[str, Any], notes: Notes) -> Answer | None:
+        given = opened_payload(fields.get("response"))
         if given is not None:
             answer = read_answer(given, notes)
         else:
-            answer = self._bare_answer(found.get("answer"), notes)
+            answer = self._bare_answer(fields.get("answer"), notes)
         if answer is not None and answer.finish_reason is None:
-            answer.finish_reason = finish_reason(found.get("finish_reason"), notes)
+            answer.finish_reason = finish_reason(fields.get("finish_reason"), notes)
         return answer
 
     def _bare_answer(self, given: Any, notes: Notes) -> Answer | None:
@@ -175,13 +175,13 @@ class _Reader:
             # The mapping says that this is the answer: an object is one in JSON.
             return Answer(text=msgspec.json.encode(given).decode())
 
-    def _usage(self, found: Mapping[str, Any], notes: Notes) -> Any:
-        if found.get("usage") is not None:
-            return read_usage(opened_value(found["usage"]), notes)
-        prompt, output, read, written, reasoning = (count(found.get(name), name, notes) for name in _COUNTS)
+    def _usage(self, fields: Mapping[str, Any], notes: Notes) -> Any:
+        if fields.get("usage") is not None:
+            return read_usage(opened_value(fields["usage"]), notes)
+        prompt, output, read, written, reasoning = (count(fields.get(name), name, notes) for name in _COUNTS)
         if prompt is None and output is None:
             return None
-        beside = flag(found.get("cached_beside_input"), "cached_beside_input", notes)
+        beside = flag(fields.get("cached_beside_input"), "cached_beside_input", notes)
         if self._places.cached_inside_input if beside is None else not beside:
             details = {"cached_tokens": read or 0, "cache_write_tokens": written or 0}
             counts: dict[str, Any] = {"prompt_tokens": prompt, "prompt_tokens_details": details}
@@ -194,11 +194,11 @@ class _Reader:
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
-def _duration(name: str, found: Mapping[str, Any], notes: Notes) -> float | None:
+def _duration(name: str, fields: Mapping[str, Any], notes: Notes) -> float | None:
     """Milliseconds, from the unit in which the log states them."""
     for unit, factor in (("ms", 1.0), ("s", 1e3), ("ns", 1e-6)):
         field = f"{name}_{unit}"
-        if (read := amount(found.get(field), field, notes)) is not None:
+        if (read := amount(fields.get(field), field, notes)) is not None:
             return read * factor
     return None
 

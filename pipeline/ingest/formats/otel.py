@@ -215,10 +215,10 @@ _ANSWERS = ("gen_ai.output.messages", "gen_ai.completion", "gen_ai.completion_js
 def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
     """The first non-empty attribute, decoded from JSON. Raises: Unreadable if it is truncated."""
     name = next((name for name in names if a.get(name)), None)
-    found = None if name is None else opened_value(a[name])
-    if isinstance(found, str) and begins_like_messages(found):
+    value = None if name is None else opened_value(a[name])
+    if isinstance(value, str) and begins_like_messages(value):
         raise Unreadable("cut_text", f"{name}: truncated JSON; raise the tracer's limit on attribute lengths")
-    return found
+    return value
 
 
 def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prompt | None:
@@ -275,12 +275,12 @@ def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answ
 
 def _in_parts(a: Mapping[str, Any]) -> dict[str, Any] | None:
     """The answer of tracers with separate attributes for text and tool calls (Vercel's AI SDK, Sentry)."""
-    written = a.get("ai.response.text") or a.get("ai.response.object")
-    if written is None and (pieces := opened_value(a.get("gen_ai.response.text"))):
-        written = "".join(map(str, pieces)) if isinstance(pieces, list) else str(pieces)
+    answer_text = a.get("ai.response.text") or a.get("ai.response.object")
+    if answer_text is None and (pieces := opened_value(a.get("gen_ai.response.text"))):
+        answer_text = "".join(map(str, pieces)) if isinstance(pieces, list) else str(pieces)
     calls = opened_value(a.get("ai.response.toolCalls") or a.get("gen_ai.response.tool_calls"))
     listed = [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
-    if written is None and not listed:
+    if answer_text is None and not listed:
         return None
     named = [
         {"id": call.get("toolCallId"), "name": call.get("toolName"), "args": call.get("input", call.get("args"))}
@@ -288,7 +288,7 @@ def _in_parts(a: Mapping[str, Any]) -> dict[str, Any] | None:
         else call
         for call in listed
     ]
-    return {"role": "assistant", "content": written, "tool_calls": named}
+    return {"role": "assistant", "content": answer_text, "tool_calls": named}
 
 
 def _numbered(a: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
@@ -301,15 +301,15 @@ def _numbered(a: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
         rf"{re.escape(prefix)}\.(\d+)\.(?:message\.)?(?:tool_calls\.(\d+)\.(?:tool_call\.)?(?:function\.)?)?(\w+)$"
     )
     for key, value in a.items():
-        if found := pattern.match(key):
-            position, call, name = int(found[1]), found[2], found[3]
+        if match := pattern.match(key):
+            position, call, name = int(match[1]), match[2], match[3]
             if call is None:
                 messages[position][name] = value
             else:
                 calls[position][int(call)][name] = value
             continue
-        if found := parts.match(key):
-            contents[int(found[1])][int(found[2])][found[3]] = value
+        if match := parts.match(key):
+            contents[int(match[1])][int(match[2])][match[3]] = value
     for position, made in calls.items():
         messages[position]["tool_calls"] = [made[n] for n in sorted(made)]
     for position, made in contents.items():
@@ -329,7 +329,7 @@ def _is_parts(value: Any) -> bool:
 
 
 def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> Any:
-    found = []
+    messages = []
     for event in span.get("events") or ():
         if not isinstance(event, Mapping):
             continue
@@ -344,12 +344,12 @@ def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> A
             content = {
                 key.rpartition(".")[2]: opened_value(value) for key, value in inside.items() if key != "gen_ai.system"
             }
-            found.append(
+            messages.append(
                 {"finish_reason": inside.get("finish_reason"), **message}
                 if isinstance(message, Mapping)
                 else {"role": "assistant" if role == "choice" else role, **content}
             )
-    return found or None
+    return messages or None
 
 
 def _usage(a: Mapping[str, Any], notes: Notes) -> Usage | None:

@@ -121,8 +121,8 @@ def _answered(response: Any, status: int | None, notes: Notes) -> tuple[Answer |
         return None, failure_text(response)
 
 
-def _status_in(written: str) -> int | None:
-    error = opened_value(written[max(0, written.find("{")) :])
+def _status_in(error_text: str) -> int | None:
+    error = opened_value(error_text[max(0, error_text.find("{")) :])
     inside = error.get("error", error) if isinstance(error, Mapping) else None
     return count(inside.get("code"), "status", Notes()) if isinstance(inside, Mapping) else None
 
