@@ -11,13 +11,11 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.ingest import mlflow_traces, retry
+from pipeline.ingest import mlflow_traces, retry, workers
 from pipeline.ingest import sources as files
-from pipeline.ingest.cluster import RayExecutor
 from pipeline.ingest.formats import FORMATS, mapped
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.session import Options, Session
@@ -28,12 +26,8 @@ from pipeline.store.commit import Step
 from traffic import config
 from traffic.artifacts import Home
 from traffic.errors import ConfigError
-from traffic.processes import cores, pool
 
 __all__ = ["IngestSummary", "retry_rejected", "run"]
-
-_POOL_BYTES = 16 << 20
-"""Below this size, starting worker processes costs more than it saves."""
 
 
 def run(
@@ -59,10 +53,13 @@ def run(
     options = _options(format, mapping, since, until)
     log_files = files.find(mlflow_traces.exported(sources, home, options.since, options.until), home)
     size = sum(file.size for file in log_files)
-    with manifest.writing(home) as done, _progress(size) as advance:
-        session = Session(home, done, options, advance, on_step)
-        with _workers(ray, processes, size) as (executor, workers):
-            session.read_all(log_files, executor, workers)
+    with (
+        manifest.writing(home) as done,
+        _progress(size) as advance,
+        workers.started(size, processes, ray) as running,
+    ):
+        session = Session(home, done, options, running, advance, on_step)
+        session.read_all(log_files)
     return session.summary(time.perf_counter() - started)
 
 
@@ -74,31 +71,10 @@ def retry_rejected(
     options = _options(format, mapping, None, None)
     with manifest.writing(home) as done:
         size = sum((home.root / part).stat().st_size for part in retry.rejected_parts(done))
-        with _progress(size) as advance, _pool(processes, size) as (executor, workers):
-            session = Session(home, done, options, advance, lambda step: None)
-            session.read_rejected(executor, workers)
+        with _progress(size) as advance, workers.started(size, processes) as running:
+            session = Session(home, done, options, running, advance)
+            session.read_rejected()
     return session.summary(time.perf_counter() - started)
-
-
-@contextlib.contextmanager
-def _workers(ray: str | None, processes: int | None, size: int) -> Iterator[tuple[Executor | None, int]]:
-    if ray is None:
-        with _pool(processes, size) as pool:
-            yield pool
-        return
-    with RayExecutor(ray) as executor:
-        yield executor, executor.workers
-
-
-@contextlib.contextmanager
-def _pool(processes: int | None, size: int) -> Iterator[tuple[Executor | None, int]]:
-    workers = processes or cores()
-    if workers == 1 or (processes is None and size < _POOL_BYTES):
-        yield None, 1
-        return
-    # Not forked: this process has threads (Arrow, DuckDB, the progress bar) whose locks a fork would copy.
-    with pool(workers, "spawn") as executor:
-        yield executor, workers
 
 
 @contextlib.contextmanager

@@ -143,7 +143,7 @@ _INHERITED = (*_INHERITED_TIMES, "durationMs", "correlationId")
 
 
 def inherited_time(row: Mapping[str, Any]) -> Any:
-    """The time that a row without one has of its enclosing object; None without."""
+    """The time of an enclosing object, for a row without one; None if it has none either."""
     return next((row[key] for key in _INHERITED_TIMES if row.get(key) is not None), None)
 
 

@@ -2,23 +2,23 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from pipeline.ingest import content, retry
-from pipeline.ingest.blocks import Job, Report, read_block
+from pipeline.ingest.blocks import Job, Report
 from pipeline.ingest.companions import AMBIGUOUS, Pairing
 from pipeline.ingest.content import SMALL_BYTES, Content, Piece
 from pipeline.ingest.formats import FORMATS, Format, mapped, mapping_of
 from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.pending import PendingFile, SharedBlock
 from pipeline.ingest.recognition import Recognised, recognise_content
 from pipeline.ingest.sources import LogFile
 from pipeline.ingest.summary import FormatCounts, IngestSummary
+from pipeline.ingest.workers import Task, Workers
 from pipeline.store import commit, manifest
 from pipeline.store.commit import Duplicates, Step
 from pipeline.store.manifest import Commit, Source
@@ -28,8 +28,6 @@ from traffic.number_format import some
 
 BATCH_BYTES = 512 << 20
 """Small files share a commit up to about this size; a larger file is committed alone."""
-_SHARED_BLOCK_BYTES = 4 << 20
-_MAX_SHARED_FILES = 512
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -52,22 +50,28 @@ class Session:
     """Reads files into the staging folder and commits them in batches."""
 
     def __init__(
-        self, home: Home, done: list[Commit], options: Options, advance: Callable[[int], None], on_step: Step
+        self,
+        home: Home,
+        done: list[Commit],
+        options: Options,
+        workers: Workers,
+        advance: Callable[[int], None],
+        on_step: Step = lambda step: None,
     ) -> None:
         """`advance` is called with the number of bytes that were read."""
-        self._home, self._done, self._options = home, done, options
+        self._home, self._done, self._options, self._workers = home, done, options, workers
         self._advance, self._on_step = advance, on_step
         read_before = [source for made in done for source in made.sources]
         self._known = {sha: s for s in read_before for sha in (s.stored_sha256, s.content_sha256)}
         self._known_sizes = {source.bytes for source in read_before}
         self._mappings: dict[str, TagMapping] = {}
         self._mapping_hashes: dict[str, str] = {}
-        self._batch: list[_Pending] = []
+        self._batch: list[PendingFile] = []
         self._batch_bytes = 0
-        self._with_companions: list[_Pending] = []
+        self._with_companions: list[PendingFile] = []
         self._waited: tuple[str, ...] = ()
-        self._shared: dict[tuple[str, tuple[str, ...]], _SharedBlock] = {}
-        self._full: list[tuple[_Task, _SharedBlock]] = []
+        self._shared: dict[tuple[str, tuple[str, ...]], SharedBlock] = {}
+        self._full: list[tuple[Task, SharedBlock]] = []
         self._next_block = 0
         self._committed: list[Source] = []
         self._counts: dict[str, Counter[str]] = {}
@@ -76,23 +80,23 @@ class Session:
         self._damaged: dict[str, str] = {}
         self._whys: Counter[tuple[str, str]] = Counter()
 
-    def read_all(self, files: Sequence[LogFile], executor: Executor | None, workers: int) -> None:
+    def read_all(self, files: Sequence[LogFile]) -> None:
         for file in files:
-            self._read_file(file, executor, workers)
-            self._commit_if_large(executor, workers)
+            self._read_file(file)
+            self._commit_if_large()
         if self._with_companions:
-            self._read_with_companions(executor, workers)
+            self._read_with_companions()
         if self._unknown and len(self._unknown) == len(files):
             path, why = next(iter(self._unknown.items()))
             raise UnknownFormat(f"{path}: {why}" if len(files) == 1 else _none_recognised(self._unknown))
         if self._batch:
-            self._commit(executor, workers)
+            self._commit()
 
-    def _commit_if_large(self, executor: Executor | None, workers: int) -> None:
+    def _commit_if_large(self) -> None:
         if self._batch_bytes >= BATCH_BYTES:
-            self._commit(executor, workers)
+            self._commit()
 
-    def _read_with_companions(self, executor: Executor | None, workers: int) -> None:
+    def _read_with_companions(self) -> None:
         """Read the files whose rows may need parts from other files: all of them must be known first."""
         waiting = manifest.parts(self._home, self._done, "waiting")
         with Pairing(manifest.companions_folder(self._home), waiting) as pairing:
@@ -102,16 +106,16 @@ class Session:
             self._write_waiting(pairing, waiting)
             # First, so that the commit that removes them from the waiting rows contains them.
             for file, recognised in pairing.completed():
-                pending = _Pending(file, recognised, f"waited-{file.path}-{len(self._done)}")
-                self._read_recognised(pending, Content(file), executor, workers)
+                pending = PendingFile(file, recognised, f"waited-{file.path}-{len(self._done)}")
+                self._read_recognised(pending, Content(file))
             for number, pending in enumerate(self._with_companions):
                 if self._is_known(pending.stored, pending.file):
                     continue
                 if pairing.is_ambiguous(number):
                     self._counts.setdefault("notes", Counter())[AMBIGUOUS] += 1
                 pending.recognised = pairing.read(number) or pending.recognised
-                self._read_recognised(pending, Content(pending.file), executor, workers)
-                self._commit_if_large(executor, workers)
+                self._read_recognised(pending, Content(pending.file))
+                self._commit_if_large()
 
     def _write_waiting(self, pairing: Pairing, before: Sequence[Path]) -> None:
         """Stage the rows that wait after this ingest; they replace the previous ones."""
@@ -125,7 +129,7 @@ class Session:
         self._counts["waiting"] = counts
         self._waited = tuple(str(path.relative_to(self._home.root)) for path in before)
 
-    def read_rejected(self, executor: Executor | None, workers: int) -> None:
+    def read_rejected(self) -> None:
         """Retry the lines that earlier ingests rejected."""
         parts = retry.rejected_parts(self._done)
         if not parts:
@@ -137,7 +141,7 @@ class Session:
         places: list[tuple[str, int, int]] = []
         for (name, path), pieces in retry.blocks(self._home, self._done, named):
             job = self._job(Recognised(FORMATS[name], path))
-            for _, report in self._reports([self._task(tuple(pieces), job)], executor, workers):
+            for _, report in self._workers.reports([self._task(tuple(pieces), job)]):
                 days.update(report.days)
                 tally = tallies.setdefault(name, [0, 0, 0])
                 tally[0] += sum(piece.read for piece in report.pieces)
@@ -161,11 +165,17 @@ class Session:
             return made
 
         made = commit.publish(
-            self._home, self._done, listed, days=days, retried=parts, executor=executor, on_step=self._on_step
+            self._home,
+            self._done,
+            listed,
+            days=days,
+            retried=parts,
+            executor=self._workers.executor,
+            on_step=self._on_step,
         )
         self._committed += made.sources
 
-    def _read_file(self, file: LogFile, executor: Executor | None, workers: int) -> None:
+    def _read_file(self, file: LogFile) -> None:
         opened = Content(file)
         # A large plain file whose size matches no known content is new: it is hashed while workers read it.
         is_new = opened.is_as_stored and file.size > SMALL_BYTES and file.size not in self._known_sizes
@@ -188,18 +198,18 @@ class Session:
             if self._is_known(stored, file):
                 return
         self._whys[(recognised.format.name, recognised.why)] += 1
-        pending = _Pending(file, recognised, stored)
+        pending = PendingFile(file, recognised, stored)
         if recognised.format.companions is not None:
             self._with_companions.append(pending)
         else:
-            self._read_recognised(pending, opened, executor, workers)
+            self._read_recognised(pending, opened)
 
-    def _read_recognised(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
+    def _read_recognised(self, pending: PendingFile, opened: Content) -> None:
         file = pending.file
         if file.size <= SMALL_BYTES and not file.is_parquet and file.compression is None:
-            self._read_small(pending, opened, executor, workers)
+            self._read_small(pending, opened)
         else:
-            self._read_large(pending, opened, executor, workers)
+            self._read_large(pending, opened)
 
     def _pass_over(self, file: LogFile, why: str, *, damaged: bool = False) -> None:
         (self._damaged if damaged else self._unknown)[file.path] = why
@@ -243,7 +253,7 @@ class Session:
             self._options.until,
         )
 
-    def _read_small(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
+    def _read_small(self, pending: PendingFile, opened: Content) -> None:
         """Add a small file's lines to a block shared by files of its format."""
         # In UTF-8 the content equals the stored bytes.
         pending.content = pending.stored if opened.file.encoding == "utf-8" else ""
@@ -252,29 +262,29 @@ class Session:
         pending.content = pending.content or hashlib.sha256(data).hexdigest()
         self._remember(pending)
         key = (pending.recognised.format.name, pending.recognised.path)
-        block = self._shared.setdefault(key, _SharedBlock(pending.recognised))
+        block = self._shared.setdefault(key, SharedBlock(pending.recognised))
         block.add(pending, Piece(opened.file.path, 1, opened.file.modified, data))
         self._put_in_batch(pending, len(data))
         self._advance(opened.file.size)
         if block.is_full:
             self._close_shared(key)
         # Enough blocks to keep every worker busy.
-        if len(self._full) >= 2 * workers:
-            self._read_shared(executor, workers)
+        if len(self._full) >= 2 * self._workers.count:
+            self._read_shared()
 
     def _close_shared(self, key: tuple[str, tuple[str, ...]]) -> None:
         # The number fixes its order in the store, whenever it is read.
         block = self._shared.pop(key)
         self._full.append((self._task(tuple(block.pieces), self._job(block.recognised)), block))
 
-    def _read_shared(self, executor: Executor | None, workers: int) -> None:
+    def _read_shared(self) -> None:
         full, self._full = self._full, []
         blocks = {task.number: block for task, block in full}
-        for task, report in self._reports((task for task, _ in full), executor, workers):
+        for task, report in self._workers.reports((task for task, _ in full)):
             blocks[task.number].take(report)
             self._count(report)
 
-    def _read_large(self, pending: "_Pending", opened: Content, executor: Executor | None, workers: int) -> None:
+    def _read_large(self, pending: PendingFile, opened: Content) -> None:
         # The content of a plain file equals the stored bytes.
         is_plain = opened.is_as_stored and pending.recognised.rows is None
         digest = None if is_plain and pending.stored else hashlib.sha256()
@@ -286,7 +296,7 @@ class Session:
         position = 0
         reports: list[Report] = []
         job = self._job(pending.recognised)
-        for task, report in self._reports((self._task((p,), job, at) for p, at in blocks), executor, workers):
+        for task, report in self._workers.reports((self._task((p,), job, at) for p, at in blocks)):
             pending.add(report, 0, report.bytes)
             reports.append(report)
             self._advance(max(0, task.behind - position))
@@ -308,46 +318,29 @@ class Session:
         self._put_in_batch(pending, pending.bytes)
         self._remember(pending)
 
-    def _put_in_batch(self, pending: "_Pending", size: int) -> None:
+    def _put_in_batch(self, pending: PendingFile, size: int) -> None:
         # Releases the rows of a document.
         pending.recognised = msgspec.structs.replace(pending.recognised, rows=None)
         self._batch.append(pending)
         self._batch_bytes += size
 
-    def _remember(self, pending: "_Pending") -> None:
+    def _remember(self, pending: PendingFile) -> None:
         known = pending.source(self._mapping_hash(pending.recognised.format.name), Duplicates({}, 0))
         self._known[pending.stored] = self._known[pending.content] = known
         self._known_sizes.add(known.bytes)
 
-    def _task(self, pieces: tuple[Piece, ...], job: Job, behind: int = 0) -> "_Task":
+    def _task(self, pieces: tuple[Piece, ...], job: Job, behind: int = 0) -> Task:
         number, self._next_block = self._next_block, self._next_block + 1
-        return _Task(number, pieces, job, behind)
-
-    def _reports(
-        self, tasks: Iterable["_Task"], executor: Executor | None, workers: int
-    ) -> Iterator[tuple["_Task", Report]]:
-        """Run tasks with at most two blocks per worker in flight, so that memory stays flat for any file size."""
-        waiting: dict[Future[Report], _Task] = {}
-        for task in tasks:
-            if executor is None:
-                yield task, read_block(task.number, task.pieces, task.job)
-                continue
-            waiting[executor.submit(read_block, task.number, task.pieces, task.job)] = task
-            while len(waiting) >= 2 * workers:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), future.result()
-        while waiting:
-            future = next(iter(waiting))
-            yield waiting.pop(future), future.result()
+        return Task(number, pieces, job, behind)
 
     def _count(self, report: Report) -> None:
         for name, counts in report.counts.items():
             self._counts.setdefault(name, Counter()).update(counts)
 
-    def _commit(self, executor: Executor | None, workers: int) -> None:
+    def _commit(self) -> None:
         for key in list(self._shared):
             self._close_shared(key)
-        self._read_shared(executor, workers)
+        self._read_shared()
         batch = self._batch
         days = {day for pending in batch for day in pending.days}
 
@@ -358,7 +351,13 @@ class Session:
 
         manifest.staging_folder(self._home).mkdir(parents=True, exist_ok=True)
         made = commit.publish(
-            self._home, self._done, listed, days=days, waited=self._waited, executor=executor, on_step=self._on_step
+            self._home,
+            self._done,
+            listed,
+            days=days,
+            waited=self._waited,
+            executor=self._workers.executor,
+            on_step=self._on_step,
         )
         self._waited = ()
         self._done.append(made)
@@ -405,93 +404,16 @@ class Session:
         )
 
 
-class _Pending:
-    """A file that is read but not committed yet."""
-
-    def __init__(self, file: LogFile, recognised: Recognised, stored: str) -> None:
-        self.file, self.recognised, self.stored = file, recognised, stored
-        self.content = ""
-        self.is_alias = False
-        self.days: set[str] = set()
-        self.bytes = self.read = self.rejected = 0
-        self._pieces: list[tuple[int, int]] = []
-
-    def add(self, report: Report, position: int, size: int) -> None:
-        """Add the counts of one piece of a block."""
-        counted = report.pieces[position]
-        self._pieces.append((report.block, position))
-        self.days.update(report.days)
-        self.bytes += size
-        self.read += counted.read
-        self.rejected += counted.rejected
-
-    def forget(self) -> None:
-        """Drop the counts: its content is already stored under another name."""
-        self.is_alias = True
-        self.days.clear()
-        self._pieces.clear()
-        self.bytes = self.read = self.rejected = 0
-
-    def source(self, mapping: str, duplicates: Duplicates) -> Source:
-        known = sum(duplicates.by_piece.get(piece, 0) for piece in self._pieces)
-        return Source(
-            path=self.file.path,
-            format=self.recognised.format.name,
-            stored_sha256=self.stored,
-            content_sha256=self.content,
-            mapping=mapping,
-            bytes=self.bytes,
-            read=self.read,
-            accepted=self.read - self.rejected - known,
-            rejected=self.rejected,
-            duplicates=known,
-        )
-
-
-class _Task(NamedTuple):
-    """One block for a worker."""
-
-    number: int
-    pieces: tuple[Piece, ...]
-    job: Job
-    behind: int
-    """Stored position of its end, for the progress bar."""
-
-
-class _SharedBlock:
-    """Small files of one format, read as one block."""
-
-    def __init__(self, recognised: Recognised) -> None:
-        self.recognised = recognised
-        self.pieces: list[Piece] = []
-        self._owners: list[_Pending] = []
-        self._bytes = 0
-
-    def add(self, pending: _Pending, piece: Piece) -> None:
-        self._owners.append(pending)
-        self.pieces.append(piece)
-        self._bytes += piece.size
-
-    @property
-    def is_full(self) -> bool:
-        return self._bytes >= _SHARED_BLOCK_BYTES or len(self.pieces) >= _MAX_SHARED_FILES
-
-    def take(self, report: Report) -> None:
-        """Distribute the block's counts to its files."""
-        for position, (pending, piece) in enumerate(zip(self._owners, self.pieces, strict=True)):
-            pending.add(report, position, piece.size)
-
-
 def _by_format(committed: Sequence[Source]) -> dict[str, FormatCounts]:
-    found: dict[str, FormatCounts] = {}
+    counted: dict[str, FormatCounts] = {}
     for source in committed:
-        counts = found.setdefault(source.format, FormatCounts())
+        counts = counted.setdefault(source.format, FormatCounts())
         counts.files += 1
         counts.read += source.read
         counts.accepted += source.accepted
         counts.rejected += source.rejected
         counts.already_known += source.duplicates
-    return found
+    return counted
 
 
 def _none_recognised(unknown: dict[str, str]) -> str:
