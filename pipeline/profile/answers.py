@@ -17,6 +17,8 @@ _PAIR = re.compile(r"^[ \t]*(?:[-*•]\s*)?\**([^\W\d][\w /()-]{0,30}?)\**\s*[:=
 _PREFIX = re.compile(
     r"^(?:the )?[\w ]{0,20}(?:answer|label|category|result|output|intent|class|verdict)(?: is)?\s*[:：]?\s+", re.I
 )
+_SECTION = re.compile(r"^\[\[ ## (\w[\w ]*?) ## \]\][ \t]*$", re.MULTILINE)
+"""Header of a field in the answers that DSPy asks for."""
 _TAG = re.compile(r"<([A-Za-z][\w.-]*)[^<>]*>([^<>]+)</\1>")
 _WRAPPED = re.compile(r"<([A-Za-z][\w.-]*)[^<>]*>([^<>]*)</\1>")
 _EDGES = " \t\r\n\"'`*.,;:!?。「」()[]<>"
@@ -31,6 +33,9 @@ _DENSE = re.compile(f"[{_UNSPACED}]")
 UNSPACED_CHARS = 2
 """Characters per word, where a script has no spaces."""
 MAX_RECORD_WORDS = 25
+MAX_KEYS = 15
+RECURRING_KEY = 3, 0.02
+"""Answers, and share of them, in which a key must occur to be one of the shape's."""
 MAX_MEMBER_CHARS = 60
 PAIR_WORDS = 10
 """Words of a value from which on `key: value` lines are prose with headings."""
@@ -124,13 +129,19 @@ def structured(text: str) -> Any:
     tags = {name.lower(): value.strip() for name, value in _TAG.findall(body)}
     if tags and body.startswith("<") and body.endswith(">"):
         return tags
-    return _pairs(body)
+    return _sections(body) or _pairs(body)
 
 
 def is_object(text: str) -> bool:
     """The whole answer is one JSON object."""
     body = text.strip()
     return body[:1] == "{" and isinstance(json_or(body), dict)
+
+
+def _sections(body: str) -> dict[str, str]:
+    before, *parts = _SECTION.split(body)
+    named = {name.lower(): text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    return {} if before.strip() else {name: text for name, text in named.items() if text}
 
 
 def _pairs(body: str) -> dict[str, str] | None:
@@ -181,6 +192,37 @@ def delimited(texts: Sequence[str]) -> list[dict[str, str]]:
                 else {} for text in texts
             ]  # fmt: skip
     return [{} for _ in texts]
+
+
+def keyed(texts: Sequence[str]) -> list[dict[str, str]]:
+    """Answers of `key: value` lines, each with some of the same few keys, as objects; empty ones where they are not.
+
+    A single answer may be one such line, which alone could be a sentence.
+    """
+    split = [[_PAIR.match(line) for line in text.splitlines() if line.strip()] for text in texts]
+    pairs = [
+        {match[1].strip().lower(): match[2].strip() for match in lines if match} if all(lines) else {}
+        for lines in split
+    ]  # fmt: skip
+    counts = Counter(key for listed in pairs for key in listed)
+    known = {key for key, n in counts.items() if n >= max(RECURRING_KEY[0], RECURRING_KEY[1] * len(texts))}
+    if not 2 <= len(known) <= MAX_KEYS:
+        return [{} for _ in texts]
+    return [
+        listed if known.issuperset(listed) and all(word_count(value) <= PAIR_WORDS for value in listed.values()) else {}
+        for listed in pairs
+    ]
+
+
+_CALLED = ("name", "function", "function_name", "tool", "tool_name", "action")
+_ARGUMENTS = ("arguments", "args", "parameters", "params", "kwargs", "input", "tool_input", "action_input")
+
+
+def called_function(value: Any) -> str | None:
+    """The function that a structured answer calls: a name beside an object of arguments."""
+    if not isinstance(value, dict) or not any(isinstance(value.get(key), dict) for key in _ARGUMENTS):
+        return None
+    return next((name for key in _CALLED if isinstance(name := value.get(key), str)), None)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

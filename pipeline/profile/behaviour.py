@@ -86,6 +86,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Words of the messages that no other message has; 0: they recombine a few words."""
     bodies_per_answer: float = 0.0
     """Different messages per different answer, repeated boilerplate aside."""
+    called_functions: int = 0
+    """Different functions that structured answers call, where practically all of them call one."""
     closed_value_share: float = 0.0
     """Of the values in structured answers: those of fields that take few values."""
     copied_value_share: float = 0.0
@@ -342,9 +344,13 @@ def _varying(lines: Sequence[str]) -> set[str]:
 
 
 def _structure(answered: Sequence[Sampled]) -> dict[str, Any]:
-    values = [answers.structured(s.answer) for s in answered]
+    texts = [s.answer for s in answered]
+    values = [answers.structured(text) for text in texts]
+    if sum(value is None for value in values) > 0.5 * len(values):
+        keyed = [value or None for value in answers.keyed(texts)]
+        values = keyed if any(keyed) else values
     if not any(value is not None for value in values):
-        values = [value or None for value in answers.delimited([s.answer for s in answered])]
+        values = [value or None for value in answers.delimited(texts)]
     records = [(s, list(answers.leaves(value))) for s, value in zip(answered, values, strict=True) if value is not None]
     if not records:
         return {}
@@ -379,7 +385,9 @@ def _structure(answered: Sequence[Sampled]) -> dict[str, Any]:
     if stable < 0.3 and not any(answers.is_object(s.answer) for s, _ in records):
         # Lines of prose with a colon each: no two answers have the same keys.
         return {}
+    called = Counter(name for value in values if (name := answers.called_function(value)) is not None)
     return {
+        "called_functions": len(called) if called.total() >= STANDING_SHARE * len(records) else 0,
         "json_share": len(records) / max(len(records), len(_telling(answered))),
         "stable_keys_share": stable,
         "keys": tuple(path for path, _ in paths.most_common(30) if path in common),

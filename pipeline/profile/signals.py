@@ -191,6 +191,8 @@ def _values(b: Behaviour, scores: Scores) -> None:
         scores.add(
             f"values that are neither in the request nor in other answers ({b.new_word_share:.0%})", reasoning=6.0
         )
+    elif b.is_record and b.called_functions > 1:
+        scores.add(f"answers call one of {b.called_functions} functions in text", tool_use=6.0)
     elif b.is_record:
         form = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
         if b.prose_words_p50 >= 10:
@@ -204,6 +206,11 @@ def _values(b: Behaviour, scores: Scores) -> None:
             scores.add(f"{form}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
         else:
             scores.add(f"{form}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
+        if _is_judged_record(b):
+            scores.add(
+                f"asked to judge {b.user_words_p50} words, and {b.copied_value_share:.0%} of the values stand in them",
+                reasoning=3.5,
+            )
     elif _is_assembled(b):
         scores.add(f"{b.assembled_share:.0%} are parts of the message, put together in the same order", extraction=4.5)
     elif (
@@ -227,6 +234,12 @@ def _values(b: Behaviour, scores: Scores) -> None:
         scores.add(
             f"{b.user_words_p50} words in, {b.answer_words_p50} out: little to reason from", extraction=4.5, rewrite=3.0
         )
+
+
+def _is_judged_record(b: Behaviour) -> bool:
+    """Findings in a form: reasoning is asked for on a longer text, and the values are hardly any of its words."""
+    brought = b.user_words_p50 >= 2 * PREMISE_WORDS and b.copied_value_share < 0.3
+    return brought and asks_for_reasoning(b) and not _is_draft(b) and b.signs.get("extraction", 0.0) < 0.5
 
 
 def _is_small(b: Behaviour) -> bool:

@@ -190,3 +190,17 @@ def test_words_beside_a_script_without_spaces_stay_whole() -> None:
 
 def test_vowel_signs_are_part_of_their_word() -> None:
     assert answers.words("किसी इंसान से") == ["किसी", "इंसान", "से"]
+
+
+def test_fields_under_headers_in_double_brackets_are_a_record() -> None:
+    answer = "[[ ## Berth ## ]]\n7\n\n[[ ## ship ## ]]\nElin\n\n[[ ## completed ## ]]\n"
+    assert answers.structured(answer) == {"berth": "7", "ship": "Elin"}
+    assert answers.structured(f"Well.\n{answer}") != {"berth": "7", "ship": "Elin"}
+
+
+@pytest.mark.parametrize("key", ["arguments", "parameters", "tool_input"])
+def test_a_function_is_called_by_a_name_beside_its_arguments(key: str) -> None:
+    assert answers.called_function({"name": "moor", key: {"berth": 7}}) == "moor"
+    assert answers.called_function({"name": "Elin", "berth": 7}) is None
+    assert answers.called_function([{"name": "moor", key: {}}]) is None
+    assert answers.called_function({"name": 7, key: {}}) is None

@@ -161,3 +161,27 @@ def test_letters_are_counted() -> None:
     letters = [(words(draw, 9), f"Dear {words(draw, 1)},\n\n{words(draw, 12)}.") for _ in range(30)]
     replies = [(words(draw, 9), f"Sure, here you go!\n\n{words(draw, 12)}.") for _ in range(10)]
     assert behaviour(sampled(letters + replies)).letter_share == 0.75
+
+
+def test_lines_of_a_few_keys_are_records_also_where_an_answer_has_one_line() -> None:
+    parts = [("berth", "7"), ("ship", "Elin"), ("hour", "six")]
+    pairs = [
+        (f"note {n}", "\n".join(f"{key}: {value} {n}" for key, value in parts[n % 3 : n % 3 + 1 + n % 2]))
+        for n in range(40)
+    ]
+    measured = behaviour(sampled(pairs))
+    assert measured.json_share == 1.0
+    assert set(measured.keys) == {"berth", "ship", "hour"}
+
+
+def test_sentences_with_a_colon_are_no_records() -> None:
+    draw = random.Random(3)
+    pairs = [(words(draw, 9), f"{words(draw, 1)}: {words(draw, 6)}") for _ in range(40)]
+    assert behaviour(sampled(pairs)).json_share == 0.0
+
+
+def test_functions_that_answers_call_in_text_are_counted() -> None:
+    calls = [(f"ask {n}", f'{{"name": "f{n % 3}", "arguments": {{"berth": {n}}}}}') for n in range(30)]
+    assert behaviour(sampled(calls)).called_functions == 3
+    forms = [(f"ask {n}", f'{{"name": "Elin {n}", "berth": {n}}}') for n in range(30)]
+    assert behaviour(sampled(forms)).called_functions == 0

@@ -446,3 +446,23 @@ def test_letters_are_drafts_however_long_they_are_unless_they_are_to_argue() -> 
     assert tier(**PROSE | letter, wording={"generation": 1.0}) == 2
     assert tier(**PROSE | letter | {"letter_share": 0.3}, wording={"generation": 1.0}) == 3
     assert tier(**PROSE | letter, wording={"reasoning": 1.0}, signs={"reasoning": 1.0, "judgement": 1.0}) == 3
+
+
+FILLED = {
+    "json_share": 1.0, "stable_keys_share": 1.0, "answer_words_p50": 12, "answer_words_p90": 20, "distinct_answers": 200,
+    "common_answer_share": 0.0, "new_answer_share": 1.0,
+}  # fmt: skip
+
+
+def test_calls_of_several_functions_in_text_are_tool_use_and_of_one_a_form() -> None:
+    copied = FILLED | {"copied_value_share": 0.9}
+    assert [tier(**copied, called_functions=n) for n in (0, 1, 12)] == [1, 1, 2]
+
+
+def test_findings_in_a_form_are_reasoning_where_they_are_to_be_judged() -> None:
+    findings = FILLED | {"copied_value_share": 0.1, "prose_words_p50": 9, "user_words_p50": 900}
+    judged = {"wording": {"reasoning": 1.0}, "signs": {"analysis": 1.0}}
+    assert tier(**findings, **judged) == 3
+    assert tier(**findings) == 2
+    assert tier(**findings | {"copied_value_share": 0.9}, **judged) == 1
+    assert tier(**findings | {"user_words_p50": 20}, **judged) == 2
