@@ -179,6 +179,16 @@ def payloads(texts: Sequence[str]) -> list[str] | None:
     ]  # fmt: skip
 
 
+def records(texts: Sequence[str]) -> list[Any]:
+    """Each answer's JSON or fields; None for prose."""
+    values = [structured(text) for text in texts]
+    if sum(value is None for value in values) > 0.5 * len(values) and any(keyed_lines := keyed(texts)):
+        return [value or None for value in keyed_lines]
+    if any(value is not None for value in values):
+        return values
+    return [value or None for value in delimited(texts)]
+
+
 def delimited(texts: Sequence[str]) -> list[dict[str, str]]:
     """Answers as records of unnamed fields, where nearly all are one line with the same separators; else empty."""
     if sum(word_count(text) for text in texts) > MAX_RECORD_WORDS * len(texts) or any(map(is_code, texts[:20])):

@@ -344,13 +344,7 @@ def _varying(lines: Sequence[str]) -> set[str]:
 
 
 def _structure(answered: Sequence[Sampled]) -> dict[str, Any]:
-    texts = [s.answer for s in answered]
-    values = [answers.structured(text) for text in texts]
-    if sum(value is None for value in values) > 0.5 * len(values):
-        keyed = [value or None for value in answers.keyed(texts)]
-        values = keyed if any(keyed) else values
-    if not any(value is not None for value in values):
-        values = [value or None for value in answers.delimited(texts)]
+    values = answers.records([s.answer for s in answered])
     records = [(s, list(answers.leaves(value))) for s, value in zip(answered, values, strict=True) if value is not None]
     if not records:
         return {}

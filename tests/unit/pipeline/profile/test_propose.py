@@ -449,8 +449,8 @@ def test_letters_are_drafts_however_long_they_are_unless_they_are_to_argue() -> 
 
 
 FILLED = {
-    "json_share": 1.0, "stable_keys_share": 1.0, "answer_words_p50": 12, "answer_words_p90": 20, "distinct_answers": 200,
-    "common_answer_share": 0.0, "new_answer_share": 1.0,
+    "json_share": 1.0, "stable_keys_share": 1.0, "answer_words_p50": 12, "answer_words_p90": 20,
+    "distinct_answers": 200, "common_answer_share": 0.0, "new_answer_share": 1.0,
 }  # fmt: skip
 
 
