@@ -6,6 +6,7 @@ A field of an unexpected type counts as absent: an unused field must not make an
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -83,6 +84,11 @@ def tree(value: Any) -> Tree:
 def trees(value: Any) -> list[Tree]:
     """The objects of a list; empty for other values."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def distinct(items: Iterable[Tree]) -> list[Tree]:
+    """The objects in their order, without repetitions."""
+    return list({msgspec.json.encode(item, order="sorted"): item for item in items}.values())
 
 
 def index(value: Any) -> int | None:

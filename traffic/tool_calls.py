@@ -57,6 +57,10 @@ class ToolCalls:
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
+        self._ids: set[str] = set()
+        self._by_stated_id: dict[str, list[ToolCall]] = {}
+        self._by_index: dict[int, ToolCall] = {}
+        """The last call with an index."""
 
     def add(self, part: Tree, *, whole: bool = False) -> tuple[ToolCall, str]:
         """Add a chunk; returns its call and the arguments it adds. `whole`: the chunk is a complete call."""
@@ -67,10 +71,14 @@ class ToolCalls:
         call = None if whole else self._existing(stated_id, position, name, arguments)
         if call is None:
             identity = stated_id or new_id()
-            if any(call.id == identity for call in self.calls):
+            if identity in self._ids:
                 identity = f"{identity}_{len(self.calls)}"
-            call = ToolCall(len(self.calls), identity, index=position, stated_id=stated_id or None)
+            call = ToolCall(len(self.calls), identity, index=position)
             self.calls.append(call)
+            self._ids.add(identity)
+            if position is not None:
+                self._by_index[position] = call
+            self._state_id(call, stated_id)
         call.name = name or call.name
         extra = {key: value for key, value in part.items() if key not in _CALL_KEYS and value is not None}
         if extra:
@@ -79,12 +87,12 @@ class ToolCalls:
         return call, arguments
 
     def _existing(self, stated_id: str, position: int | None, name: str, arguments: str) -> ToolCall | None:
-        for call in reversed(self.calls):
+        for call in reversed(self._by_stated_id.get(stated_id, ())):
             # The same id with another index: a call whose chunks are renumbered, or a server that reuses one id.
-            if stated_id and call.stated_id == stated_id and not (name and _differ(position, call.index)):
+            if not (name and _differ(position, call.index)):
                 return call
         if position is not None:
-            candidate = next((call for call in reversed(self.calls) if call.index == position), None)
+            candidate = self._by_index.get(position)
         else:
             candidate = self.calls[-1] if self.calls else None
         if candidate is None:
@@ -94,9 +102,13 @@ class ToolCalls:
             return None if name else candidate
         if name and candidate.name and _is_another(candidate, name, arguments, position):
             return None
-        if stated_id:
-            candidate.stated_id = stated_id
+        self._state_id(candidate, stated_id)
         return candidate
+
+    def _state_id(self, call: ToolCall, stated_id: str) -> None:
+        if stated_id:
+            call.stated_id = stated_id
+            self._by_stated_id.setdefault(stated_id, []).append(call)
 
     def as_trees(self) -> list[Tree]:
         return [call.as_tree() for call in self.calls]

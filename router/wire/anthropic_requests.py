@@ -19,7 +19,7 @@ from router.wire.errors import CONTEXT_LENGTH_EXCEEDED
 from router.wire.sse import named_event
 from router.wire.thinking import ANTHROPIC_EFFORTS, effort_of
 from router.wire.turns import in_order
-from traffic.loose_json import dumped, json_or, loads, text, tree, trees
+from traffic.loose_json import distinct, dumped, json_or, loads, text, tree, trees
 from traffic.tool_calls import tool_call
 
 Tree = dict[str, Any]
@@ -142,11 +142,10 @@ class _Translation:
             self.left_out += [f"tools.{key}" for key in tool if key in _TOOL_HINTS and tool[key]]
             function = {"name": tool["name"], "parameters": tool["input_schema"]}
             function |= {key: tool[key] for key in ("description", "strict") if tool.get(key)}
-            function_tool = self._marked({"type": "function", "function": function}, tool)
-            # An agent that starts a tool server twice offers its tools twice.
-            tools += [function_tool] if function_tool not in tools else []
+            tools.append(self._marked({"type": "function", "function": function}, tool))
         if tools:
-            tree["tools"] = tools
+            # An agent that starts a tool server twice offers its tools twice.
+            tree["tools"] = distinct(tools)
         if not choice or not tools:
             return
         if choice["type"] == "tool":

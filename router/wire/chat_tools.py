@@ -6,7 +6,7 @@ from typing import Any
 from router.wire import custom_tools
 from router.wire.endpoint_limits import ANTHROPIC, answer_schema, fitted_name, tool_schema
 from router.wire.protocol import Untranslatable
-from traffic.loose_json import Tree, text, tree, trees
+from traffic.loose_json import Tree, distinct, text, tree, trees
 
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search"}
@@ -42,10 +42,8 @@ def add_tools(sent: Tree, body: Tree) -> None:
     """Add tools and tool choice to `body`. Raises: Untranslatable."""
     tools = [as_function(tool) for tool in trees(sent.get("tools"))]
     choice, tools = _among_allowed(_as_choice(sent.get("tool_choice")), tools)
-    translated: list[Tree] = []
-    for tool in map(anthropic_tool, tools):
-        # An agent that starts a tool server twice offers its tools twice.
-        translated += [tool] if tool not in translated else []
+    # An agent that starts a tool server twice offers its tools twice.
+    translated = distinct(map(anthropic_tool, tools))
     if "web_search_options" in sent:
         translated.append(web_search(sent["web_search_options"])[0])
     if not translated:
@@ -92,8 +90,10 @@ def is_flat(tool: Tree) -> bool:
 
 def nested(tool: Tree) -> Tree:
     """A flat tool in the format of chat completions, for endpoints with custom tools."""
+    if not is_flat(tool):
+        return tool
     if tool.get("type") != "custom" or "parameters" in tool or "input_schema" in tool:
-        return as_function(tool) if is_flat(tool) else tool
+        return as_function(tool)
     custom = {key: tool[key] for key in ("name", "description", "format") if key in tool}
     grammar = {key: value for key, value in tree(tool.get("format")).items() if key != "type"}
     if tree(tool.get("format")).get("type") == "grammar" and "grammar" not in grammar:

@@ -168,12 +168,15 @@ def _blocks(content: Any) -> list[Tree]:
 def _make_names_unique(messages: list[Tree]) -> None:
     """Number documents of equal names, which the API rejects."""
     names = set[str]()
-    for document in (tree(block.get("document")) for message in messages for block in message["content"]):
-        name, number = text(document.get("name")), 1
-        while document and document["name"].lower() in names:
+    numbers: dict[str, int] = {}
+    for document in (block["document"] for message in messages for block in message["content"] if "document" in block):
+        stem = document["name"][:190]
+        number = numbers.get(stem.lower(), 1)
+        while document["name"].lower() in names:
             number += 1
-            document["name"] = f"{name[:190]} {number}"
-        names.add(text(document.get("name")).lower())
+            document["name"] = f"{stem} {number}"
+        names.add(document["name"].lower())
+        numbers[stem.lower()] = number
 
 
 def _cache_point(marked: Tree) -> list[Tree]:

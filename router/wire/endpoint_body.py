@@ -30,7 +30,7 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     if not _adapts(endpoint):
         return body
     sent = dict(body)
-    if "tools" in sent and (endpoint.tool_schema_leave_out or endpoint.tool_description_chars is not None):
+    if endpoint.tool_schema_leave_out or endpoint.tool_description_chars is not None:
         _fit_tools(sent, endpoint)
     if "messages" in sent:
         _fit_messages(sent, endpoint)
@@ -77,9 +77,9 @@ def _fit_messages(sent: dict[str, Any], endpoint: Endpoint) -> None:
 
 def _fit_thinking(sent: dict[str, Any], endpoint: Endpoint) -> None:
     """Express effort and thinking budget as the model takes them."""
-    if endpoint.tools_effort is not None and "tools" in sent:
+    if endpoint.tools_effort is not None and _plain(sent.get("tools")):
         sent["reasoning_effort"] = endpoint.tools_effort
-    if endpoint.efforts and "reasoning_effort" in sent:
+    elif endpoint.efforts and "reasoning_effort" in sent:
         sent["reasoning_effort"] = nearest_effort(_plain(sent["reasoning_effort"]), endpoint.efforts)
     if endpoint.adaptive_thinking and "thinking" in sent:
         sent["thinking"], config = adaptive(tree(_plain(sent["thinking"])), tree(_plain(sent.get("output_config"))))
@@ -89,9 +89,12 @@ def _fit_thinking(sent: dict[str, Any], endpoint: Endpoint) -> None:
 
 def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
     """Remove rejected schema keywords and shorten descriptions; the full text moves to the system prompt."""
+    offered = _plain(sent.get("tools"))
+    if not offered:
+        return
     tools, full_descriptions = [], []
     max_chars = endpoint.tool_description_chars
-    for tool in _plain(sent["tools"]):
+    for tool in offered:
         function = tree(tree(tool).get("function"))
         if not function:
             tools.append(tool)

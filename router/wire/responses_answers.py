@@ -19,7 +19,7 @@ from router.wire.custom_tools import input_of
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
-from router.wire.responses_tools import SEARCH, offered_in, tools_of
+from router.wire.responses_tools import SEARCH, offered_in, tools_by_name
 from router.wire.sse import StreamReader
 from traffic.loose_json import index, is_object, json_or, tree, trees
 from traffic.record import Usage
@@ -86,11 +86,13 @@ class ResponseEncoder:
 
     def __init__(self, request: ChatRequest) -> None:
         sent = {key: msgspec.json.decode(request.native[key]) for key in _ECHOED if key in request.native}
-        self._tools = {tool.sent_name: tool for tool in tools_of(offered_in(request.native))}
+        self._tools = tools_by_name(offered_in(request.native))
         self._request = request
         self._number = 0
         self._open: list[Tree] = []
         """Open output items: one, or several calls whose arguments arrive interleaved."""
+        self._positions: dict[str, int] = {}
+        """Indexes in the output by the item's id."""
         self._assembly = Assembly()
         self._calls: dict[int, Tree] = {}
         """Function call items by position of the call."""
@@ -242,16 +244,18 @@ class ResponseEncoder:
                 item |= {"execution": "client", "arguments": {}}
             self._calls[call.position] = item
             events += self._begin(item)
+            if item["type"] == "tool_search_call":
+                # An object for the client; until it is complete, its text.
+                item["arguments"] = ""
         if not piece.text or item["status"] != "in_progress":
             return events
         if item["type"] == "custom_tool_call":
             # The text is inside a JSON object and can be decoded only when that is complete.
             item["input"] += piece.text
             return events
-        if item["type"] == "tool_search_call":
-            item["arguments"] = tree(json_or(call.arguments))
-            return events
         item["arguments"] += piece.text
+        if item["type"] == "tool_search_call":
+            return events
         return [*events, self._at(item, "response.function_call_arguments.delta", delta=piece.text)]
 
     def _open_item(self, kind: str) -> Tree | None:
@@ -260,6 +264,7 @@ class ResponseEncoder:
 
     def _begin(self, item: Tree) -> list[Tree]:
         self._open.append(item)
+        self._positions[item["id"]] = len(self.response["output"])
         self.response["output"].append(item)
         return [self._event("response.output_item.added", output_index=self._index(item), item=_copied(item))]
 
@@ -280,6 +285,8 @@ class ResponseEncoder:
             item["input"] = input_of(item["input"])
             events += [self._at(item, "response.custom_tool_call_input.delta", delta=item["input"])]
             events += [self._at(item, "response.custom_tool_call_input.done", input=item["input"])]
+        elif item["type"] == "tool_search_call":
+            item["arguments"] = tree(json_or(item["arguments"]))
         # An answer that was cut ends with an incomplete item.
         item["status"] = "incomplete" if self.response["status"] == "incomplete" else "completed"
         return [*events, self._event("response.output_item.done", output_index=self._index(item), item=_copied(item))]
@@ -302,7 +309,7 @@ class ResponseEncoder:
         ]
 
     def _index(self, item: Tree) -> int:
-        return next(index for index, output_item in enumerate(self.response["output"]) if output_item is item)
+        return self._positions[item["id"]]
 
     def _at(self, item: Tree, kind: str, **fields: Any) -> Tree:
         """An event about an item."""

@@ -14,7 +14,7 @@ import msgspec
 from router.request import BadRequest, Body, ChatRequest, chat_request, decode_tree
 from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
-from router.wire.responses_tools import SEARCH, hosted, offered_tools, offers_tools, sent_name, tools_of
+from router.wire.responses_tools import SEARCH, hosted, offered_tools, offers_tools, sent_name, tools_by_name, tools_of
 from router.wire.sse import named_event
 from router.wire.turns import in_order
 from traffic.loose_json import dumped, tree, trees
@@ -109,10 +109,10 @@ class _Translation:
     def _tools(self, sent: Tree, tree: Tree) -> None:
         offered, choice = offered_tools(sent.get("tools"), sent.get("input")), sent.get("tool_choice")
         if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-            allowed = [(tool.get("type"), tool.get("name")) for tool in trees(choice.get("tools"))]
+            allowed = {(tool.get("type"), tool.get("name")) for tool in trees(choice.get("tools"))}
             offered = [tool for tool in offered if (tool.get("type"), tool.get("name")) in allowed]
             choice = choice.get("mode", "auto")
-        tools = [tool.as_function() for tool in tools_of(offered)]
+        tools = [tool.as_function() for tool in tools_by_name(offered).values()]
         if tools:
             tree["tools"] = tools
         for kind in hosted(offered):
@@ -232,7 +232,7 @@ class _Translation:
         messages.append(result)
         images = [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
         if images:
-            texts = [part for part in content if part not in images]
+            texts = [part for part in content if part["type"] == "text"]
             result["content"] = texts or "(see the image)"
             label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
             messages.append({"role": "user", "content": [label, *images]})

@@ -68,6 +68,11 @@ def tools_of(tools: Any, namespace: str = "") -> Iterator[ResponseTool]:
             yield ResponseTool(SEARCH, SEARCH, "", SEARCH, tool)
 
 
+def tools_by_name(offered: list[Tree]) -> dict[str, ResponseTool]:
+    """The tools by their name in chat completions; of a tool that is offered again, when a search finds it, the last."""
+    return {tool.sent_name: tool for tool in tools_of(offered)}
+
+
 def is_client_search(tool: Tree) -> bool:
     """Whether the tool is a tool search that the client runs."""
     return tool.get("type") == SEARCH and tool.get("execution") == "client"
@@ -83,10 +88,8 @@ def hosted(tools: Any) -> list[str]:
 
 
 def offered_tools(tools: Any, items: Any) -> list[Tree]:
-    """Tools of a request, including those of its input items, without repetitions."""
-    added = [tool for item in trees(items) if offers_tools(item) for tool in trees(item["tools"])]
-    offered = trees(tools)
-    return offered + [tool for n, tool in enumerate(added) if tool not in offered and tool not in added[:n]]
+    """Tools of a request, including those of its input items."""
+    return trees(tools) + [tool for item in trees(items) if offers_tools(item) for tool in trees(item["tools"])]
 
 
 def offers_tools(item: Tree) -> bool:

@@ -1,8 +1,10 @@
 """Orders turns as chat completions require: tool results directly after their calls. Pure."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
-from traffic.loose_json import Tree, dumped, tree, trees
+from traffic.loose_json import Tree, dumped, encode, tree, trees
 from traffic.tiers import TurnRule
 
 NO_RESULT = "(no result: the call was interrupted)"
@@ -13,20 +15,23 @@ def in_order(messages: list[Tree]) -> list[Tree]:
 
     Other protocols permit user text between a call and its result; OpenAI and others reject it.
     """
-    groups: list[list[Tree]] = []
+    groups: list[tuple[list[Tree], list[Tree]]] = []
+    """Messages that become one, and the results that follow them."""
     callers: dict[str, list[Tree]] = {}
+    """Results of the turn with a call, by the call's id."""
     for message in messages:
-        caller = callers.get(message.get("tool_call_id") or "") if message["role"] == "tool" else None
-        if caller is not None:
-            caller.append(message)
+        results = callers.get(message.get("tool_call_id") or "") if message["role"] == "tool" else None
+        if results is not None:
+            results.append(message)
             continue
-        if message["role"] == "assistant" and groups and len(groups[-1]) == 1 and groups[-1][0]["role"] == "assistant":
-            groups[-1][0] = _joined(groups[-1][0], message)
+        merges = message["role"] == "assistant" and groups and not groups[-1][1]
+        if merges and groups[-1][0][0]["role"] == "assistant":
+            groups[-1][0].append(message)
         else:
-            groups.append([message])
+            groups.append(([message], []))
         if message["role"] == "assistant":
-            callers |= {call["id"]: groups[-1] for call in trees(message.get("tool_calls"))}
-    return [message for group in groups for message in group]
+            callers |= {call["id"]: groups[-1][1] for call in trees(message.get("tool_calls"))}
+    return [message for turn, results in groups for message in (_joined(turn), *results)]
 
 
 def with_results(messages: list[Tree]) -> list[Tree]:
@@ -35,22 +40,25 @@ def with_results(messages: list[Tree]) -> list[Tree]:
     `messages`: as from `in_order`.
     """
     paired: list[Tree] = []
-    open_calls: list[str] = []
+    known: set[bytes] = set()
+    """Results that have a call, encoded."""
+    open_calls: Counter[str] = Counter()
     others: list[Tree] = []
     """Results without an open call; they follow those that have one."""
     for message in messages:
         identity = message.get("tool_call_id")
         if message["role"] == "tool":
-            if identity in open_calls:
-                open_calls.remove(identity)
+            if open_calls[identity]:
+                open_calls[identity] -= 1
                 paired.append(message)
-            elif message not in paired:
+                known.add(encode(message))
+            elif encode(message) not in known:
                 others.append(_result_as_user_text(message))
             continue
-        paired += [*map(_interrupted, open_calls), *others]
-        open_calls, others = [call["id"] for call in trees(message.get("tool_calls"))], []
+        paired += [*map(_interrupted, open_calls.elements()), *others]
+        open_calls, others = Counter(call["id"] for call in trees(message.get("tool_calls"))), []
         paired.append(message)
-    return [*paired, *map(_interrupted, open_calls), *others]
+    return [*paired, *map(_interrupted, open_calls.elements()), *others]
 
 
 def ruled(messages: list[Tree], rules: Sequence[TurnRule]) -> list[Tree]:
@@ -81,26 +89,16 @@ def _system_first(messages: list[Tree]) -> Iterable[Tree]:
     """The system messages at the beginning as one; the user says the later ones."""
     count = next((n for n, message in enumerate(messages) if message.get("role") not in _SYSTEM), len(messages))
     if count:
-        first = messages[0]
-        for message in messages[1:count]:
-            first = _joined(first, message)
-        yield first
+        yield _joined(messages[:count])
     for message in messages[count:]:
         yield message | {"role": "user"} if message.get("role") in _SYSTEM else message
 
 
 def _alternating(messages: list[Tree]) -> Iterable[Tree]:
     """Turns of the user in a row as one."""
-    last: Tree | None = None
-    for message in messages:
-        if last is not None and last.get("role") == message.get("role") == "user":
-            last = _joined(last, message)
-            continue
-        if last is not None:
-            yield last
-        last = message
-    if last is not None:
-        yield last
+    for role, turns in groupby(messages, key=lambda message: message.get("role")):
+        same = list(turns)
+        yield from (_joined(same),) if role == "user" else same
 
 
 _SYSTEM = ("system", "developer")
@@ -111,31 +109,39 @@ def with_ids(messages: list[Tree]) -> Iterable[Tree]:
 
     A result belongs to the last calls with its id; without an id to the first of the last open calls.
     """
-    waiting: list[tuple[str, str]] = []
-    """Stated and sent ids of open calls, those of the last turn first."""
-    sent_ids: dict[str, str] = {}
+    waiting: dict[str, list[str]] = defaultdict(list)
+    """Sent ids of calls by their stated id, the next to be answered last; by "" those of all calls."""
+    answered: set[str] = set()
+    last_sent: dict[str, str] = {}
     used: set[str] = set()
+    numbers: dict[str, int] = {}
+    """Number of the last call with a stated id."""
     for message in messages:
         calls = trees(message.get("tool_calls"))
         if calls:
             turn = []
             for call in calls:
                 stated = call.get("id") or ""
-                sent, number = stated or "call_1", 1
+                sent, number = stated or "call_1", numbers.get(stated, 1)
                 while sent in used:
                     number += 1
                     sent = f"{stated or 'call'}_{number}"
-                sent_ids[stated] = sent
+                last_sent[stated], numbers[stated] = sent, number
                 used.add(sent)
                 turn.append((stated, sent))
-            waiting = turn + waiting
+            for stated, sent in reversed(turn):
+                for key in {stated, ""}:
+                    waiting[key].append(sent)
             yield message | {"tool_calls": [call | {"id": sent} for call, (_, sent) in zip(calls, turn, strict=True)]}
         elif message.get("role") == "tool":
             stated = message.get("tool_call_id") or ""
-            answered = next((entry for entry in waiting if not stated or entry[0] == stated), None)
-            if answered is not None:
-                waiting.remove(answered)
-            sent = answered[1] if answered is not None else sent_ids.get(stated, stated)
+            open_calls = waiting[stated]
+            while open_calls and open_calls[-1] in answered:
+                open_calls.pop()
+            sent = last_sent.get(stated, stated)
+            if open_calls:
+                sent = open_calls.pop()
+                answered.add(sent)
             yield message | {"tool_call_id": sent} if sent else message
         else:
             yield message
@@ -151,21 +157,26 @@ def _interrupted(call: str) -> Tree:
     return {"role": "tool", "tool_call_id": call, "content": NO_RESULT}
 
 
-def _joined(first: Tree, second: Tree) -> Tree:
-    joined = first | second
+def _joined(turns: list[Tree]) -> Tree:
+    """Several messages of one role as one."""
+    if len(turns) == 1:
+        return turns[0]
+    joined = {key: value for turn in turns for key, value in turn.items()}
     for key in ("tool_calls", "thinking_blocks"):
-        values = [*first.get(key, ()), *second.get(key, ())]
+        values = [value for turn in turns for value in turn.get(key) or ()]
         if values:
             joined[key] = values
-    reasoning = [message["reasoning_content"] for message in (first, second) if message.get("reasoning_content")]
+    reasoning = [turn["reasoning_content"] for turn in turns if turn.get("reasoning_content")]
     if reasoning:
         joined["reasoning_content"] = "\n\n".join(reasoning)
-    contents = [message["content"] for message in (first, second) if message.get("content")]
-    if len(contents) == 2 and all(isinstance(content, str) for content in contents):
+    contents = [turn["content"] for turn in turns if turn.get("content")]
+    if not contents:
+        joined["content"] = turns[0].get("content")
+    elif len(contents) == 1:
+        joined["content"] = contents[0]
+    elif all(isinstance(content, str) for content in contents):
         joined["content"] = "\n\n".join(contents)
-    elif len(contents) == 2:
-        parts = [[{"type": "text", "text": c}] if isinstance(c, str) else c for c in contents]
-        joined["content"] = [*parts[0], *parts[1]]
     else:
-        joined["content"] = contents[0] if contents else first.get("content")
+        parts = ([{"type": "text", "text": content}] if isinstance(content, str) else content for content in contents)
+        joined["content"] = [part for content in parts for part in content]
     return joined

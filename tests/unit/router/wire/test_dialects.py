@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from traffic.tiers import Endpoint
 
 CLAUDE = Target(Endpoint(name="claude", kind="anthropic", base_url="https://a.example.com", model="c"), 2)
 GPT = Target(Endpoint(name="gpt", kind="openai", base_url="https://b.example.com/v1", model="g"), 2)
-CHAT = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+BEDROCK = Target(Endpoint(name="aws", kind="bedrock", base_url="https://b.us-east-1.amazonaws.com", model="b"), 2)
+CHAT: dict[str, Any] = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
 ASKED = {
     "openai": CHAT,
     "anthropic": CHAT,
@@ -93,3 +95,34 @@ def test_every_answer_is_parsed_or_unreadable(client: str, body: Any, events: li
             with contextlib.suppress(Unreadable):
                 attempt()
         assert stream.output is not None
+
+
+MANY = 8_000
+PDF = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,aGk="}
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,aGk="}
+SCHEMA = {"type": "object", "properties": {}}
+FUNCTIONS = [{"type": "function", "name": f"f{n}", "parameters": SCHEMA} for n in range(MANY)]
+
+
+@pytest.mark.parametrize(
+    "client, target, more",
+    [
+        ("openai", CLAUDE, {"tools": FUNCTIONS}),
+        ("openai", BEDROCK, {"messages": [{"role": "user", "content": [{"type": "file", "file": PDF}] * MANY}]}),
+        ("anthropic", CLAUDE, {"tools": [{"name": f"f{n}", "input_schema": SCHEMA} for n in range(MANY)]}),
+        ("responses", GPT, {"tools": FUNCTIONS, "tool_choice": {"type": "allowed_tools", "tools": FUNCTIONS}}),
+        (
+            "responses",
+            GPT,
+            {"tools": FUNCTIONS, "input": [{"type": "additional_tools", "tools": FUNCTIONS}, *CHAT["messages"]]},
+        ),
+        ("responses", GPT, {"input": [{"type": "function_call_output", "call_id": "c", "output": [IMAGE] * MANY}]}),
+    ],
+    ids=["tools", "documents", "tools of messages", "allowed tools", "tools in the input", "images"],
+)
+def test_many_parts_are_translated_in_linear_time(client: str, target: Target, more: dict[str, Any]) -> None:
+    start = time.process_time()
+    request = parsed(client, more)
+    assert dialects.untranslatable(request, target) is None
+    dialects.of(request, target.endpoint).payload(request, target, stream=False)
+    assert time.process_time() - start < 1.5

@@ -55,6 +55,18 @@ ACKNOWLEDGED = {"role": "assistant", "content": "OK."}
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}},
         ),
         ({"adaptive_thinking": True}, {"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}}),
+        (
+            {"efforts": ("low", "high"), "tools_effort": "none"},
+            {"tools": [{"name": "t"}], "reasoning_effort": "high"},
+            {"tools": [{"name": "t"}], "reasoning_effort": "none"},
+        ),
+        (
+            {"efforts": ("low", "high"), "tools_effort": "none"},
+            {"tools": [], "reasoning_effort": "minimal"},
+            {"tools": [], "reasoning_effort": "low"},
+        ),
+        ({"tools_effort": "none"}, {"tools": None}, {"tools": None}),
+        ({"tool_schema_leave_out": ("$schema",)}, {"tools": None}, {"tools": None}),
         ({"leave_out": ("stream_options",)}, {"stream_options": {"include_usage": True}}, {}),
         ({"rename": {"a": "b"}, "leave_out": ("b",)}, {"a": 1}, {}),
         (

@@ -1,11 +1,13 @@
 """Responses from chat completions: items and events for any order of chunks."""
 
 import json
+import time
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.request import ChatRequest
 from router.target import Target
 from router.wire import dialects, responses_requests
 from router.wire.sse import StreamReader, event
@@ -21,9 +23,9 @@ def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
     return event(json.dumps({"id": "c", "object": "chat.completion.chunk", "choices": choices}).encode())
 
 
-def played(chunks: list[bytes]) -> list[dict[str, Any]]:
+def played(chunks: list[bytes], request: ChatRequest = REQUEST) -> list[dict[str, Any]]:
     """The events for the client."""
-    stream = dialects.of(REQUEST, TARGET.endpoint).stream(REQUEST, TARGET)
+    stream = dialects.of(request, TARGET.endpoint).stream(request, TARGET)
     sent = [piece for chunk in chunks for piece in stream.feed(chunk)]
     sent.append(stream.end())
     return [json.loads(data) for data in StreamReader().feed(b"".join(sent))]
@@ -84,3 +86,34 @@ def test_reasoning_repeated_with_its_signature_is_sent_once() -> None:
     deltas = [{"reasoning_content": "a"}, {"reasoning_content": "b"}, {"thinking_blocks": [block]}, {"content": "ok"}]
     response = played([*map(chunk, deltas), chunk({}, "stop"), b"data: [DONE]\n\n"])[-1]["response"]
     assert response["output"][0]["summary"] == [{"type": "summary_text", "text": "ab"}]
+
+
+SEARCHING = responses_requests.parse(
+    b'{"input": "hi", "stream": true, "tools": [{"type": "tool_search", "execution": "client", "parameters": {}}]}', {}
+)
+
+
+def search_parts(*parts: str) -> list[bytes]:
+    named = {"index": 0, "id": "s", "function": {"name": "tool_search", "arguments": ""}}
+    calls = [named, *({"index": 0, "function": {"arguments": part}} for part in parts)]
+    return [chunk({"tool_calls": [call]}) for call in calls]
+
+
+def test_the_arguments_of_a_tool_search_are_an_object() -> None:
+    for finish, arguments in (("tool_calls", {"q": "mail"}), ("length", {})):
+        parts = search_parts('{"q": "ma', 'il"}') if arguments else search_parts('{"q": "ma')
+        events = played([*parts, chunk({}, finish)], SEARCHING)
+        (item,) = events[-1]["response"]["output"]
+        assert (item["type"], item["arguments"]) == ("tool_search_call", arguments)
+        assert [event["item"]["arguments"] for event in events if "item" in event] == [{}, arguments]
+
+
+def test_long_answers_are_translated_in_linear_time() -> None:
+    opened = [{"index": n, "id": f"c{n}", "function": {"name": "f", "arguments": "{}"}} for n in range(8_000)]
+    for request, chunks in (
+        (SEARCHING, search_parts('{"q": "', *["abcd "] * 30_000, '"}')),
+        (REQUEST, [chunk({"tool_calls": [call]}) for call in opened]),
+    ):
+        start = time.process_time()
+        played([*chunks, chunk({}, "tool_calls")], request)
+        assert time.process_time() - start < 2

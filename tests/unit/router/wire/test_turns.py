@@ -1,11 +1,14 @@
 """The order of turns in chat completions."""
 
+import time
+from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.turns import in_order, with_results
+from router.wire.turns import in_order, ruled, with_ids, with_results
 
 Tree = dict[str, Any]
 
@@ -88,3 +91,45 @@ def test_a_second_result_of_a_call_does_not_separate_the_others() -> None:
     *paired, late = with_results([message, result, result | {"content": "3"}, other])
     assert paired == [message, result, other]
     assert late["role"] == "user"
+
+
+def test_every_call_has_an_id_of_its_own_and_results_belong_to_the_last_turn_first() -> None:
+    def turn(*names: str) -> Tree:
+        return {"role": "assistant", "content": None, "tool_calls": [call(name) for name in names]}
+
+    def result(name: str) -> Tree:
+        return {"role": "tool", "tool_call_id": name, "content": "r"}
+
+    messages = [turn("a", "a_2"), turn("a", "", "b"), result("a"), result(""), result("a"), result("a"), result("a_2")]
+    first, second, *results = with_ids(messages)
+    assert [one["id"] for one in first["tool_calls"]] == ["a", "a_2"]
+    assert [one["id"] for one in second["tool_calls"]] == ["a_3", "call_1", "b"]
+    assert [one["tool_call_id"] for one in results] == ["a_3", "call_1", "a", "a_3", "a_2"]
+
+
+MANY = 8_000
+CALLS = [{"role": "assistant", "content": None, "tool_calls": [call("same")]} for _ in range(MANY)]
+RESULTS = [{"role": "tool", "tool_call_id": "same", "content": str(number)} for number in range(MANY)]
+ONE_TURN = {"role": "assistant", "content": None, "tool_calls": [call(f"c{number}") for number in range(MANY)]}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [*CALLS, *RESULTS],
+        [message for pair in zip(CALLS, RESULTS, strict=True) for message in pair],
+        [ONE_TURN, *({"role": "tool", "tool_call_id": f"c{n}", "content": "r"} for n in reversed(range(MANY)))],
+        [{"role": role, "content": "x" * 100} for role in ("system", "assistant", "user") for _ in range(MANY)],
+        [{"role": role, "content": "x"} for _ in range(MANY) for role in ("user", "system")],
+    ],
+    ids=["calls then results", "calls with results", "one turn", "equal roles", "alternating roles"],
+)
+def test_long_conversations_are_ordered_in_linear_time(messages: list[Tree]) -> None:
+    def seconds(ordered: Iterable[Tree]) -> float:
+        start = time.process_time()
+        list(ordered)
+        return time.process_time() - start
+
+    assert seconds(with_ids(messages)) < 1
+    assert seconds(with_results(in_order(messages))) < 1
+    assert seconds(ruled(messages, ("system_first", "alternate", "assistant_after_tool"))) < 1

@@ -1,0 +1,20 @@
+"""Tools of OpenAI's Responses API as functions of chat completions."""
+
+import msgspec
+
+from router.wire import responses_requests
+
+SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}}}
+
+
+def test_a_tool_that_is_offered_again_is_sent_once_with_its_last_definition() -> None:
+    deferred = {"type": "function", "name": "f", "defer_loading": True}
+    other = {"type": "function", "name": "g", "parameters": SCHEMA}
+    loaded = {"type": "function", "name": "f", "parameters": SCHEMA}
+    found = {"type": "tool_search_output", "call_id": "s1", "execution": "client", "tools": [loaded]}
+    space = {"type": "namespace", "name": "n", "tools": [loaded, other]}
+    body = {"tools": [deferred, other, space, space], "input": [{"role": "user", "content": "x"}, found, found]}
+    request = responses_requests.parse(msgspec.json.encode(body), {})
+    functions = {tool["function"]["name"]: tool["function"]["parameters"] for tool in request.tools or ()}
+    assert [tool["function"]["name"] for tool in request.tools or ()] == ["f", "g", "n__f", "n__g"]
+    assert functions["f"] == SCHEMA
