@@ -271,7 +271,7 @@ def _pair_results(turns: list[Tree]) -> None:
 
     Interrupted agents omit one of them, which the API rejects.
     """
-    calls: list[str] = []
+    calls: dict[str, None] = {}
     if any(block["type"] == "tool_use" for block in turns[-1]["content"]):
         turns.append({"role": "user", "content": []})
     for turn in turns:
@@ -292,7 +292,7 @@ def _pair_results(turns: list[Tree]) -> None:
             else block
             for block in blocks
         ]
-        calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        calls = dict.fromkeys(block["id"] for block in blocks if block["type"] == "tool_use")
 
 
 def _result_as_text(result: Tree) -> Tree:
@@ -329,7 +329,7 @@ def _assistant(message: Tree) -> tuple[str, list[Tree]]:
     done = trees(tree(message.get("provider_specific_fields")).get("server_tool_blocks"))
     thoughts += [block for block in done if text(block.get("type")).endswith(_SERVER_TOOLS)]
     calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
-    call_ids = [call["id"] for call in calls]
+    call_ids = {call["id"] for call in calls}
     blocks = _blocks(message.get("content") or message.get("refusal"))
     # Some frameworks also send the calls in Anthropic's format.
     blocks = [block for block in blocks if block["type"] != "tool_use" or block["id"] not in call_ids]

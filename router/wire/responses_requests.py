@@ -230,9 +230,10 @@ class _Translation:
         identity, _ = without_signature(item["call_id"])
         result: Tree = {"role": "tool", "tool_call_id": identity, "content": content}
         messages.append(result)
-        images = [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
+        parts = content if isinstance(content, list) else []
+        images = [part for part in parts if part["type"] != "text"]
         if images:
-            texts = [part for part in content if part["type"] == "text"]
+            texts = [part for part in parts if part["type"] == "text"]
             result["content"] = texts or "(see the image)"
             label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
             messages.append({"role": "user", "content": [label, *images]})

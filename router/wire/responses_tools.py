@@ -69,7 +69,7 @@ def tools_of(tools: Any, namespace: str = "") -> Iterator[ResponseTool]:
 
 
 def tools_by_name(offered: list[Tree]) -> dict[str, ResponseTool]:
-    """The tools by their name in chat completions; of a tool that is offered again, when a search finds it, the last."""
+    """The tools by their name in chat completions; of one that is offered again, after a search, the last."""
     return {tool.sent_name: tool for tool in tools_of(offered)}
 
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from traffic.loose_json import Tree, dumped, encode, tree, trees
+from traffic.loose_json import Tree, dumped, encode, text, tree, trees
 from traffic.tiers import TurnRule
 
 NO_RESULT = "(no result: the call was interrupted)"
@@ -46,8 +46,8 @@ def with_results(messages: list[Tree]) -> list[Tree]:
     others: list[Tree] = []
     """Results without an open call; they follow those that have one."""
     for message in messages:
-        identity = message.get("tool_call_id")
         if message["role"] == "tool":
+            identity = text(message.get("tool_call_id"))
             if open_calls[identity]:
                 open_calls[identity] -= 1
                 paired.append(message)
