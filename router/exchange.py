@@ -309,7 +309,7 @@ class Exchange:
     async def _fail(self, attempt: Attempt, state: Asking, step: GiveUp) -> None:
         self.services.counts["errors"] += 1
         self._count(attempt.target, step.kind)
-        status, kind = _client_status(attempt, step, self.request.dialect)
+        status, kind = client_status(step, attempt.outcome, attempt.status, self.request.dialect)
         message = f"endpoint {attempt.target.endpoint.name}: {step.reason}"
         if self.route.missing and status >= 500:
             status, kind = 503, "no_endpoint"
@@ -410,17 +410,23 @@ def _route_headers(tier: int, rule: str, endpoint: str, attempts: int) -> list[t
     )
 
 
-def _client_status(attempt: Attempt, step: GiveUp, dialect: Dialect) -> tuple[int, str]:
-    """Status and error type for the client if no endpoint answered."""
-    if step.kind == "refused" and attempt.outcome.refusal != "account":
-        return attempt.status, "invalid_request_error"
-    if step.kind == "throttled" or attempt.status == 429:
-        return 429, "rate_limit_exceeded"
+def client_status(step: GiveUp, outcome: Outcome, upstream_status: int, dialect: Dialect) -> tuple[int, str]:
+    """Status and error type for the client if no endpoint answered.
+
+    `outcome` and `upstream_status` are those of the last attempt.
+    """
+    if step.kind == "refused":
+        # A refusal of the router's key, credit, quota or model is not the client's error.
+        if outcome.refusal == "account":
+            return 502, "upstream_error"
+        return upstream_status, "invalid_request_error"
     if step.kind == "deadline" or step.reason.startswith("timeout"):
         return 504, "upstream_timeout"
-    if attempt.status in (503, 529):
+    # An error inside an answer that has begun is a failure with a status.
+    if step.kind == "throttled" or upstream_status == 429:
+        return 429, "rate_limit_exceeded"
+    if upstream_status in (503, 529):
         return (529 if dialect == "anthropic" else 503), "overloaded_error"
-    # A refusal of the router's key, credit or model is not the client's error.
     return 502, "upstream_error"
 
 

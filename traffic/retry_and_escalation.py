@@ -21,6 +21,7 @@ import msgspec
 
 MAX_RETRIES = 2
 """Retries of one request over all endpoints, not per endpoint."""
+MAX_PAUSE_S = 86_400.0
 MIN_ATTEMPT_S = 0.02
 """Minimum time before the deadline for another attempt: timers fire a few milliseconds early, and no endpoint answers
 in less.
@@ -153,6 +154,8 @@ class Asking(msgspec.Struct, frozen=True):
     """Tier 1 gave a low-confidence answer, and the next level is being asked."""
     tried: tuple[int, ...] = (0,)
     """Indexes of this level that were asked."""
+    refused: tuple[int, ...] = ()
+    """Indexes of this level that refused the request and would refuse it again."""
     cooling: tuple[tuple[int, float], ...] = ()
     """Indexes of this level that answered 429, each with the time (seconds from arrival) at which it is available."""
 
@@ -249,6 +252,7 @@ class Asking(msgspec.Struct, frozen=True):
         pauses = [
             (max(max_pause_s * jitter, until.get(index, 0.0) - elapsed_s), index == self.index, index)
             for index in range(self.fallback_chain[self.level])
+            if index not in self.refused
         ]
         after_s, _, index = min(pauses)
         if after_s > self.limits.wait_s and after_s > max_pause_s:
@@ -270,6 +274,7 @@ class Asking(msgspec.Struct, frozen=True):
             attempt=self.attempt + 1,
             retries=self.retries + 1,
             tried=(*self.tried, index),
+            refused=(*self.refused, self.index) if outcome.kind == "refused" and not outcome.learned else self.refused,
             cooling=self._cooling(outcome, elapsed_s),
         )
 
@@ -282,6 +287,7 @@ class Asking(msgspec.Struct, frozen=True):
             escalated=True,
             confirming=False,
             tried=(index,),
+            refused=(),
             cooling=(),
         )
 
@@ -322,5 +328,9 @@ def stated_pause_s(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             return None
         seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    # float() accepts "nan" and "inf".
-    return max(seconds, 0.0) if seconds < 86_400 else 86_400.0
+    return bounded_pause_s(seconds)
+
+
+def bounded_pause_s(seconds: float) -> float:
+    """A pause that a server asks for, between 0 and a day; "nan" and "inf", which are numbers too, are a day."""
+    return max(seconds, 0.0) if seconds < MAX_PAUSE_S else MAX_PAUSE_S

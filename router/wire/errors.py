@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from traffic.retry_and_escalation import bounded_pause_s
+
 MAX_TEXT_CHARS = 500
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 """OpenAI's code for a request that exceeds the model's context."""
@@ -93,16 +95,21 @@ def stated_delay_s(body: bytes) -> float | None:
     match = _DELAY.search(body.decode("utf-8", "replace"))
     if match is None:
         return None
-    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _DURATION.findall(match[1] or match[2]))
+    parts = re.findall(r"(\d+(?:\.\d+)?) ?([a-z]+)", match[0].lower())
+    return bounded_pause_s(sum(float(number) * _SECONDS[unit] for number, unit in parts))
 
 
+_SECONDS = {
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+}
+_DURATION = rf"\d+(?:\.\d+)? ?(?:{'|'.join(_SECONDS)})(?![a-z])"
 _DELAY = re.compile(
-    r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?s)"'
-    r"|(?:retry|try again) (?:in|after) ((?:\d+(?:\.\d+)? ?(?:ms|[hms])[a-z]*[ ,]*)+)",
-    re.IGNORECASE,
+    rf'"retryDelay"\s*:\s*"{_DURATION}|(?:retry|try again) (?:in|after) (?:{_DURATION}(?:[ ,]|and )*)+', re.IGNORECASE
 )
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|[hms])", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def masked(text: str) -> str:

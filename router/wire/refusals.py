@@ -51,7 +51,9 @@ _CONTEXT = re.compile(
     r"|longer than the (?:maximum )?model(?:'s)? (?:context|length)|maximum model length|too many (?:input )?tokens"
     r"|input (?:token count|tokens) .{0,60}exceed"
     r"|exceed.{0,40}(?:maximum|max)[^.]{0,30}tokens allowed|reduce the length of the (?:messages|prompt|input)"
-    r"|(?:maximum|max) prompt length|model token limit|prompt (?:token count )?.{0,20}exceeds|range of input length"
+    r"|(?:maximum|max) prompt length|model token limit|range of input length"
+    r"|prompt (?:\([^)]{1,40}\) )?(?:token count |length )?(?:of )?(?:\d+ )?exceeds "
+    r"(?:the |its )?(?:model|context|limit|max|available|allowed (?:length|tokens))"
     r"|tokens \+ .{0,20} must be <="
 )
 _POLICY = re.compile(

@@ -48,6 +48,14 @@ def test_an_account_error_is_hidden_from_clients_and_pauses_the_endpoint(setting
     assert "abcdefgh" not in logged
 
 
+@pytest.mark.parametrize("reply", ACCOUNT, ids=["401", "402", "403", "404", "400", "429"])
+def test_an_account_error_of_every_endpoint_is_a_bad_gateway(setting: Setting, reply: fake.Reply) -> None:
+    setting.hosted.default = setting.spare.default = reply
+    with pytest.raises(openai.InternalServerError) as caught:
+        ask(setting.start(), messages=WRITE)
+    assert (caught.value.status_code, caught.value.type) == (502, "upstream_error")
+
+
 def test_a_probe_reactivates_an_endpoint_whose_account_works_again(setting: Setting) -> None:
     setting.hosted.script(fake.status(401))
     router = setting.start()

@@ -59,6 +59,13 @@ def test_a_second_endpoint_of_the_tier_is_asked_before_the_next_tier() -> None:
     assert where(follow((2, 1), FAILED, FAILED)) == ("Escalate", 1, 0)
 
 
+def test_an_endpoint_that_refused_the_request_is_not_asked_again() -> None:
+    too_long = Outcome("refused", "status 400", refusal="context_length")
+    assert where(follow((2,), too_long, FAILED)) == ("Retry", 0, 1)
+    learned = Outcome("refused", "status 400", refusal="unsupported", learned=True)
+    assert where(follow((1,), learned, FAILED)) == ("Retry", 0, 0)
+
+
 def test_a_rejected_answer_skips_the_other_endpoints_of_its_tier() -> None:
     assert where(follow((2, 1), REJECTED)) == ("Escalate", 1, 0)
 

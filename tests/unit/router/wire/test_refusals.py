@@ -35,6 +35,10 @@ def anthropic_error(message: str) -> bytes:
         openai_error("This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
         openai_error("Your request exceeded model token limit: 262144 (requested: 291351)"),
         openai_error("Prompt exceeds max length"),
+        openai_error("The prompt (length 9000) exceeds the model's maximum of 8192 tokens"),
+        openai_error("prompt length 9000 exceeds maximum input length 8192"),
+        openai_error("Prompt length exceeds the limit."),
+        openai_error("The prompt exceeds the context of the model"),
         openai_error("Range of input length should be [1, 129024]"),
         openai_error("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 5000"),
     ],
@@ -93,6 +97,9 @@ def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) ->
 @pytest.mark.parametrize(
     "status, body",
     [
+        (400, openai_error("Prompt template exceeds the allowed number of variables.")),
+        (400, openai_error("prompt_cache_key exceeds 64 characters")),
+        (400, openai_error("The prompt's user name exceeds 64 characters.")),
         (400, b"not JSON"),
         (400, b"3"),
         (400, b'{"error": "bad"}'),
@@ -197,6 +204,11 @@ def test_the_providers_message_behind_a_gateway_is_read() -> None:
         (openai_error("Please try again in 20ms."), 0.02),
         (openai_error("Please retry after 7 seconds."), 7),
         (openai_error("Please try again in a moment."), None),
+        (openai_error("Please try again in 1 hour, 2 minutes and 3 seconds."), 3723),
+        (openai_error("You can retry in 6 months."), None),
+        (openai_error("You can try again in 2 days."), 86_400),
+        (openai_error(f"Please try again in {'9' * 400}s."), 86_400),
+        (b'{"retryDelay": "%ds"}' % 10**400, 86_400),
         (b"<html>retry", None),
     ],
 )
