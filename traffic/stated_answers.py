@@ -133,9 +133,10 @@ _LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|
 
 _NOT_IN_FORCE = re.compile(
     r"(?:^|(?<=[.!?;] )|(?<=\n))[\s\-*•>\d.)(]*"
-    r"(?:do not|don't|never|avoid|if|unless|in case|nicht|wenn|falls|sofern|ne |si|no(?= (?:di|uses|des)))\b[^.!?;\n]*"
+    r"(?:do not|don't|never|avoid|if|unless|in case|nicht|wenn|falls|sofern|ne |si|no(?= (?:di|uses|des))|"
+    r"be|stay|remain|sound|sei|seien|bleib|bleibe|soyez|sois|sé|sea|sii)\b[^.!?;\n]*"
 )
-"""A sentence that forbids something or holds in one case only."""
+"""A sentence that forbids something, holds in one case only, or says what to be like."""
 
 _SCALE_WORDS = ("rate", "rating", "score", "scale", "star", "grade")
 _SCALE = re.compile(rf"\b(?:{'|'.join(_SCALE_WORDS)})s?\b")

@@ -26,6 +26,8 @@ KEPT_OF_FEW_WORDS, KEPT_OF_MESSAGE = 0.3, 0.9
 """Shares of an answer's words that stand in the message, if it is made of them: an answer of few words, any other."""
 KEPT_OF_SENTENCE = 0.15
 """The same of a sentence or two that say in other words what the message says."""
+ADDED_TO_MESSAGE = 1.25
+"""Length per word of the message from which on an answer adds to it."""
 LABELS_WORDS = 12
 LETTERS = 0.8
 """Share of answers with a salutation from which on a shape writes letters."""
@@ -113,6 +115,10 @@ def is_assembled(b: Behaviour) -> bool:
 def is_edit(b: Behaviour) -> bool:
     """Answers are the message with small changes."""
     if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 600:
+        return False
+    # A text that was to be made of the message (an exercise, a glossary) repeats it and adds its own parts.
+    written = b.signs.get("generation", 0.0) >= 0.5 and b.signs.get("rewrite", 0.0) < 0.5
+    if written and b.length_ratio > ADDED_TO_MESSAGE:
         return False
     return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= b.length_ratio <= 1.6
 

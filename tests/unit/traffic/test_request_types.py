@@ -433,3 +433,9 @@ def test_rating_a_long_text_is_a_judgement_and_rating_a_short_one_a_label(system
 def test_tables_that_are_listed_for_a_query_are_no_labels() -> None:
     tables = "Postgres 15. Tables: berths(id, name), visits(id, berth_id, left_at).\n\n"
     assert type_of(f"{tables}Return one query in a ```sql block, nothing else.", "visits by berth") == "code"
+
+
+def test_what_an_assistant_is_to_be_like_is_no_list_of_options() -> None:
+    companion = "You are Elin, a partner for talks on board. Be a good listener: exact, patient, friendly."
+    assert type_of(companion, "Why do tides differ?") not in ("classification", "intent", "moderation")
+    assert type_of("Passengers ask you about anything. Keep earlier turns in mind.", "Why do tides differ?") == "chat"

@@ -466,3 +466,14 @@ def test_findings_in_a_form_are_reasoning_where_they_are_to_be_judged() -> None:
     assert tier(**findings) == 2
     assert tier(**findings | {"copied_value_share": 0.9}, **judged) == 1
     assert tier(**findings | {"user_words_p50": 20}, **judged) == 2
+
+
+def test_a_text_made_of_a_message_adds_to_it_and_an_edit_does_not() -> None:
+    copied = {
+        "answer_words_p50": 60, "answer_words_p90": 80, "user_words_p50": 48, "edit_likeness": 0.8,
+        "copied_word_share": 0.83, "common_answer_share": 0.0, "new_answer_share": 1.0, "distinct_answers": 200,
+        "wording": {"generation": 1.0}, "signs": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**copied, length_ratio=1.0) == 1
+    assert tier(**copied, length_ratio=1.33) == 2
+    assert tier(**copied | {"signs": {"generation": 1.0, "rewrite": 1.0}}, length_ratio=1.33) == 1
