@@ -16,6 +16,7 @@ import msgspec
 from traffic import config
 from traffic.stated_answers import (
     ORDER_STARTS,
+    RATING_STARTS,
     OrderSign,
     is_only_contract,
     lists_many,
@@ -59,12 +60,13 @@ _NEGATED = re.compile(
 
 _LISTING = ("reply", "output", "answer", "return", "respond", "say", "print", "write")
 """Words after which labels in capitals may stand."""
-_Kind = Literal["past", "condition", "negation", "listing"] | OrderSign
+_Kind = Literal["past", "condition", "negation", "listing", "rating"] | OrderSign
 _WORDS: dict[_Kind, tuple[str, ...]] = {
     "past": _PAST_HINTS,
     "condition": tuple(f" {word} " for word in _CONDITIONS),
     "negation": tuple(f" {word} " for word in _NEGATIONS),
     "listing": tuple(f" {word} " for word in _LISTING),
+    "rating": RATING_STARTS,
     "order": ORDER_STARTS["order"],
     "analysis": ORDER_STARTS["analysis"],
 }
@@ -185,7 +187,7 @@ def _signs_in(text: str) -> set[str]:
         names.add("label")
     if '{"' in text:
         names.add("json")
-    if states_rating(lower):
+    if any(kind == "rating" and states_rating(sentences, at) for kind, at in words):
         names.add("rating")
     starts: list[tuple[OrderSign, int]] = [
         (kind, at)

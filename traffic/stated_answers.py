@@ -140,9 +140,13 @@ _NOT_IN_FORCE = re.compile(
 
 _SCALE_WORDS = ("rate", "rating", "score", "scale", "star", "grade")
 _SCALE = re.compile(rf"\b(?:{'|'.join(_SCALE_WORDS)})s?\b")
-_RATING_WORDS = ("rate", "rating", "mark", "score", "grade", "bewerte", "punkte", "note", "puntúa", "valuta", "voto")
+RATING_STARTS = tuple(
+    f" {verb}"
+    for verb in ("rate", "rating", "mark", "score", "grade", "bewerte", "punkte", "note", "puntúa", "valuta", "voto")
+)
+"""Texts with which every rating begins, as `WordIndex` takes them."""
 _RATING = re.compile(
-    rf"\b(?:{'|'.join(_RATING_WORDS)})(?:s|ing)?\b[^.\n]{{0,40}}?"
+    rf"(?:{'|'.join(word.strip() for word in RATING_STARTS)})(?:s|ing)?\b[^.\n]{{0,40}}?"
     r"\b\d{1,2} ?(?:[-–]|to|and|bis|und|à|et|a|al|y|e) ?\d{1,3}\b"
 )
 """`Rate the essay from 1 to 10`."""
@@ -278,9 +282,9 @@ def states_scale(text: str) -> bool:
     return named or _RANGE.search(text) is not None
 
 
-def states_rating(text: str) -> bool:
-    """The text asks for a rating with its limits: `Rate the essay from 1 to 10`."""
-    return any(word in text for word in _RATING_WORDS) and _RATING.search(text) is not None
+def states_rating(text: str, at: int) -> bool:
+    """A rating with its limits begins there: `Rate the essay from 1 to 10`. `at`: where one of `RATING_STARTS` is."""
+    return _RATING.match(text, at) is not None
 
 
 def is_only_contract(text: str) -> bool:

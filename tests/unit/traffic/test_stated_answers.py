@@ -179,9 +179,13 @@ def test_a_long_list_of_what_to_consider_is_no_list_of_labels() -> None:
     assert not lists_many("is the note a complaint? consider:\n- " + "\n- ".join(names))
 
 
-def test_a_rating_names_its_limits() -> None:
-    assert states_rating("rate the berth from 1 to 5")
-    assert states_rating("mark 1-10 as a number")
-    assert not states_rating("rate the berth")
-    assert not states_rating("the market opens from 9 to 17")
-    assert not states_rating("give a grade. open 9 to 17.")
+@pytest.mark.parametrize(
+    "text", ["rate the berth from 1 to 5", "mark 1-10 as a number", "bewerte den bericht von 1 bis 10"]
+)
+def test_a_rating_names_its_limits(text: str) -> None:
+    assert states_rating(text, 0)
+
+
+@pytest.mark.parametrize("text", ["rate the berth", "market opens from 9 to 17", "grade it. open 9 to 17."])
+def test_a_word_of_ratings_without_limits_is_none(text: str) -> None:
+    assert not states_rating(text, 0)
