@@ -40,8 +40,8 @@ _NO_ID = frozenset(
 _MAX_ID_CHARS = 512
 _MAX_ENCODED = 4
 """Maximum levels of JSON encoded in JSON strings, as queues and log shippers produce."""
-_ZONE_NAME = re.compile(r"\[[\w/+-]+\]$")
-"""Java's `ZonedDateTime` appends the zone name: `...+02:00[Europe/Paris]`."""
+_ZONE_NAME = re.compile(r"\[[\w/+-]+\]$| \([^()]+\)$")
+"""Appended to the offset by Java, `...+02:00[Europe/Paris]`, and by JavaScript, `... GMT+0200 (Central European Time)`."""
 _YEARS = range(2015, 2101)
 """Plausible years; other times have the wrong unit or are default values."""
 
@@ -93,7 +93,7 @@ def _time_of_text(text: str) -> datetime:
     text = text.strip()
     if text[4:5] != "-" and (epoch := _EPOCH.fullmatch(text)):
         return parse_time(float(epoch[1]))
-    if text.endswith("]"):
+    if text.endswith(("]", ")")):
         text = _ZONE_NAME.sub("", text)
     if text.endswith((" UTC", " GMT")) and text[:1].isdigit():
         text = f"{text[:-4]}+00:00"
@@ -113,9 +113,10 @@ def _in_utc(moment: datetime) -> datetime:
 
 _WORDED = (
     *("%d/%b/%Y:%H:%M:%S %z", "%b %d, %Y @ %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"),
-    *("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f"),
+    *("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f", "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S UTC %Y"),
+    "%a %b %d %Y %H:%M:%S GMT%z",
 )
-"""Times of web servers, Kibana and spreadsheets. Dots imply day first; slashes are ambiguous unless the year comes
+"""Times of web servers, Kibana, spreadsheets, C's `asctime`, `date` and JavaScript. Dots imply day first; slashes are ambiguous unless the year comes
 first."""
 _AMERICAN = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M:%S.%f %p")
 """Times of .NET and of Azure's portal: where AM and PM are capitals, the month is first."""

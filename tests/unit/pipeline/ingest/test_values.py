@@ -29,7 +29,9 @@ def test_epochs_in_seconds_and_milliseconds_are_told_apart(seconds: int) -> None
         "01/Sep/2026:10:00:00 +0200", "Sep 1, 2026 @ 08:00:00.000", "01.09.2026 08:00", "01.09.2026 08:00:00",
         [2026, 9, 1, 8, 0, 0], {"$date": "2026-09-01T08:00:00Z"}, {"$date": {"$numberLong": "1788249600000"}},
         {"_seconds": 1788249600, "_nanoseconds": 0}, {"seconds": "1788249600", "nanos": 0},
-        "Tue, 01 Sep 2026 08:00:00 GMT", "2026-09-01 08:00:00 UTC",
+        "Tue, 01 Sep 2026 08:00:00 GMT", "2026-09-01 08:00:00 UTC", "2026-09-01 08:00:00,000",
+        "Tue Sep  1 08:00:00 2026", "Tue Sep 01 08:00:00 UTC 2026",
+        "Tue Sep 01 2026 10:00:00 GMT+0200 (Central European Summer Time)",
     ],
 )  # fmt: skip
 def test_times_of_servers_kibana_spreadsheets_java_and_databases(written: object) -> None:
@@ -37,7 +39,22 @@ def test_times_of_servers_kibana_spreadsheets_java_and_databases(written: object
 
 
 @pytest.mark.parametrize(
-    "value", ["", "yesterday", True, None, [], {}, {"$oid": "x"}, {"seconds": None}, 1e300, float("inf"), float("nan")]
+    "value",
+    [
+        "",
+        "yesterday",
+        "Sep  1 08:00:00",
+        "Tue Sep  1 08:00:00 CET 2026",
+        True,
+        None,
+        [],
+        {},
+        {"$oid": "x"},
+        {"seconds": None},
+        1e300,
+        float("inf"),
+        float("nan"),
+    ],
 )
 def test_what_is_no_time_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match=r"time|Invalid|convert|isoformat|NaN"):
