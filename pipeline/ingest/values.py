@@ -41,7 +41,7 @@ _MAX_ID_CHARS = 512
 _MAX_ENCODED = 4
 """Maximum levels of JSON encoded in JSON strings, as queues and log shippers produce."""
 _ZONE_NAME = re.compile(r"\[[\w/+-]+\]$| \([^()]+\)$")
-"""Appended to the offset by Java, `...+02:00[Europe/Paris]`, and by JavaScript, `... GMT+0200 (Central European Time)`."""
+"""Appended to the offset by Java (`...+02:00[Europe/Paris]`) and by JavaScript (`... GMT+0200 (Eastern Europe)`)."""
 _YEARS = range(2015, 2101)
 """Plausible years; other times have the wrong unit or are default values."""
 
@@ -116,8 +116,8 @@ _WORDED = (
     *("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f", "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S UTC %Y"),
     "%a %b %d %Y %H:%M:%S GMT%z",
 )
-"""Times of web servers, Kibana, spreadsheets, C's `asctime`, `date` and JavaScript. Dots imply day first; slashes are ambiguous unless the year comes
-first."""
+"""Times of web servers, Kibana, spreadsheets, C's `asctime`, `date` and JavaScript. Dots imply day first; slashes are
+ambiguous unless the year comes first."""
 _AMERICAN = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M:%S.%f %p")
 """Times of .NET and of Azure's portal: where AM and PM are capitals, the month is first."""
 
