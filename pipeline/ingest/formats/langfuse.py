@@ -49,7 +49,8 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
         ids
         and "type" in tree
         and ("input" in tree or "output" in tree or "level" in tree)
-        and not ("call_type" in tree or "parent_span_id" in tree)
+        # LiteLLM's rows and OpenTelemetry's spans have such fields too.
+        and tree.keys().isdisjoint(("call_type", "parent_span_id", "span_id", "spanId"))
     )
 
 

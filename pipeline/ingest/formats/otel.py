@@ -21,6 +21,7 @@ from pipeline.ingest.bodies.prompts import read_tools
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.formats.otel_attributes import (
+    OWN_NAMES,
     as_span,
     attributes_of,
     identifier,
@@ -66,7 +67,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
         if isinstance(attributes, list)
         else ()
     )
-    return any(str(name).startswith(("gen_ai.", "llm.", "ai.operationId", "langfuse.observation.")) for name in names)
+    return any(str(name).startswith(OWN_NAMES) for name in names)
 
 
 _RESOURCES = {

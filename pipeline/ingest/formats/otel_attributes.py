@@ -68,11 +68,13 @@ def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]
 
 
 def as_span(row: Any) -> Any:
-    """A row of ClickHouse's exporter or a span of Jaeger's with standard names; other rows are unchanged."""
-    if isinstance(row, Mapping) and "traceID" in row and isinstance(row.get("tags"), list):
-        return _span_of_jaeger(row)
-    if not isinstance(row, Mapping) or "SpanAttributes" not in row:
+    """A span with standard names: of ClickHouse's exporter, of Jaeger's, or flattened; other rows are unchanged."""
+    if not isinstance(row, Mapping):
         return row
+    if "traceID" in row and isinstance(row.get("tags"), list):
+        return _span_of_jaeger(row)
+    if "SpanAttributes" not in row:
+        return row if "attributes" in row else _unflattened(row)
     events = opened_value(row.get("Events"))
     return {
         "traceId": row.get("TraceId"),
@@ -89,6 +91,19 @@ def as_span(row: Any) -> Any:
             if isinstance(event, Mapping)
         ],
     }
+
+
+def _unflattened(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A span whose attributes are fields of the row: `gen_ai.request.model` or `attributes.gen_ai.request.model`."""
+    dotted = {key.removeprefix("attributes."): value for key, value in row.items() if "." in key}
+    if not any(key.startswith(OWN_NAMES) for key in dotted):
+        return row
+    status = {"status_code": row.get("status.code"), "status_message": row.get("status.message")}
+    return {**status, **{key: value for key, value in row.items() if "." not in key}, "attributes": dotted}
+
+
+OWN_NAMES = ("gen_ai.", "llm.", "ai.operationId", "langfuse.observation.")
+"""Beginnings of the attributes by which spans of model calls are recognised."""
 
 
 def _span_of_jaeger(row: Mapping[str, Any]) -> dict[str, Any]:

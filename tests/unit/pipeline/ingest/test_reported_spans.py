@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, END, START, TIME, TOPIC, Case, jsonl
+from tests.fakes.reported import ASK, END, START, TIME, TOPIC, Case, jsonl, topic
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,11 @@ OLD = {"gen_ai.system": "OpenAI", "gen_ai.request.model": "gpt-4o-mini", "llm.re
 
 
 COUNTS = {"gen_ai.usage.input_tokens": 21, "gen_ai.usage.output_tokens": 3}
+TEXTS = {
+    "gen_ai.input.messages": json.dumps(ASK),
+    "gen_ai.output.messages": json.dumps([{"role": "assistant", "content": "billing"}]),
+}
+LATER = "2026-10-05T09:30:01.5+00:00"
 
 LANGFUSE = {
     "langfuse.observation.type": "generation",
@@ -330,6 +335,28 @@ CASES = [
             ),
         ),
         [TOPIC],
+    ),
+    Case(
+        "spans-flattened-to-one-level",
+        jsonl(
+            *(
+                {"trace_id": "a" * 32, "span_id": f"{n:016x}", "name": "chat", "start_time": TIME, "end_time": LATER}
+                | {"type": "span", "level": "INFO", "status.code": "OK"}
+                | {prefix + name: value for name, value in {**MODEL, **COUNTS, **TEXTS, "app.feature": "mail"}.items()}
+                for n, prefix in enumerate(["attributes.", ""])
+            )
+        ),
+        [topic(ts=TIME, tokens=(21, 0, 0, 3), latency_ms=1500.0, model="gpt-4o-mini", call_site="mail")] * 2,
+    ),
+    Case(
+        "a-failed-span-flattened-to-one-level",
+        jsonl(
+            {"traceId": "a" * 32, "spanId": "b" * 16, "startTime": TIME, "endTime": LATER, "type": "x", "level": "E"}
+            | {"status.code": "STATUS_CODE_ERROR", "status.message": "overloaded"}
+            | MODEL
+            | {"gen_ai.input.messages": json.dumps(ASK)}
+        ),
+        [{"failed": True, "error": "overloaded", "asked": TOPIC["asked"]}],
     ),
 ]
 
