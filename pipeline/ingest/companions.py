@@ -281,7 +281,7 @@ def rows_of(opened: Content, recognised: Recognised) -> Iterator[bytes]:
             yield from (
                 inside
                 if recognised.format.expand is None
-                else [row for each in inside for row in recognised.format.expand(each)]
+                else [row for line in inside for row in recognised.format.expand(line)]
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # A damaged line is rejected when its block is read.

@@ -109,12 +109,12 @@ class LiveLog:
 
     def look_through(self) -> Overlay:
         """Read everything currently in the log. Raises: as `look`."""
-        left, (found, status) = None, self.look()
+        left, (records, status) = None, self.look()
         # A line that is still being written stays unread.
         while status.waiting_bytes and status.waiting_bytes != left:
             left = status.waiting_bytes
-            found, status = self.look()
-        return found
+            records, status = self.look()
+        return records
 
     def _files(self) -> list[tuple[str, Path]]:
         if not self._log.is_dir():

@@ -35,15 +35,15 @@ class ReadsSummary(msgspec.Struct, frozen=True, kw_only=True):
     nulled: dict[str, int]
 
     def lines(self) -> list[str]:
-        said = [
+        lines = [
             f"reads: {self.rows:,} rows of {self.path}: {self.matched:,} match a record, {self.seen:,} of them seen"
         ]
         if self.unmatched:
-            said.append(f"warning: {self.unmatched:,} ids are not in the store")
+            lines.append(f"warning: {self.unmatched:,} ids are not in the store")
         if self.nulled:
             listed = ", ".join(f"{name} {n:,}" for name, n in self.nulled.items())
-            said.append(f"warning: left out, they cannot be read: {listed}")
-        return said
+            lines.append(f"warning: left out, they cannot be read: {listed}")
+        return lines
 
 
 def join(path: str, home: Home) -> ReadsSummary:

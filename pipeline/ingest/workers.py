@@ -3,9 +3,8 @@
 import contextlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
 from typing import NamedTuple
-
-import msgspec
 
 from pipeline.ingest.blocks import Job, Report, read_block
 from pipeline.ingest.cluster import RayExecutor
@@ -26,7 +25,8 @@ class Task(NamedTuple):
     """Stored position of its end, for the progress bar."""
 
 
-class Workers(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Workers:
     """Where blocks are read."""
 
     executor: Executor | None = None
