@@ -55,6 +55,8 @@ class Attempt(msgspec.Struct):
     usage: Usage | None = None
     confidence: float | None = None
     ttft_ms: float | None = None
+    sent: bytes = b""
+    """The body of a request that was refused."""
     body: bytes = b""
     """The complete answer, or the body of a 4xx; for a forwarded stream, the rest to send after logging."""
     forwarding: bool = False
@@ -64,6 +66,16 @@ class Attempt(msgspec.Struct):
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.began) * 1000
+
+
+def payload_of(request: ChatRequest, target: Target) -> bytes:
+    """The body of the request for an endpoint."""
+    dialect = dialects.of(request, target.endpoint)
+    return adapted_payload(dialect.payload(request, target, stream=_streams(request, target)), target.endpoint)
+
+
+def _streams(request: ChatRequest, target: Target) -> bool:
+    return request.stream and not target.judged
 
 
 async def ask(
@@ -77,9 +89,9 @@ async def ask(
 ) -> None:
     """Run the attempt within `budget_s` seconds; the result, also a failure, is stored in `attempt`."""
     target = attempt.target
-    stream = request.stream and not target.judged
+    stream = _streams(request, target)
     dialect = dialects.of(request, target.endpoint)
-    payload = adapted_payload(dialect.payload(request, target, stream=stream), target.endpoint)
+    payload = payload_of(request, target)
     headers = dialect.headers(upstream.key(target.endpoint), request, target)
     path = dialects.path(request, target, stream=stream)
     limits = target.endpoint.first_token_timeout_s, target.endpoint.idle_timeout_s
@@ -115,6 +127,8 @@ async def ask(
         attempt.status = error.status or attempt.status
         attempt.body = error.body or b""
     finally:
+        if attempt.outcome.kind == "refused":
+            attempt.sent = payload
         if response is not None:
             response.release()
 

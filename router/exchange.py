@@ -17,8 +17,9 @@ from operator import attrgetter
 import msgspec
 
 from router import client as replies
-from router.attempt import Attempt, Forward, ask
+from router.attempt import Attempt, Forward, ask, payload_of
 from router.client import Client, Headers, header_list, header_text
+from router.learned import RefusalText
 from router.records import Records
 from router.request import ChatRequest, Dialect
 from router.routing import Route
@@ -26,6 +27,7 @@ from router.services import Services
 from router.target import Target
 from router.wire.dialects import CLIENTS, left_out
 from router.wire.errors import CONTEXT_LENGTH_EXCEEDED, error_text
+from router.wire.refusals import stated_param
 from traffic import retry_and_escalation
 from traffic.checks import canonical
 from traffic.record import Purpose
@@ -218,8 +220,7 @@ class Exchange:
         target = self._levels[state.level][state.index]
         if state.confirming:
             target = msgspec.structs.replace(target, temperature=self.services.serving.consistency_temperature)
-        learned = self.services.learned
-        endpoint = learned.apply(target.endpoint)
+        endpoint = self.services.learned.apply(target.endpoint, routed=self._is_routed(target))
         if endpoint is not target.endpoint:
             target = msgspec.structs.replace(target, endpoint=endpoint)
         attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
@@ -239,9 +240,29 @@ class Exchange:
             self._records.attempt(attempt, state.attempt, self._purpose, self._escalated)
             self._count(target, "client_left" if self.client.left else "stopped")
             raise
-        if attempt.outcome.kind == "refused" and learned.learn(target.endpoint, attempt.outcome.detail):
+        if attempt.outcome.kind == "refused" and self._learn(attempt):
+            self.services.counts["corrections"] += 1
             attempt.outcome = msgspec.structs.replace(attempt.outcome, learned=True)
         return attempt
+
+    def _is_routed(self, target: Target) -> bool:
+        """Whether the router chose the model and its sampling, so that the client cannot know what the model takes."""
+        return target.prepared is None and self.request.body.model != target.model
+
+    def _learn(self, attempt: Attempt) -> bool:
+        target, outcome = attempt.target, attempt.outcome
+        refusal = RefusalText(
+            outcome.detail,
+            stated_param(attempt.body),
+            unsupported=outcome.refusal == "unsupported",
+            sent=attempt.sent,
+        )
+        return self.services.learned.learn(
+            target.endpoint,
+            refusal,
+            lambda endpoint: payload_of(self.request, msgspec.structs.replace(target, endpoint=endpoint)),
+            routed=self._is_routed(target),
+        )
 
     async def _make(self, attempt: Attempt, forward: Forward, left_s: float) -> None:
         """Run the attempt with its time limit, and report the outcome to `router.health`."""

@@ -1,16 +1,23 @@
-"""Learns corrections from refusals: parameters and roles with another name, unknown fields and hints, required
-reasoning, limits of tools.
+"""Learns corrections from refusals: parameters and roles with another name, unknown fields and hints, sampling that the
+model does not take, required reasoning, limits of tools.
 
 A refusal that names its cause (`'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.`)
 is remembered until the process ends, the request is sent again, and `/health` shows the configuration to add.
+
+What is learned applies to the requests of all clients, and errors repeat texts of requests: words that occur in the
+refused request teach nothing, and neither does a refusal whose correction would leave that request unchanged.
 """
 
 import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from router.wire.openai import OPTIONAL
 from router.wire.thinking import EFFORTS
+from traffic.loose_json import json_or
 from traffic.tiers import Endpoint, TurnRule
 
 _RENAME = re.compile(
@@ -87,48 +94,142 @@ _WANTED = re.compile(
     re.IGNORECASE,
 )
 _TOOLS_WITHOUT_EFFORT = re.compile(r"tools with \W?reasoning_effort\W? are not supported", re.IGNORECASE)
-_EFFORTS = re.compile(
-    rf"(?:effort\b.{{0,80}}?|['\"`](?:{'|'.join(EFFORTS)})['\"`] is )not support.{{0,120}}?"
-    r"(?:supported|valid|allowed) values are:?(.{1,120})",
-    re.IGNORECASE,
-)
+_VALUES = r".{0,120}?(?:supported|valid|allowed) values are:?([^.]{1,120})"
+_EFFORTS = re.compile(rf"effort\b.{{0,80}}?not support{_VALUES}", re.IGNORECASE)
+_EFFORT_VALUES = re.compile(rf"not support{_VALUES}", re.IGNORECASE)
+"""For an error whose `param` is the effort."""
+_WORD = re.compile(r"[\w.$-]*")
+_ECHO_CHARS = 16
+"""Beginning of a text by which its repetition in an error is recognised, also if that is cut."""
+MAX_LEARNED = 1000
+"""Endpoints and models; the names of models that are passed through come from clients."""
+
+Key = tuple[str, str, str | None]
+Payload = Callable[[Endpoint], bytes]
+"""The body that the refused request has for an endpoint."""
+
+
+class RefusalText:
+    """The error of a refused request."""
+
+    def __init__(self, text: str, param: Any = None, *, unsupported: bool = False, sent: bytes = b"") -> None:
+        """`param`: the parameter that the error names in a field of its own; `unsupported`: another model may accept
+        it; `sent`: the body of the request."""
+        self.text = text
+        self.param = param if isinstance(param, str) and param != "None" else ""
+        self.unsupported = unsupported
+        self.sent = sent
+
+    def search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """The first match that is not the request's own text."""
+        if pattern.search(self.text) is None:
+            return None
+        matches = pattern.finditer(self.own_text)
+        return next((match for match in matches if match[0].lower() not in self._request_text), None)
+
+    def concerns(self, *names: str) -> bool:
+        """Whether the error names one of these parameters, or none at all, in its field."""
+        return not self.param or any(name in self.param for name in names)
+
+    @cached_property
+    def own_text(self) -> str:
+        """The text without repetitions of the request's texts; single words, which may be names of parameters, stay."""
+        text = self.text
+        for echo in self._strings:
+            if not _WORD.fullmatch(echo) and echo[:_ECHO_CHARS] in text:
+                text = _without_echo(text, echo)
+        return text
+
+    @cached_property
+    def _strings(self) -> list[str]:
+        # As in `router.wire.errors.masked`.
+        return [" ".join(string.split()) for string in _strings(json_or(self.sent))]
+
+    @cached_property
+    def _request_text(self) -> str:
+        return "\n".join(self._strings).lower()
+
+
+def _without_echo(text: str, echo: str) -> str:
+    head, *parts = text.split(echo[:_ECHO_CHARS])
+    kept = [head]
+    for part in parts:
+        rest = echo[_ECHO_CHARS:]
+        same = next((n for n, (a, b) in enumerate(zip(part, rest, strict=False)) if a != b), min(len(part), len(rest)))
+        kept.append(part[same:])
+    return "''".join(kept)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        yield from value
+        for item in value.values():
+            yield from _strings(item)
 
 
 class Learned:
-    """Corrections by endpoint, kept across reloads of the configuration."""
+    """Corrections by endpoint and model, kept across reloads of the configuration."""
 
     def __init__(self) -> None:
-        self._settings: dict[tuple[str, str], dict[str, Any]] = {}
-        """Settings of `Endpoint` by the endpoint's name and URL."""
+        self._settings: dict[Key, dict[str, Any]] = {}
+        """Settings of `Endpoint`."""
+        self._sampling: dict[Key, tuple[str, ...]] = {}
+        """Parameters that the model does not take; removed if the router chose the model."""
 
-    def apply(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint with the learned corrections; its configuration takes precedence."""
+    def apply(self, endpoint: Endpoint, *, routed: bool = True) -> Endpoint:
+        """The endpoint with the learned corrections; its configuration takes precedence. `routed`: the client did not
+        name the model."""
         # Mostly nothing was learned of any endpoint.
-        settings = self._settings and self._settings.get((endpoint.name, endpoint.base_url))
-        if not settings:
+        if not (self._settings or self._sampling):
             return endpoint
-        return msgspec.structs.replace(
-            endpoint, **{name: _merged(getattr(endpoint, name), value) for name, value in settings.items()}
-        )
+        settings = self._settings.get(_key(endpoint), {})
+        sampling = self._sampling.get(_key(endpoint), ()) if routed else ()
+        if sampling:
+            settings = settings | {"leave_out": (*settings.get("leave_out", ()), *sampling)}
+        return _with(endpoint, settings) if settings else endpoint
 
-    def learn(self, endpoint: Endpoint, text: str) -> bool:
-        """Learn from the text of a refusal; returns whether there is a new correction, so that a retry may succeed."""
-        settings = self._settings.get((endpoint.name, endpoint.base_url), {})
-        new = _correction(self.apply(endpoint), text)
+    def learn(self, endpoint: Endpoint, refusal: RefusalText, payload: Payload, *, routed: bool = True) -> bool:
+        """Learn from a refusal; returns whether there is a new correction, so that a retry may succeed."""
+        current, key = self.apply(endpoint, routed=routed), _key(endpoint)
+        if key not in self._settings | self._sampling and len(self._settings | self._sampling) >= MAX_LEARNED:
+            return False
+        new = _correction(current, refusal)
+        sampling = _refused_sampling(refusal) if routed and not new else ()
+        if not (new or sampling):
+            return False
+        corrected = _with(current, new or {"leave_out": sampling})
+        if payload(corrected) == refusal.sent:
+            return False
+        if sampling:
+            self._sampling[key] = _merged(self._sampling.get(key, ()), sampling)
+        settings = self._settings.get(key, {}) if sampling else self._settings.setdefault(key, {})
         for name, value in new.items():
             settings[name] = _merged(settings[name], value) if name in settings else value
-        if new:
-            self._settings[endpoint.name, endpoint.base_url] = settings
-        return bool(new)
+        return True
 
     def warnings(self) -> list[str]:
         """The configuration to add, one line per correction."""
+        lines = [(key[0], name, value) for key, settings in self._settings.items() for name, value in settings.items()]
+        lines += [(key[0], "leave_out", names) for key, names in self._sampling.items()]
         return [
             f"endpoint {name}: write `{setting}: {_yaml(value)}` into its configuration: "
             "until then it refuses the first request"
-            for (name, _), settings in self._settings.items()
-            for setting, value in settings.items()
+            for name, setting, value in lines
         ]
+
+
+def _key(endpoint: Endpoint) -> Key:
+    return endpoint.name, endpoint.base_url, endpoint.model
+
+
+def _with(endpoint: Endpoint, settings: dict[str, Any]) -> Endpoint:
+    merged = {name: _merged(getattr(endpoint, name), value) for name, value in settings.items()}
+    return msgspec.structs.replace(endpoint, **merged)
 
 
 def _merged(first: Any, second: Any) -> Any:
@@ -148,61 +249,77 @@ def _yaml(value: Any) -> str:
     return "true" if value is True else str(value)
 
 
-def _correction(endpoint: Endpoint, text: str) -> dict[str, Any]:
-    """Settings of the endpoint, all learned ones included, that the text of a refusal asks for; empty: none."""
-    match = _RENAME.search(text)
+def _correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
+    """Settings of the endpoint, all learned ones included, that a refusal asks for; empty: none."""
+    match = error.search(_RENAME)
     if match is not None and match[1] != match[2]:
         # Two names that replace each other would alternate forever.
         renames = endpoint.rename
         known = match[1] in renames or renames.get(match[2]) == match[1] or len(renames) >= MAX_RENAMES
         return {} if known else {"rename": {match[1]: match[2]}}
-    if _DEVELOPER.search(text) and "developer" not in endpoint.roles:
+    if error.concerns("role", "messages", "input") and error.search(_DEVELOPER) and "developer" not in endpoint.roles:
         return {"roles": {"developer": "system"}}
-    if _WANTED.search(text) and not endpoint.reasoning_history:
+    if error.search(_WANTED) and not endpoint.reasoning_history:
         return {"reasoning_history": True}
-    if _ADAPTIVE.search(text) and not endpoint.adaptive_thinking:
+    if error.search(_ADAPTIVE) and not endpoint.adaptive_thinking:
         return {"adaptive_thinking": True}
-    rule = next((rule for rule, pattern in _TURN_RULES if pattern.search(text)), None)
+    rule = next((rule for rule, pattern in _TURN_RULES if error.search(pattern)), None)
     if rule is not None:
         return {} if rule in endpoint.turn_rules else {"turn_rules": (rule,)}
-    return _effort_correction(endpoint, text) or _tool_correction(endpoint, text) or _removal(endpoint, text)
+    return _effort_correction(endpoint, error) or _tool_correction(endpoint, error) or _removal(endpoint, error)
 
 
-def _effort_correction(endpoint: Endpoint, text: str) -> dict[str, Any]:
+def _effort_correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
     """Efforts that the model has, and the one that it wants beside tools."""
-    if _TOOLS_WITHOUT_EFFORT.search(text) and endpoint.tools_effort is None:
+    if endpoint.tools_effort is None and error.concerns("effort", "tools") and error.search(_TOOLS_WITHOUT_EFFORT):
         return {"tools_effort": "none"}
-    stated = _EFFORTS.search(text)
+    if not error.concerns("effort"):
+        return {}
+    stated = error.search(_EFFORT_VALUES if "effort" in error.param else _EFFORTS)
     efforts = tuple(effort for effort in EFFORTS if stated and re.search(rf"\b{effort}\b", stated[1]))
     return {"efforts": efforts} if efforts and not endpoint.efforts else {}
 
 
-def _tool_correction(endpoint: Endpoint, text: str) -> dict[str, Any]:
+def _tool_correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
     """Limits of tools."""
     removed = set(endpoint.tool_schema_leave_out)
-    new = _SCHEMA_KEYWORDS.intersection(_UNKNOWN_KEYWORD.findall(text)) - removed
+    unknown = _UNKNOWN_KEYWORD.findall(error.own_text) if error.search(_UNKNOWN_KEYWORD) else ()
+    new = _SCHEMA_KEYWORDS.intersection(unknown) - removed
     if new:
         # A server that rejects a second kind knows few: the retries of one request must suffice.
         return {
             "tool_schema_leave_out": tuple(sorted((_SCHEMA_KEYWORDS if removed else new.union(_COMMENTS)) - removed))
         }
-    exact = _CALL_ID.search(text)
+    exact = error.search(_CALL_ID)
     if exact is not None and endpoint.tool_call_id_chars is None:
         return {"tool_call_id_chars": max(1, int(exact[1]))}
-    long = _DESCRIPTION.search(text)
+    long = error.search(_DESCRIPTION)
     if long is None or endpoint.tool_description_chars is not None:
         return {}
     return {"tool_description_chars": int(long[1][:6])}
 
 
-def _removal(endpoint: Endpoint, text: str) -> dict[str, Any]:
+def _removal(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
     """Fields that the server does not know."""
-    match = _UNKNOWN.search(text)
-    name = next((group for group in match.groups() if group), "") if match is not None else ""
-    # xAI names parameters in camel case.
-    name = re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+    match = error.search(_UNKNOWN)
+    name = _snake_case(next((group for group in match.groups() if group), "") if match is not None else "")
     path = f"messages.{name}" if name in _HISTORY else name
     if name not in _HISTORY | _HINTS or path in endpoint.leave_out:
         return {}
     gateway_fields = [f"messages.{field}" for field in _GATEWAY_FIELDS] if name in _HISTORY else []
     return {"leave_out": tuple(dict.fromkeys((path, *gateway_fields)))}
+
+
+def _refused_sampling(error: RefusalText) -> tuple[str, ...]:
+    """Sampling parameters that the error names as unsupported, in its field, else in its first sentence."""
+    if not error.unsupported:
+        return ()
+    named = error.param or error.own_text.partition(". ")[0]
+    words = set(re.findall(r"\w+", _snake_case(named)))
+    # The one makes no sense without the other.
+    return tuple(sorted(OPTIONAL & words | ({"top_logprobs"} if "logprobs" in words else set())))
+
+
+def _snake_case(name: str) -> str:
+    """xAI names parameters in camel case."""
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f"_{capital[0].lower()}", name)

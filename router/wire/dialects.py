@@ -84,7 +84,13 @@ def path(request: ChatRequest, target: Target, *, stream: bool) -> str:
 
 
 def left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
-    """Hints of the request that are not sent to the endpoint."""
+    """Hints and sampling parameters of the request that are not sent to the endpoint."""
+    hints = _hints_left_out(request, target)
+    refused = [name for name in target.endpoint.leave_out if name in openai.OPTIONAL and name in request.tree]
+    return tuple(dict.fromkeys((*hints, *refused))) if refused else hints
+
+
+def _hints_left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
     if target.endpoint.kind == "anthropic":
         if request.dialect == "anthropic":
             return ()

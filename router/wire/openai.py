@@ -37,6 +37,9 @@ SAMPLING = frozenset(
 """Parameters that affect sampling. An adapter was calibrated without them: its confidence holds for greedy decoding
 only."""
 
+OPTIONAL = SAMPLING | {"logprobs", "top_logprobs", "seed"}
+"""Parameters that models of one provider do not have in common, and that an answer can do without."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -286,7 +289,7 @@ class ChatStream:
         for choice in choices:
             delta = self.delta(choice)
             self.begun = self.begun or is_content(delta)
-            # Moonshot.
+            # Moonshot counts the tokens of a stream in its last choice.
             self._usage.add(choice.get("usage"))
             # Other choices (n > 1) are billed in usage; the log keeps only the first.
             if not index(choice.get("index")):
@@ -382,14 +385,14 @@ def error(status: int, message: str, kind: str, code: str | None = None) -> byte
 
 
 def error_of(status: int, body: bytes, code: str | None = None) -> bytes | None:
-    """An endpoint's error in this protocol; unchanged if it is in this protocol already."""
+    """An endpoint's error in this protocol; if it is in this protocol already, only a known code replaces its own."""
     tree = json_or(body)
     stated = tree.get("error") if isinstance(tree, dict) else None
     if not isinstance(stated, dict):
         return None
     if tree.get("type") == "error":
         return error(status, str(stated.get("message")), str(stated.get("type")), code)
-    return body
+    return body if code is None else _encode(tree | {"error": stated | {"code": code}})
 
 
 def error_event(body: bytes, request: ChatRequest) -> bytes:

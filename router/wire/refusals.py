@@ -76,11 +76,13 @@ _UNSUPPORTED = re.compile(
     r"(?:unsupported|unrecognized|unknown|unexpected|invalid) (?:request )?"
     r"(?:parameter|argument|field|role|keyword|variant)"
     r"|unsupported value"
-    r"|(?:is|are) not supported (?:with|by|for|on|in) th(?:is|e) (?:model|endpoint|api|deployment)"
+    r"|(?:is|are) not supported (?:with|by|for|on|in) (?:th(?:is|e) |reasoning )(?:models?|endpoint|api|deployment)"
     r"|(?:is|are) (?:deprecated|no longer supported) (?:with|by|for|on|in) th(?:is|e) model"
     r"|system (?:messages?|prompts?) must be|roles must alternate"
     r"|extra inputs are not permitted"
-    r"|does not support (?:parameter|reasoning|tools|tool|functions?|images?|streaming|system|json)"
+    r"|do(?:es not|esn't|n't| not) support (?:the )?"
+    r"(?:parameters?|arguments?|reasoning|tools|tool|functions?|images?|streaming|system|json"
+    r"|temperature|top_[pk]|(?:top_)?logprobs|(?:frequency|presence)_penalty|logit_bias|seed)\b"
     r"|additional properties are not allowed"
 )
 _HINT = re.compile(r"(?:reasoning[._]?effort|output_config\.effort|verbosity|service_tier)\b", re.IGNORECASE)
@@ -106,6 +108,8 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
         return "account" if coded == "account" or spent else None
     if coded == "content_policy" or (status == 403 and _POLICY.search(text)):
         return "content_policy"
+    if status == 403 and _FORBIDDEN_PARAMETER.search(text):
+        return "unsupported"
     if status in ACCOUNT_STATUSES:
         return "account"
     if coded is not None:
@@ -121,6 +125,7 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
     return "context_length" if status == 413 else None
 
 
+_FORBIDDEN_PARAMETER = re.compile(r"not allowed to request [\w ]{1,40} from this model")
 _SPENT = re.compile(r"credit balance|insufficient (?:credit|balance|funds)|check your plan and billing")
 _WORDINGS: tuple[tuple[re.Pattern[str], Refusal], ...] = (
     (_CONTEXT, "context_length"),
@@ -139,6 +144,11 @@ def _error_object(body: bytes) -> dict[str, Any]:
         return {}
     error = tree.get("error", tree)
     return error if isinstance(error, dict) else tree
+
+
+def stated_param(body: bytes) -> Any:
+    """The parameter that OpenAI and others name in a field of the error."""
+    return _error_object(body).get("param")
 
 
 def _codes(error: dict[str, Any]) -> list[str]:

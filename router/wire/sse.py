@@ -101,7 +101,7 @@ class StreamReader:
         elif not field:
             self._comment = True
         elif field == b"error":
-            # Older versions of llama.cpp.
+            # Older versions of llama.cpp send errors as a field of this name.
             self._name = field
             self._data.append(value)
         elif field.startswith(b"{"):

@@ -242,3 +242,35 @@ def test_a_hosted_model_at_tier_1_is_checked_like_an_adapter(setting: Setting) -
     answer = ask(router)
     assert answer.headers["x-fasttier-endpoint"] == "standard"
     assert answer.headers["x-fasttier-escalated"].startswith("check label")
+
+
+NO_TEMPERATURE = {
+    "message": "Unsupported parameter: 'temperature' is not supported with this model.",
+    "param": "temperature",
+    "code": "unsupported_parameter",
+}
+
+
+def test_sampling_that_the_chosen_model_does_not_take_is_removed_and_named(setting: Setting) -> None:
+    setting.hosted.script(fake.Reply(status=400, raw=json.dumps({"error": NO_TEMPERATURE}).encode()))
+    router = setting.start(tiers={1: [], 2: ["standard"], 3: ["standard"]})
+    answers = [ask(router, messages=WRITE, temperature=0.2) for _ in range(2)]
+    assert ["temperature" in asked.body for asked in setting.hosted.chats] == [True, False, False]
+    assert [answer.headers["x-fasttier-left-out"] for answer in answers] == ["temperature", "temperature"]
+    assert [answer.headers["x-fasttier-attempts"] for answer in answers] == ["2", "1"]
+    assert [(record.purpose, record.status) for record in router.log] == [
+        ("serve", 400),
+        ("retry", 200),
+        ("serve", 200),
+    ]
+    assert health(router)["counts"]["corrections"] == 1
+    assert any("leave_out: [temperature]" in warning for warning in health(router)["warnings"])
+
+
+def test_a_client_that_names_the_model_learns_what_it_does_not_take(setting: Setting) -> None:
+    setting.hosted.script(*[fake.Reply(status=400, raw=json.dumps({"error": NO_TEMPERATURE}).encode())] * 3)
+    router = setting.start(tiers={1: [], 2: ["standard"], 3: ["standard"]})
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(router, messages=WRITE, temperature=0.2, model="gpt-4o-mini")
+    assert caught.value.param == "temperature"
+    assert health(router)["warnings"] == []

@@ -1,12 +1,54 @@
 """Corrections learned from refusals of endpoints."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from router.learned import Learned
+from router.learned import MAX_LEARNED, Learned, RefusalText
+from router.wire.endpoint_body import adapted_payload
 from traffic.tiers import Endpoint
 
 GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.example.com/v1", model="m")
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+FIELDS = ("reasoning", "reasoning_content", "reasoning_details", "thinking_blocks", "annotations")
+SCHEMA = {"type": "object", "$schema": "s", "additionalProperties": False}
+BODY: dict[str, Any] = {
+    "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "developer", "content": "be brief"},
+        {"role": "assistant", "content": None, **{field: [] for field in FIELDS}, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "r"},
+        {"role": "user", "content": "b"},
+        {"role": "user", "content": "c"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA}}],
+    "reasoning_effort": "max",
+    "thinking": {"type": "enabled", "budget_tokens": 2048},
+    "prompt_cache_key": "k",
+    "store": True,
+    "temperature": 0.2,
+    "logprobs": True,
+    "top_logprobs": 2,
+}
+
+
+def learn(
+    learned: Learned,
+    text: str,
+    body: dict[str, Any] = BODY,
+    param: str | None = None,
+    *,
+    unsupported: bool = True,
+    **options: Any,
+) -> bool:
+    """What the exchange does after a refusal of the body."""
+
+    def payload(endpoint: Endpoint) -> bytes:
+        return adapted_payload(msgspec.json.encode(body), endpoint)
+
+    sent = payload(learned.apply(GPT, **options))
+    return learned.learn(GPT, RefusalText(text, param, unsupported=unsupported, sent=sent), payload, **options)
 
 
 @pytest.mark.parametrize(
@@ -22,9 +64,9 @@ GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.example.com/v1",
 )
 def test_unsupported_parameters_are_learned_and_removed(text: str, left_out: str) -> None:
     learned = Learned()
-    assert learned.learn(GPT, text)
+    assert learn(learned, text)
     assert learned.apply(GPT).leave_out[0] == left_out
-    assert not learned.learn(GPT, text)
+    assert not learn(learned, text)
     assert any(left_out in line for line in learned.warnings())
 
 
@@ -32,21 +74,18 @@ def test_unsupported_parameters_are_learned_and_removed(text: str, left_out: str
     "text",
     [
         "Unknown parameter: 'messages[1].content'.",
-        "Unsupported parameter: 'temperature'",
         "Unknown parameter: 'tools'",
         "messages.0.tool_calls: Extra inputs are not permitted",
         "the prompt says that property 'x' is unsupported",
     ],
 )
 def test_essential_fields_are_never_removed(text: str) -> None:
-    assert not Learned().learn(GPT, text)
+    assert not learn(Learned(), text)
 
 
 def test_gateway_specific_fields_are_learned_together() -> None:
     learned = Learned()
-    assert learned.learn(
-        GPT, "messages.2.assistant.reasoning: property 'messages.2.assistant.reasoning' is unsupported"
-    )
+    assert learn(learned, "messages.2.assistant.reasoning: property 'messages.2.assistant.reasoning' is unsupported")
     assert "messages.reasoning_details" in learned.apply(GPT).leave_out
     assert "messages.reasoning_content" not in learned.apply(GPT).leave_out
 
@@ -62,61 +101,175 @@ def test_gateway_specific_fields_are_learned_together() -> None:
 )
 def test_an_order_of_turns_is_learned(text: str, rule: str) -> None:
     learned = Learned()
-    assert learned.learn(GPT, text)
+    assert learn(learned, text)
     assert learned.apply(GPT).turn_rules == (rule,)
-    assert not learned.learn(GPT, text)
+    assert not learn(learned, text)
     assert any(f"turn_rules: [{rule}]" in line for line in learned.warnings())
 
 
 def test_adaptive_thinking_is_learned() -> None:
     learned = Learned()
     text = '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive".'
-    assert learned.learn(GPT, text)
+    assert learn(learned, text)
     assert learned.apply(GPT).adaptive_thinking
-    assert not learned.learn(GPT, text)
+    assert not learn(learned, text)
 
 
 def test_schema_keywords_without_effect_are_learned_together() -> None:
     learned = Learned()
     text = "Unknown name \"$schema\" at 'tools[0].function_declarations[0].parameters': Cannot find field."
-    assert learned.learn(GPT, text)
+    assert learn(learned, text)
     assert "$comment" in learned.apply(GPT).tool_schema_leave_out
     assert "additionalProperties" not in learned.apply(GPT).tool_schema_leave_out
-    assert learned.learn(learned.apply(GPT), text.replace("$schema", "additionalProperties"))
+    assert learn(learned, text.replace("$schema", "additionalProperties"))
     assert "exclusiveMinimum" in learned.apply(GPT).tool_schema_leave_out
 
 
 def test_reasoning_history_is_learned_as_required() -> None:
     learned = Learned()
-    assert learned.learn(GPT, "Missing `reasoning_content` field in the assistant message at message index 2.")
+    body = {"messages": [{"role": "assistant", "content": None, "tool_calls": [CALL]}]}
+    assert learn(learned, "Missing `reasoning_content` field in the assistant message at message index 2.", body)
     assert learned.apply(GPT).reasoning_history
-    wanting = msgspec.structs.replace(GPT, reasoning_history=True)
-    assert not Learned().learn(wanting, "The `reasoning_content` in the thinking mode must be passed back to the API.")
+    assert not learn(learned, "The `reasoning_content` in the thinking mode must be passed back to the API.", body)
 
 
 def test_the_required_format_of_tool_call_ids_is_learned() -> None:
     learned = Learned()
     refusal = "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9."
-    assert learned.learn(GPT, refusal)
+    assert learn(learned, refusal)
     assert learned.apply(GPT).tool_call_id_chars == 9
-    assert not learned.learn(GPT, refusal)
+    assert not learn(learned, refusal)
     assert any("tool_call_id_chars: 9" in line for line in learned.warnings())
 
 
 @pytest.mark.parametrize(
-    "named",
+    "named, param",
     [
-        "'reasoning_effort' does not support 'max' with this model",
-        "'max' is not supported with the 'gpt-5.1' model",
+        ("'reasoning_effort' does not support 'max' with this model", None),
+        ("'max' is not supported with the 'gpt-5.1' model", "reasoning_effort"),
+        ("'max' is not supported with the 'gpt-5.1' model", "reasoning.effort"),
     ],
 )
-def test_the_efforts_of_a_model_are_learned(named: str) -> None:
-    learned, text = Learned(), f"Unsupported value: {named}. Supported values are: 'none', 'low', and 'high'."
-    assert learned.learn(GPT, text)
+def test_the_efforts_of_a_model_are_learned(named: str, param: str | None) -> None:
+    learned = Learned()
+    text = f"Unsupported value: {named}. Supported values are: 'none', 'low', and 'high'. The maximum is xhigh."
+    assert learn(learned, text, param=param)
     assert learned.apply(GPT).efforts == ("none", "low", "high")
-    assert not learned.learn(GPT, text)
+    assert not learn(learned, text, param=param)
     assert any("efforts: [none, low, high]" in line for line in learned.warnings())
 
 
-def test_values_of_other_parameters_are_no_efforts() -> None:
-    assert not Learned().learn(GPT, "'auto' is not supported with this model. Supported values are: 'low' and 'high'.")
+@pytest.mark.parametrize(
+    "text, param",
+    [
+        ("'auto' is not supported with this model. Supported values are: 'low' and 'high'.", None),
+        ("'max' is not supported with this model. Supported values are: 'low' and 'high'.", "verbosity"),
+        ("'effort' does not support 'max'. Supported values are: 'low' and 'high'.", "tools[0].function.name"),
+    ],
+)
+def test_values_of_other_parameters_are_no_efforts(text: str, param: str | None) -> None:
+    assert not learn(Learned(), text, param=param)
+
+
+def said(text: str, **changes: Any) -> dict[str, Any]:
+    return BODY | {"messages": [*BODY["messages"], {"role": "user", "content": text}]} | changes
+
+
+EFFORTS = "Unsupported value: 'reasoning_effort' does not support {} with this model. Supported values are: 'none'."
+
+
+@pytest.mark.parametrize(
+    "text, body",
+    [
+        (
+            "Invalid name: 'tools with reasoning_effort are not supported'",
+            said("tools with reasoning_effort are not supported"),
+        ),
+        ("near 'roles must alternate': bad JSON", said("Explain: roles must alternate, and why")),
+        (
+            "Invalid label 'unknown role developer in my list of roles...'",
+            said("unknown role developer in my list of roles, please"),
+        ),
+        (
+            "Unknown parameter: 'x' is not supported. Use 'messages'.",
+            BODY | {"x' is not supported. Use 'messages": 1, "x": 1},
+        ),
+        (
+            "'reasoning_effort' does not support 'x'. Supported values are: 'none'. Supported values are: 'max'.",
+            said("", reasoning_effort="x'. Supported values are: 'none"),
+        ),
+    ],
+    ids=["whole", "part", "cut", "key", "value"],
+)
+def test_texts_of_the_request_teach_nothing(text: str, body: dict[str, Any]) -> None:
+    assert not learn(Learned(), text, body)
+
+
+@pytest.mark.parametrize(
+    "text, missing",
+    [
+        ("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", ()),
+        ("role: unknown variant `developer`, expected one of `system`, `user`", ("messages",)),
+        ("Conversation roles must alternate user/assistant", ("messages",)),
+        ("Missing `reasoning_content` field in the assistant message", ("messages",)),
+        ("Function tools with reasoning_effort are not supported", ("tools",)),
+        (EFFORTS.format("'high'"), ("reasoning_effort",)),
+        ('"thinking.type.enabled" is not supported for this model.', ("thinking",)),
+        ("Unrecognized request argument supplied: prompt_cache_key", ("prompt_cache_key",)),
+        ("Unsupported parameter: 'temperature' is not supported with this model.", ("temperature",)),
+    ],
+)
+def test_only_a_request_with_the_refused_setting_teaches(text: str, missing: tuple[str, ...]) -> None:
+    bare = {"messages": [{"role": "user", "content": "hello"}]}
+    assert not learn(Learned(), text, {key: value for key, value in (BODY | bare).items() if key not in missing} | bare)
+
+
+def test_an_error_about_another_parameter_changes_no_roles() -> None:
+    assert not learn(Learned(), "Invalid value: 'developer'.", param="tools[0].function.name")
+    assert learn(Learned(), "Invalid value: 'developer'.", param="messages[1].role")
+
+
+@pytest.mark.parametrize(
+    "text, param, removed",
+    [
+        ("Unsupported parameter: 'temperature' is not supported with this model.", "temperature", ("temperature",)),
+        ("'temperature' does not support 0.2 with this model. Only 1 (or no top_p) is.", None, ("temperature",)),
+        ("Model m does not support parameter topLogprobs.", None, ("top_logprobs",)),
+        ("logprobs are not supported with this model", None, ("logprobs", "top_logprobs")),
+    ],
+)
+def test_refused_sampling_is_removed_unless_the_client_named_the_model(
+    text: str, param: str | None, removed: tuple[str, ...]
+) -> None:
+    learned = Learned()
+    assert not learn(learned, text, param=param, routed=False)
+    assert learn(learned, text, param=param)
+    assert learned.apply(GPT).leave_out == removed
+    assert learned.apply(GPT, routed=False) == GPT
+    assert not learn(learned, text, param=param)
+    assert learned.apply(msgspec.structs.replace(GPT, model="other")).leave_out == ()
+    assert any(f"leave_out: [{', '.join(removed)}]" in line for line in learned.warnings())
+
+
+@pytest.mark.parametrize(
+    "text, param, unsupported",
+    [
+        ("temperature must be at most 2", "temperature", False),
+        ("Unsupported parameter: 'x'. Others are temperature and top_p.", None, True),
+        ("Unsupported value: the temperature of 'messages[0]'", "messages[0].content", True),
+    ],
+)
+def test_sampling_that_is_not_refused_stays(text: str, param: str | None, unsupported: bool) -> None:
+    assert not learn(Learned(), text, param=param, unsupported=unsupported)
+
+
+def test_the_number_of_endpoints_with_corrections_is_bounded() -> None:
+    learned = Learned()
+    text = "Unrecognized request argument supplied: store"
+
+    def payload(endpoint: Endpoint) -> bytes:
+        return adapted_payload(b'{"store": true}', endpoint)
+
+    models = [msgspec.structs.replace(GPT, model=str(n)) for n in range(MAX_LEARNED + 1)]
+    taught = [learned.learn(model, RefusalText(text, sent=payload(model)), payload) for model in models]
+    assert taught == [True] * MAX_LEARNED + [False]

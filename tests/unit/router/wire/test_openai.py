@@ -106,6 +106,17 @@ def test_a_cap_lowers_the_clients_and_never_raises_it(sent: dict[str, int], expe
     assert {key: value for key, value in body.items() if key.startswith("max")} == expected
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [{"message": "too long", "code": 400, "param": "messages"}, {"message": "too long"}],
+)
+def test_a_prompt_that_is_too_long_has_openais_code_whatever_the_server_states(stated: dict[str, Any]) -> None:
+    body = msgspec.json.encode({"error": stated, "id": "x"})
+    sent = msgspec.json.decode(openai.error_of(400, body, "context_length_exceeded") or b"")
+    assert sent == {"error": stated | {"code": "context_length_exceeded"}, "id": "x"}
+    assert openai.error_of(400, body) == body
+
+
 def test_streams_are_requested_with_usage() -> None:
     body = body_for(Target(HOSTED, 2), stream=True, stream_options={"include_obfuscation": False})
     assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}

@@ -121,6 +121,12 @@ def test_a_moderated_request_is_not_an_account_error() -> None:
     assert classify_refusal(403, body) == "content_policy"
 
 
+def test_a_forbidden_parameter_is_not_an_account_error() -> None:
+    body = openai_error("You are not allowed to request logprobs from this model.")
+    assert classify_refusal(403, body) == "unsupported"
+    assert classify_refusal(403, openai_error("You are not allowed to sample from this model.")) == "account"
+
+
 def test_a_413_counts_as_a_prompt_that_is_too_long() -> None:
     assert classify_refusal(413, b"") == "context_length"
 
@@ -181,6 +187,9 @@ def test_any_json_is_parsed_without_an_exception(tree: Any, status: int) -> None
         ("reasoning_effort: unknown level 'minimal'", "unsupported"),
         ("`temperature` is deprecated for this model.", "unsupported"),
         ("Model grok-4 does not support parameter reasoningEffort.", "unsupported"),
+        ("The model doesn't support the temperature field. Remove temperature and try again.", "unsupported"),
+        ("openai does not support parameters: ['temperature'], for model=o3-mini.", "unsupported"),
+        ("logprobs are not supported with reasoning models.", "unsupported"),
         ("System message must be at the beginning.", "unsupported"),
         ("the user's reasoning_effort story is too violent to tell", None),
     ],
