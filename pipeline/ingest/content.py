@@ -249,7 +249,14 @@ def first_trees(head: bytes) -> list[Any]:
 
 
 def lines(content: Content) -> Iterator[bytes]:
-    """The lines of a file without line ends."""
+    """The lines of a file without line ends; those that a container runtime split are joined."""
+    physical = _physical_lines(content)
+    if containers.has_pieces(content.head()):
+        return (line for _, line in containers.joined(enumerate(physical)))
+    return physical
+
+
+def _physical_lines(content: Content) -> Iterator[bytes]:
     carried = b""
     for chunk in content.chunks():
         *whole, carried = (carried + chunk).split(b"\n")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest import containers
+from pipeline.ingest import containers, content
 from pipeline.ingest.content import Content
 from pipeline.ingest.sources import LogFile
 
@@ -71,8 +71,8 @@ def test_a_line_longer_than_the_limit_is_not_joined(monkeypatch: pytest.MonkeyPa
 def blocks(folder: Path, data: bytes, size: int) -> list[bytes]:
     path = folder / "log"
     path.write_bytes(data)
-    content = Content(LogFile(str(path), len(data), datetime(2026, 1, 1, tzinfo=UTC)))
-    pieces = [piece for piece, _ in content.pieces(None, size)]
+    log = LogFile(str(path), len(data), datetime(2026, 1, 1, tzinfo=UTC))
+    pieces = [piece for piece, _ in Content(log).pieces(None, size)]
     first_line = 1
     for piece in pieces:
         assert piece.first_line == first_line
@@ -104,6 +104,14 @@ def test_no_split_line_lies_across_the_end_of_a_block(lines: list[tuple[str, str
     whole = [line for _, line in containers.joined(enumerate(io.BytesIO(data)))]
     apart = [line for part in parts for _, line in containers.joined(enumerate(io.BytesIO(part)))]
     assert sorted(apart) == sorted(whole)
+
+
+def test_the_lines_of_a_file_are_joined(tmp_path: Path) -> None:
+    data = cri('{"a"', "P") + cri("x", "F", "stderr") + cri(":1}") + b"other\n"
+    path = tmp_path / "log"
+    path.write_bytes(data)
+    log = LogFile(str(path), len(data), datetime(2026, 1, 1, tzinfo=UTC))
+    assert list(content.lines(Content(log))) == [b"x", b'{"a":1}', b"other"]
 
 
 def test_a_line_that_stays_open_does_not_hold_back_the_file(tmp_path: Path) -> None:
