@@ -47,8 +47,8 @@ def ok(text: str | None = None, **changes: Any) -> Reply:
     return Reply(text=text, **changes)
 
 
-def uses_tool(name: str, given: dict[str, Any], text: str = "") -> Reply:
-    return Reply(text=text, tool=(name, given))
+def uses_tool(name: str, arguments: dict[str, Any], text: str = "") -> Reply:
+    return Reply(text=text, tool=(name, arguments))
 
 
 def refusal() -> Reply:
@@ -100,8 +100,8 @@ class FakeAnthropic(FakeOpenAI):
         if wrong is not None:
             return status(400, "invalid_request_error", wrong)
         reply = self._script.popleft() if self._script else self.default
-        body = reply if isinstance(reply, Reply) else Reply(**vars(reply))
-        return replace(body, text=self.answer(asked.body)) if body.text is None and body.raw is None else body
+        own = reply if isinstance(reply, Reply) else Reply(**vars(reply))
+        return replace(own, text=self.answer(asked.body)) if own.text is None and own.raw is None else own
 
     async def _respond(self, reply: openai_server.Reply, body: Body, writer: asyncio.StreamWriter) -> None:
         assert isinstance(reply, Reply)
@@ -184,7 +184,7 @@ def _events(reply: Reply, body: Body) -> Iterator[dict[str, Any]]:
     opened = {"content": [], "stop_reason": None, "usage": message["usage"] | {"output_tokens": 1}}
     yield {"type": "message_start", "message": message | opened}
     yield {"type": "ping"}
-    said = 0
+    sent_deltas = 0
     for index, block in enumerate(message["content"]):
         deltas: list[dict[str, Any]]
         if block["type"] == "text":
@@ -194,14 +194,16 @@ def _events(reply: Reply, body: Body) -> Iterator[dict[str, Any]]:
             deltas = [{"type": "thinking_delta", "thinking": block["thinking"]}]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         else:
-            empty, given = {"input": {}}, json.dumps(block["input"]) if block["input"] else ""
-            deltas = [{"type": "input_json_delta", "partial_json": given[n : n + 4]} for n in range(0, len(given), 4)]
+            empty, arguments = {"input": {}}, json.dumps(block["input"]) if block["input"] else ""
+            deltas = [
+                {"type": "input_json_delta", "partial_json": arguments[n : n + 4]} for n in range(0, len(arguments), 4)
+            ]
         yield {"type": "content_block_start", "index": index, "content_block": block | empty}
         for delta in deltas:
-            if reply.error_after is not None and said >= reply.error_after:
+            if reply.error_after is not None and sent_deltas >= reply.error_after:
                 yield {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
                 return
-            said += 1
+            sent_deltas += 1
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     ended = {"stop_reason": message["stop_reason"], "stop_sequence": None}
@@ -213,11 +215,11 @@ def _events(reply: Reply, body: Body) -> Iterator[dict[str, Any]]:
 
 async def _stream(writer: asyncio.StreamWriter, reply: Reply, body: Body) -> None:
     writer.write(openai_server._head(200, None, reply.headers, "text/event-stream"))
-    text = 0
+    sent_deltas = 0
     for event in _events(reply, body):
         if event["type"] == "content_block_delta":
-            text += 1
-            if reply.cut_after is not None and text > reply.cut_after:
+            sent_deltas += 1
+            if reply.cut_after is not None and sent_deltas > reply.cut_after:
                 await writer.drain()
                 writer.transport.abort()
                 raise ConnectionAbortedError

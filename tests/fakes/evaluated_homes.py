@@ -92,13 +92,13 @@ def log(home: Home, requests: int, every_s: float, *, start: dt.datetime = START
     offset = len(list(home.records.glob("**/*.parquet"))) * 1_000_000
     records = [
         Record(
-            id=f"l{offset + place}",
-            request_id=f"l{offset + place}",
-            ts=start + dt.timedelta(seconds=place * every_s),
-            messages=msgspec.Raw(msgspec.json.encode([{"role": "user", "content": f"question {offset + place}"}])),
+            id=f"l{offset + index}",
+            request_id=f"l{offset + index}",
+            ts=start + dt.timedelta(seconds=index * every_s),
+            messages=msgspec.Raw(msgspec.json.encode([{"role": "user", "content": f"question {offset + index}"}])),
             **(given | fields),
         )
-        for place in range(requests)
+        for index in range(requests)
     ]
     store.append(home, records, source="test")
 
@@ -144,8 +144,8 @@ def evaluation(
     """Write the evaluation of a candidate that is wrong on these items; `scores`: graded ones, by item."""
     folder = home.dataset(TASK)
     rows = datasets.read_split(folder, "test").to_pylist()[:limit]
-    graded = list(scores) if scores is not None else [float(place not in wrong) for place in range(len(rows))]
-    right = sum(place not in wrong for place in range(len(rows)))
+    graded = list(scores) if scores is not None else [float(index not in wrong) for index in range(len(rows))]
+    right = sum(index not in wrong for index in range(len(rows)))
     metric = Metric(right / len(rows), statistics.proportion_interval(right, len(rows)), len(rows))
     similarity = Metric(sum(graded) / len(rows), Interval(0.0, 1.0, 0.95), len(rows))
     fields: dict[str, Any] = {

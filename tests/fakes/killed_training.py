@@ -60,15 +60,15 @@ def _train(work: Job, rank: int, port: int, killed_at: Moment | None, environmen
 
 
 def _kill_at(moment: Moment) -> None:
-    seen = 0
+    opened = 0
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal seen
+        nonlocal opened
         if event != "open" or not isinstance(arguments[0], str | Path) or moment.path not in str(arguments[0]):
             return
         if arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            seen += 1
-            if seen == moment.nth:
+            opened += 1
+            if opened == moment.nth:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)

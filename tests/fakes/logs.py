@@ -169,23 +169,23 @@ def attempts(
     rng = random.Random(seed)
     mix = [(name, weight) for name, weight in _MIX if call_sites is None or name in set(call_sites)]
     times = sorted(rng.uniform(0, DAYS * 86_400) for _ in range(n))
+    requests: list[Attempt] = []
     attempts: list[Attempt] = []
-    listed: list[Attempt] = []
     for number, seconds in enumerate(times):
         ts = START + timedelta(microseconds=int(seconds * 1e6))
         site = rng.choices([name for name, _ in mix], [weight for _, weight in mix])[0]
-        earlier = [a for a in attempts[-200:] if a.call_site == site]
+        earlier = [a for a in requests[-200:] if a.call_site == site]
         if earlier and rng.random() < duplicates:
             first = rng.choice(earlier)
-            who = _person(rng, number)
-            one = replace(first, id=_id(rng), ts=ts, **who, duplicate_of=first.duplicate_of or first.id)
-            one = replace(one, thumb=None, corrected=None, cache_hit=False, tracked=False, consumed_at=None)
+            person = _person(rng, number)
+            request = replace(first, id=_id(rng), ts=ts, **person, duplicate_of=first.duplicate_of or first.id)
+            request = replace(request, thumb=None, corrected=None, cache_hit=False, tracked=False, consumed_at=None)
         else:
-            one = replace(_ask(rng, site, faults), id=_id(rng), ts=ts, **_person(rng, number))
-        one = _circumstances(rng, one, cache_hits, thumbs, usage_missing)
-        attempts.append(one)
-        listed += _tried(rng, one) if rng.random() < retries else [one]
-    return sorted(listed, key=lambda a: a.ts)
+            request = replace(_ask(rng, site, faults), id=_id(rng), ts=ts, **_person(rng, number))
+        request = _circumstances(rng, request, cache_hits, thumbs, usage_missing)
+        requests.append(request)
+        attempts += _tried(rng, request) if rng.random() < retries else [request]
+    return sorted(attempts, key=lambda a: a.ts)
 
 
 def litellm_line(a: Attempt) -> bytes:
@@ -375,39 +375,41 @@ def _ask(rng: random.Random, site: str, faults: float) -> Attempt:
     return replace(planned, finish="tool_calls", tool_calls=called)
 
 
-def _circumstances(rng: random.Random, one: Attempt, cache_hits: float, thumbs: float, usage_missing: float) -> Attempt:
+def _circumstances(
+    rng: random.Random, attempt: Attempt, cache_hits: float, thumbs: float, usage_missing: float
+) -> Attempt:
     """What happens around an answer: latency, caches, a missing count, a thumb, somebody reading it."""
     changes: dict[str, Any] = {"latency_ms": round(rng.uniform(250, 2500), 1)}
     if rng.random() < cache_hits:
         changes |= {"cache_hit": True, "latency_ms": 4.0}
-    if one.stream and rng.random() < usage_missing:
+    if attempt.stream and rng.random() < usage_missing:
         changes["usage_logged"] = False
-    if one.input_tokens > 100 and rng.random() < 0.5:
+    if attempt.input_tokens > 100 and rng.random() < 0.5:
         changes["cached"] = 64
-    if one.right and (one.fault or rng.random() < thumbs) and rng.random() < 0.6:
-        wrong = one.fault is not None
+    if attempt.right and (attempt.fault or rng.random() < thumbs) and rng.random() < 0.6:
+        wrong = attempt.fault is not None
         changes |= {
             "thumb": "down" if wrong else "up",
-            "corrected": one.right if wrong and rng.random() < 0.5 else None,
+            "corrected": attempt.right if wrong and rng.random() < 0.5 else None,
         }
-    if one.consumed_at is not None:
-        changes["consumed_at"] = one.ts + timedelta(minutes=rng.randint(1, 300))
-    return replace(one, **changes)
+    if attempt.consumed_at is not None:
+        changes["consumed_at"] = attempt.ts + timedelta(minutes=rng.randint(1, 300))
+    return replace(attempt, **changes)
 
 
-def _tried(rng: random.Random, one: Attempt) -> list[Attempt]:
+def _tried(rng: random.Random, answered: Attempt) -> list[Attempt]:
     """The request after one to three failed attempts, a little later each time."""
     tries: list[Attempt] = []
-    ts, first = one.ts, _id(rng)
+    ts, first = answered.ts, _id(rng)
     for number in range(1, rng.randint(1, 3) + 1):
         status = rng.choice(tuple(_ERRORS))
         identity = first if number == 1 else _id(rng)
         failed = replace(
-            one, id=identity, ts=ts, status=status, attempt=number, retry_of=None if number == 1 else first
+            answered, id=identity, ts=ts, status=status, attempt=number, retry_of=None if number == 1 else first
         )
         tries.append(replace(failed, cache_hit=False, thumb=None, corrected=None, tracked=False, cached=0, fault=None))
-        ts += timedelta(milliseconds=one.latency_ms, seconds=rng.uniform(0.5, 20))
-    return [*tries, replace(one, ts=ts, attempt=len(tries) + 1, retry_of=first)]
+        ts += timedelta(milliseconds=answered.latency_ms, seconds=rng.uniform(0.5, 20))
+    return [*tries, replace(answered, ts=ts, attempt=len(tries) + 1, retry_of=first)]
 
 
 def _response(a: Attempt) -> dict[str, Any]:

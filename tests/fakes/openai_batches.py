@@ -34,17 +34,17 @@ class Batches:
 
     def handle(self, method: str, path: str, headers: dict[str, str], data: bytes) -> tuple[int, bytes] | None:
         """Status and body of the answer; None for a path that is not ours. Raises: ConnectionAbortedError."""
-        place = path.removeprefix("/v1/")
-        if place == "files" and method == "POST":
+        resource = path.removeprefix("/v1/")
+        if resource == "files" and method == "POST":
             return 200, self._upload(headers, data)
-        if match := re.fullmatch(r"files/([\w-]+)/content", place):
+        if match := re.fullmatch(r"files/([\w-]+)/content", resource):
             return (200, self.files[match[1]]) if match[1] in self.files else (404, b"{}")
-        if place == "batches" and method == "POST":
+        if resource == "batches" and method == "POST":
             return self._create(json.loads(data))
-        if place == "batches":
+        if resource == "batches":
             listed = {"object": "list", "data": self.created[::-1], "has_more": False}
             return 200, json.dumps(listed).encode()
-        if match := re.fullmatch(r"batches/([\w-]+)", place):
+        if match := re.fullmatch(r"batches/([\w-]+)", resource):
             return self._retrieve(match[1])
         return None
 

@@ -27,7 +27,7 @@ def command_line(pid: int) -> str:
 
 def tree(pid: int) -> dict[int, str]:
     """A process and its descendants that run, with their command lines."""
-    return {each: line for each in (pid, *descendants(pid)) if (line := command_line(each))}
+    return {process: line for process in (pid, *descendants(pid)) if (line := command_line(process))}
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -72,13 +72,13 @@ class MarkedCommand:
 
     def pids(self) -> dict[int, str]:
         """Its processes that run, with their command lines."""
-        tree = {}
+        lines = {}
         for environ in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 if self.mark.encode() in environ.read_bytes():
                     pid = int(environ.parent.name)
-                    tree[pid] = command_line(pid)
-        return {pid: line for pid, line in tree.items() if line}
+                    lines[pid] = command_line(pid)
+        return {pid: line for pid, line in lines.items() if line}
 
     def wait_for(self, part: str, seconds: float = 120) -> int:
         """Blocks until it runs a process with this in its command line: that one's pid."""

@@ -34,14 +34,14 @@ def test_an_answer_is_decoded_regardless_of_chunk_boundaries(encoding: str, step
 @pytest.mark.parametrize("encoding, codec", [("zstd", "zstd"), ("br", "brotli")])
 def test_events_are_decoded_as_they_arrive(encoding: str, codec: str, step: int) -> None:
     decoder, sink = Decoder(encoding, events=True), io.BytesIO()
-    packing, sent = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), codec), 0
-    encodings = [b"data: %d \xc3\xa9\n\n" % number * (1 + 9_000 * (number == 3)) for number in range(6)]
-    for data in encodings:
-        packing.write(data)
-        packing.flush()
+    compressor, sent = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), codec), 0
+    events = [b"data: %d \xc3\xa9\n\n" % number * (1 + 9_000 * (number == 3)) for number in range(6)]
+    for event in events:
+        compressor.write(event)
+        compressor.flush()
         end = sink.tell()
         piece, sent = sink.getvalue()[sent:end], end
-        assert b"".join(decoder.decode(piece[i : i + step]) for i in range(0, len(piece), step)) == data
+        assert b"".join(decoder.decode(piece[i : i + step]) for i in range(0, len(piece), step)) == event
     assert decoder.end() == b""
 
 

@@ -79,9 +79,9 @@ def test_a_canary_that_grows_keeps_its_sessions_and_each_cohort_has_its_own_shar
         return {n for n, entry in prepared.items() if isinstance(entry, Prepared)}
 
     deploy(home, deployment(ADAPTER, URL, share=0.2))
-    few = sessions("en")
+    canary = sessions("en")
     deploy(home, deployment(ADAPTER, URL, share=0.6), deployment(ADAPTER, URL, share=1.0, cohort={"language": "de"}))
-    assert few < sessions("en") < sessions("de") == set(range(200))
+    assert canary < sessions("en") < sessions("de") == set(range(200))
 
 
 def test_answers_that_are_compared_or_only_logged_are_not_streamed(home: Home) -> None:

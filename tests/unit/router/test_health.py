@@ -15,16 +15,16 @@ BREAKER = Breaker(failures=3, failure_share=0.5, window_s=30, window_requests=10
 GOOD, BAD = Outcome("answered"), Outcome("failed", "status 503")
 
 
-class Place(NamedTuple):
+class FakeEndpoint(NamedTuple):
     name: str
     base_url: str = "http://127.0.0.1:1/v1"
     group: str | None = None
 
 
-A, B, C = Place("a"), Place("b"), Place("c")
+A, B, C = FakeEndpoint("a"), FakeEndpoint("b"), FakeEndpoint("c")
 
 
-def ask(health: Health, endpoint: Place, outcome: Outcome | None, now: float, **more: bool | int) -> None:
+def ask(health: Health, endpoint: FakeEndpoint, outcome: Outcome | None, now: float, **more: bool | int) -> None:
     health.end(health.begin(endpoint, now), outcome, BREAKER, now, **more)  # type: ignore[arg-type]
 
 
@@ -98,7 +98,12 @@ def test_retry_after_cools_an_endpoint_for_all_requests_and_no_longer_than_the_c
 
 def test_replicas_are_asked_by_load_and_groups_keep_their_order() -> None:
     health = Health()
-    endpoints = (Place("lone"), Place("r1", group="r"), Place("r2", group="r"), Place("last"))
+    endpoints = (
+        FakeEndpoint("lone"),
+        FakeEndpoint("r1", group="r"),
+        FakeEndpoint("r2", group="r"),
+        FakeEndpoint("last"),
+    )
     health.begin(endpoints[1], 0.0)
     assert health.choose(endpoints, 1.0) == ((0, 2, 1, 3), 0.0)
     health.begin(endpoints[2], 1.0)
@@ -107,12 +112,12 @@ def test_replicas_are_asked_by_load_and_groups_keep_their_order() -> None:
 
 
 def test_light_traffic_is_shared_between_replicas() -> None:
-    health, endpoints = Health(), (Place("r1", group="r"), Place("r2", group="r"))
+    health, endpoints = Health(), (FakeEndpoint("r1", group="r"), FakeEndpoint("r2", group="r"))
     chosen = []
     for now in range(4):
-        place = health.choose(endpoints, now)[0][0]
-        ask(health, endpoints[place], GOOD, now)
-        chosen.append(place)
+        index = health.choose(endpoints, now)[0][0]
+        ask(health, endpoints[index], GOOD, now)
+        chosen.append(index)
     assert chosen == [0, 1, 0, 1]
 
 

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from router.health import Health
 from router.metrics import BUCKETS_S, MAX_LABELS, Gauges, Metrics, exposition, reason_class
-from tests.unit.router.test_health import BAD, BREAKER, Place
+from tests.unit.router.test_health import BAD, BREAKER, FakeEndpoint
 from traffic.record import Record
 
 
@@ -89,10 +89,10 @@ def test_reasons_are_counted_by_their_constant_part() -> None:
 
 
 def test_the_state_of_endpoints_is_read_at_the_scrape() -> None:
-    health, endpoint = Health(), Place("a")
+    health, endpoint = Health(), FakeEndpoint("a")
     for _ in range(3):
         health.end(health.begin(endpoint, 0.0), BAD, BREAKER, 0.0)
-    health.begin(Place("b"), 0.0)
+    health.begin(FakeEndpoint("b"), 0.0)
     early, late = samples(Metrics(), health, 1.0), samples(Metrics(), health, 6.0)
     assert (early["endpoint_circuit", ("a",)], late["endpoint_circuit", ("a",)]) == (2, 1)
     assert early["endpoint_circuit_opened_total", ("a",)] == 1

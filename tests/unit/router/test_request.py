@@ -44,9 +44,9 @@ def test_templates_see_the_messages_as_they_were_sent() -> None:
     for messages in (plain, named):
         request = parsed(messages=messages)
         assert request.template_messages == request.plain_messages == messages
-    number = b'{"messages": [{"role": "user", "content": "a", "n": ' + b"9" * 5000 + b"}]}"
+    body = b'{"messages": [{"role": "user", "content": "a", "n": ' + b"9" * 5000 + b"}]}"
     with pytest.raises(msgspec.ValidationError):
-        _ = parse(number, {}).template_messages
+        _ = parse(body, {}).template_messages
 
 
 def test_the_trace_comes_from_the_traceparent_header() -> None:

@@ -40,11 +40,11 @@ def test_only_tier_1_falls_back_to_the_next_tier() -> None:
 
 
 def test_requests_that_are_too_long_overflow_to_untried_endpoints_of_tier_3() -> None:
-    made = routes(tiers={1: [], 2: ["a"], 3: ["a", "b"]})
-    routed = route(made, "Write to the client.")
+    overflowing = routes(tiers={1: [], 2: ["a"], 3: ["a", "b"]})
+    routed = route(overflowing, "Write to the client.")
     assert routed.overflow == 1
     assert [(target.endpoint.name, target.tier) for target in routed.levels[-1]] == [("b", 3)]
-    assert route(made, "Prove by induction, step by step, that 3 divides n^3 - n.").overflow == 0
+    assert route(overflowing, "Prove by induction, step by step, that 3 divides n^3 - n.").overflow == 0
     assert route(routes(tiers={1: [], 2: ["a"], 3: ["a"]}), "Write to the client.").overflow == 0
 
 
@@ -55,8 +55,8 @@ def test_without_a_deployment_an_empty_tier_1_goes_to_tier_2_with_the_reason() -
 
 
 def test_the_registry_states_tier_and_cap() -> None:
-    made = routes(registry=Registry(call_sites=(CallSite(name="mail.draft", tier=3, max_tokens=9),)))
-    routed = route(made, f"{LABEL} hello", "mail.draft")
+    registered = routes(registry=Registry(call_sites=(CallSite(name="mail.draft", tier=3, max_tokens=9),)))
+    routed = route(registered, f"{LABEL} hello", "mail.draft")
     assert (names(routed), routed.verdict.rule) == ([[("a", 3)]], "call site")
     assert routed.levels[0][0].max_tokens == 9
 
@@ -67,10 +67,10 @@ def test_a_refusing_rule_leaves_no_endpoint() -> None:
 
 
 def test_an_endpoint_without_its_key_is_skipped_and_reported() -> None:
-    made = Routes(routing([A, msgspec.to_builtins(B) | {"api_key_env": "OTHER_KEY"}]), Registry(), ENVIRON)
-    routed = route(made, "Write to the client.")
+    incomplete = Routes(routing([A, msgspec.to_builtins(B) | {"api_key_env": "OTHER_KEY"}]), Registry(), ENVIRON)
+    routed = route(incomplete, "Write to the client.")
     assert (names(routed), routed.missing) == ([[("a", 2)]], ("OTHER_KEY",))
-    assert made.warnings == ["tier 2: endpoint b cannot be asked: environment variable OTHER_KEY is not set"]
+    assert incomplete.warnings == ["tier 2: endpoint b cannot be asked: environment variable OTHER_KEY is not set"]
     nobody = route(routes(environ={}), "Write to the client.")
     assert (nobody.levels, nobody.missing) == ((), ("HOSTED_KEY",))
 

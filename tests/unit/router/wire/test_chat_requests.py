@@ -63,8 +63,8 @@ def test_images_are_sent_as_data_or_as_urls() -> None:
 @pytest.mark.parametrize("second, results, texts", [("1", ["1"], 0), ("2", ["1"], 1)])
 def test_each_call_has_exactly_one_result(second: str, results: list[str], texts: int) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    given = [{"role": "tool", "tool_call_id": "c", "content": content} for content in ("1", second)]
-    content = said([USER, {"role": "assistant", "content": None, "tool_calls": [call]}, *given])["messages"][2][
+    sent_results = [{"role": "tool", "tool_call_id": "c", "content": content} for content in ("1", second)]
+    content = said([USER, {"role": "assistant", "content": None, "tool_calls": [call]}, *sent_results])["messages"][2][
         "content"
     ]
     assert [block["content"] for block in content if block["type"] == "tool_result"] == results
@@ -76,10 +76,10 @@ def test_ids_that_differ_only_in_invalid_characters_stay_distinct() -> None:
     calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ids]
     turns = [{"role": "assistant", "content": None, "tool_calls": calls}]
     turns += [{"role": "tool", "tool_call_id": name, "content": name} for name in ids]
-    made = said([USER, *turns])["messages"]
-    uses = [block["id"] for block in made[1]["content"]]
+    translated_turns = said([USER, *turns])["messages"]
+    uses = [block["id"] for block in translated_turns[1]["content"]]
     assert len(set(uses)) == 3
-    assert [block["tool_use_id"] for block in made[2]["content"]] == uses
+    assert [block["tool_use_id"] for block in translated_turns[2]["content"]] == uses
 
 
 def test_calls_and_results_get_the_same_replacement_for_an_invalid_id() -> None:

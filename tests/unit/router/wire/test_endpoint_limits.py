@@ -63,8 +63,8 @@ def test_the_earliest_stop_sequence_wins_across_chunks() -> None:
     cutter = StopCutter(["END", "\n\n"])
     assert [cutter.feed(text) for text in ("one\n", "two E", "N", "D three")] == ["one", "\ntwo ", "", ""]
     assert (cutter.matched, cutter.close()) == ("END", "")
-    held = StopCutter(["END"])
-    assert (held.feed("the EN"), held.close(), held.matched) == ("the ", "EN", None)
+    pending = StopCutter(["END"])
+    assert (pending.feed("the EN"), pending.close(), pending.matched) == ("the ", "EN", None)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def streamed_text(client: str, wire: bytes) -> str:
 def test_complete_chat_completions_are_validated(
     client: str, extra: dict[str, Any], choice: dict[str, Any], message: dict[str, Any], usage: dict[str, Any]
 ) -> None:
-    text = {"role": "assistant", "content": "ok"} | message
-    body = extra | usage | {"choices": [choice | {"message": text, "finish_reason": "stop"}]}
+    reply = {"role": "assistant", "content": "ok"} | message
+    body = extra | usage | {"choices": [choice | {"message": reply, "finish_reason": "stop"}]}
     request = asked(client, stream=False)
     answer = dialects.of(request, GPT.endpoint).read(msgspec.json.encode(body), request, GPT)
     assert answer.output.text == "ok"
@@ -70,8 +70,8 @@ def test_streams_of_chat_completions_are_validated(client: str, odd: list[tuple[
     deltas = [({"role": "assistant"}, None), ({"content": "o"}, None), ({"content": "k"}, None), ({}, "stop")]
     wire = b""
     for (delta, reason), (extra, choice, usage) in zip(deltas, odd, strict=True):
-        one = choice | {"index": 0, "delta": delta, "finish_reason": reason}
-        wire += event(msgspec.json.encode(extra | usage | {"choices": [one]}))
+        sent_choice = choice | {"index": 0, "delta": delta, "finish_reason": reason}
+        wire += event(msgspec.json.encode(extra | usage | {"choices": [sent_choice]}))
     request = asked(client, stream=True)
     stream = dialects.of(request, GPT.endpoint).stream(request, GPT)
     out = b"".join(stream.feed(wire + DONE)) + stream.end()

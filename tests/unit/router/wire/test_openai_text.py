@@ -104,8 +104,8 @@ def test_the_model_names_the_endpoint(model: str | None, name: str, asked_for: s
 def test_refusing_rules_and_strict_call_sites_apply_to_text_completions(name: str, rule: str) -> None:
     routes = Routes(routing([FIRST], unknown_call_sites="refuse"), Registry(), ENVIRON)
     body = msgspec.json.encode({"input": "x", "metadata": {"call_site": name}})
-    target = routes.passed_through(EMBEDDINGS.parse(body, {}))
-    assert (target.levels, target.verdict.rule, bool(target.verdict.refuse)) == ((), rule, True)
+    refused = routes.passed_through(EMBEDDINGS.parse(body, {}))
+    assert (refused.levels, refused.verdict.rule, bool(refused.verdict.refuse)) == ((), rule, True)
 
 
 def test_an_endpoint_without_a_model_gets_the_clients_model() -> None:
