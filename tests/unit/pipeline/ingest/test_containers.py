@@ -117,3 +117,13 @@ def test_the_lines_of_a_file_are_joined(tmp_path: Path) -> None:
 def test_a_line_that_stays_open_does_not_hold_back_the_file(tmp_path: Path) -> None:
     data = cri("x", "P", "stderr") + b"".join(cri("y" * 1000) for _ in range(2000))
     assert max(map(len, blocks(tmp_path, data, 300_000))) < 600_000
+
+
+def test_a_runtimes_log_is_recognised_whatever_stands_before_it() -> None:
+    started = b"starting the gateway\n" * 5
+    assert containers.has_pieces(started + b"2026-11-09T10:00:00Z stdout P {\n2026-11-09T10:00:00Z stdout F }\n" * 20)
+    assert containers.has_pieces(started + b'{"log":"{","stream":"stdout"}\n{"log":"}\\n","stream":"stdout"}\n' * 20)
+
+
+def test_a_message_about_a_runtimes_log_is_no_piece() -> None:
+    assert not containers.has_pieces(b'{"id":"a","text":"what does 10:00 stdout P mean?"}\n' * 20)
