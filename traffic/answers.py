@@ -16,6 +16,8 @@ import msgspec
 from traffic.callsites import SEPARATORS, Checks
 from traffic.control_tokens import without_end
 
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad \t\r\n"
+"""Characters around an answer that are no part of it."""
 _OPENING = r"(?:\w+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
 # Only at the beginning: further down, a tag may be part of the task's content.
 _REASONING = re.compile(
@@ -33,7 +35,7 @@ _CLOSED_ONLY = re.compile(rf"(?:(?!<(?:{_OPENING})>).)*?</(?:{_OPENING})>", re.D
 _UNCLOSED = re.compile(rf"\s*(?:<(?:{_OPENING})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.IGNORECASE)
 _FINAL = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>|\s*<\|begin_of_solution\|>")
 _FENCE = re.compile(r"`{3,}|~{3,}")
-_LANGUAGE = re.compile(r"[ \t]*[\w+-]*[ \t]*(?:\r?\n|(?=[{\[]))")
+_LANGUAGE = re.compile(r"[ \t]*[\w+#.-]*[ \t]*(?:\r?\n|(?=[{\[]))")
 _LEAD = re.compile(
     r"(?:the\s+)?(?:final\s+)?(?:answer|label|labels|category|categories|class|classification|intent|topic|sentiment"
     r"|result|output|antwort|kategorie|réponse|respuesta)(?:\s+is)?\s*(?:[:=]|->|→)\s*",
@@ -198,7 +200,7 @@ def resolve(text: str, checks: Checks, *, keep_reasoning: bool = False) -> str:
         return answer if resolved is None else resolved
     if checks.json or checks.json_schema is not None:
         # Invisible characters are removed around the document only: inside, they may belong to a value.
-        return unfenced(answer.strip("\u200b\u200c\u200d\u2060\ufeff\u00ad \t\r\n"))
+        return unfenced(answer.strip(INVISIBLE))
     return answer.strip("\u200b\u2060\ufeff").strip()
 
 

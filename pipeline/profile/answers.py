@@ -46,16 +46,16 @@ _OPTIONS = re.compile(r"(?:^|\s)\(?([A-E]|[1-5])\s?[.):]\s", re.MULTILINE)
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 FENCED_SHARE = 0.4
 """Of an answer's characters: from there on it is program text with remarks, not an explanation with an example."""
-_OPTION_TEXTS = re.compile(r"^\s*\(?(?:[A-E]|[1-5])\s?[.):]\s+(.+)$", re.MULTILINE)
+_OPTION_TEXTS = re.compile(r"^[ \t]*\(?(?:[A-E]|[1-5])\s?[.):]\s+(.+)$", re.MULTILINE)
 _BEGINS = re.compile(
     r"\s*(?:(?:async )?def \w+\(|class \w+[(:{]|(?:export )?(?:async )?function \w*\(|func \w+\(|#include\b|"
     r"<\?php|@\w+\n)"
 )
 _CODE = re.compile(
-    r"```|^\s*(?:def |class |import |from \w+ import|function\b|const |let |var |public |private |"
+    r"```|^[ \t]*(?:def |class |import |from \w+ import|function\b|const |let |var |public |private |"
     r"#include|package |func |"
     r"fn |SELECT\b|INSERT\b|UPDATE\b|WITH \w+ AS|CREATE (?:TABLE|VIEW)|return\b|if \(|for \(|while \(|<\?php|#!/)|"
-    r"[;{]\s*$|^\s*(?:elif|else|try|except|for|while|if) ?.*:\s*$|\\(?:begin|frac|section)\{",
+    r"[;{][ \t]*$|^[ \t]*(?:elif|else|try|except|for|while|if) ?.*:[ \t]*$|\\(?:begin|frac|section)\{",
     re.MULTILINE,
 )
 _DIFF = re.compile(r"^@@ |^diff --git |^[+-]{3} [ab]/", re.MULTILINE)
@@ -72,7 +72,7 @@ _PIPE = re.compile(r" \| [a-z]")
 _SHELL = re.compile(r"^(?:\$ |sudo )?[a-z][\w./-]* ")
 _FORMULA = re.compile(r"^=[A-Z][A-Z.]*\(")
 _EXPRESSION = re.compile(r"[{}()\[\];=<>|&_#\\\"/@'*^+?:]")
-_VERDICT = re.compile(r"(?:[:：]|\n)\s*([^:：\n]{1,40})$")
+_VERDICT = re.compile(r"[:：\n][^\S\n]*([^:：\n]{1,40})$")
 _OPENING = re.compile(r"\s*([^\n]{1,60}?)(?<![,，!:：])(?:\s*\n|[.;:。：] | [-–—] )")
 _OPENING_WORDS = 5
 _REASON = re.compile(
@@ -277,14 +277,13 @@ def _without_sentences(stated: list[str]) -> list[str]:
     known = sorted((text for text, n in counts.items() if n > 2 and 0 < word_count(text) <= 3), key=len, reverse=True)
     if len(known) < 2 or sum(counts[text] for text in known) < 0.3 * len(stated):
         return stated
+    # The longest label that a sentence holds; a pattern of all labels reads each sentence once.
+    named = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, known))})(?!\w)")
     inside: dict[str, tuple[str, str, str]] = {}
     for text in counts:
-        if word_count(text) > WRAPPED_WORDS:
-            continue
-        for name in known:
-            if text != name and (at := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)):
-                inside[text] = (text[: at.start()], text[at.end() :], name)
-                break
+        held = max(named.finditer(text), key=lambda at: len(at[0]), default=None)
+        if held is not None and held[0] != text and word_count(text) <= WRAPPED_WORDS:
+            inside[text] = (text[: held.start()], text[held.end() :], held[0])
     around: dict[tuple[str, str], set[str]] = {}
     for before, after, name in inside.values():
         around.setdefault((before, after), set()).add(name)

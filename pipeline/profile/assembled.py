@@ -1,7 +1,8 @@
 """Detects answers assembled from parts of the message: a line of a record, a keyword query, an address in order."""
 
 import re
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
@@ -42,18 +43,19 @@ def _order(message: Sequence[str], answer: Sequence[str], standing: set[str]) ->
     own = [token for token in answer if token not in standing]
     if len(own) < MIN_TOKENS or len(own) < OWN * len(answer):
         return None
+    places: dict[str, list[int]] = defaultdict(list)
+    for n, token in enumerate(message):
+        places[token].append(n)
     positions: list[int] = []
     for token in own:
-        after = positions[-1] + 1 if positions else 0
-        position = next((n for n in range(after, len(message)) if message[n] == token), None)
-        if position is None:
-            position = next((n for n in range(after) if message[n] == token), None) if token in message else None
-        if position is not None:
-            positions.append(position)
+        if known := places.get(token):
+            # The next place of the token, or its first one if there is none behind the last part.
+            following = bisect_right(known, positions[-1]) if positions else 0
+            positions.append(known[following % len(known)])
     if len(positions) < COPIED * len(own):
         return None
     parts = [position for n, position in enumerate(positions) if n == 0 or position != positions[n - 1] + 1]
     if len(parts) < 2:
         return None
-    ordered = sorted(parts)
-    return () if parts == ordered else tuple(ordered.index(part) for part in parts)
+    ranks = {part: n for n, part in enumerate(sorted(set(parts)))}
+    return () if parts == sorted(parts) else tuple(ranks[part] for part in parts)

@@ -38,8 +38,9 @@ def steps(
                count(*) filter (where purpose = 'escalation')
         from records where purpose in ('serve', 'escalation')
     """).fetchall()[0]
-    share, cached, tokens, capped, requests = connection.execute("""
-        select 0, sum(cached_tokens), sum(prompt_tokens), count(*) filter (where max_tokens is not null), count(*)
+    cached, tokens, capped, requests = connection.execute("""
+        select coalesce(sum(cached_tokens), 0), coalesce(sum(prompt_tokens), 0),
+               count(*) filter (where max_tokens is not null), count(*)
         from priced where purpose = 'serve' and ok
     """).fetchall()[0]
     share = sum(p.requests for p in profiled if p.proposal.tier == 1) / max(1, sum(p.requests for p in profiled))

@@ -14,6 +14,7 @@ from pipeline.profile.shapes import Shape
 from traffic import config
 from traffic.answers import folded
 from traffic.callsites import CallSite, Checks, Registry, ShapeTemplate
+from traffic.terminal import printable
 
 SATURATED = 0.02
 """Share of answers in the second half that the first does not have, up to which a label set is taken as complete."""
@@ -194,14 +195,13 @@ def text(proposed: Iterable[tuple[CallSite, list[Profiled]]]) -> str:
 
 
 def _shown(site: CallSite, shapes: Sequence[Profiled]) -> str:
-    lines = [
-        f"\n  # {site.name}: {sum(p.requests for p in shapes):,} requests, {sum(p.spend_usd for p in shapes):,.2f} USD"
-    ]
+    requests, spend_usd = sum(p.requests for p in shapes), sum(p.spend_usd for p in shapes)
+    lines = [f"\n  # {_in_comment(site.name)}: {requests:,} requests, {spend_usd:,.2f} USD"]
     for each in shapes:
         p = each.proposal
-        name = f"{each.shape.name}: " if len(shapes) > 1 else ""
+        name = f"{_in_comment(each.shape.name)}: " if len(shapes) > 1 else ""
         lines.append(f"  # {name}tier {p.tier}, confidence {p.confidence:.2f}{', UNSURE' if p.unsure else ''}; because")
-        lines += [f"  #   {_one_line(e.what)} ({_points(e.points)})" for e in p.evidence]
+        lines += [f"  #   {_in_comment(e.what)} ({_points(e.points)})" for e in p.evidence]
     tree = _tree(site)
     body = _indented(yaml.dump([tree], Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=110))
     if any(separator in body for separator in "\x85\u2028\u2029") or _loaded(body) != [tree]:
@@ -243,8 +243,8 @@ def _points(points: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:+.1f}" for name, value in points.items())
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _in_comment(text: str) -> str:
+    return printable(" ".join(text.split()))
 
 
 def parse(written: str, source: str) -> Registry:

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from traffic import forced_calls
-from traffic.answers import without_reasoning
+from traffic.answers import INVISIBLE, without_reasoning
 from traffic.control_tokens import without_end
 from traffic.features import estimate_tokens
 from traffic.loose_json import json_or
@@ -160,7 +160,7 @@ def _sampled(row: Mapping[str, Any]) -> Sampled:
             bool(given.get("stream")),
             other,
         ),
-        answer=answer[:TEXT_CHARS],
+        answer=answer[:TEXT_CHARS] if answer.strip(INVISIBLE) else "",
         tool_calls=len(calls),
         arguments=forced.arguments[:TEXT_CHARS] if forced else None,
         ok=200 <= (row["status"] or 200) < 400,

@@ -1,3 +1,6 @@
+import time
+from collections.abc import Callable
+
 import pytest
 
 from pipeline.profile import answers
@@ -204,3 +207,26 @@ def test_a_function_is_called_by_a_name_beside_its_arguments(key: str) -> None:
     assert answers.called_function({"name": "Elin", "berth": 7}) is None
     assert answers.called_function([{"name": "moor", key: {}}]) is None
     assert answers.called_function({"name": 7, key: {}}) is None
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        answers.is_code, answers.holds_code, answers.verdict, answers.opening, answers.structured, answers.label,
+        lambda text: answers.is_option("x", text),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("space", ["\n", " \n", " "])
+def test_long_runs_of_spaces_are_read_in_linear_time(read: Callable[[str], object], space: str) -> None:
+    text = "Result:" + space * 16_000 + "the boat to Alta was late again, and nobody came"
+    started = time.process_time()
+    read(text)
+    assert time.process_time() - started < 0.5
+
+
+def test_sentences_around_many_labels_are_left_out_in_linear_time() -> None:
+    labels = [f"queue{n}" for n in range(1300)]
+    started = time.process_time()
+    stated = answers.labels([*labels * 3, "it goes to queue7", "it goes to queue9"])
+    assert time.process_time() - started < 3
+    assert stated[-2:] == ["queue7", "queue9"]

@@ -1,5 +1,6 @@
 """Answers assembled from parts of the message."""
 
+import time
 from itertools import permutations
 
 from pipeline.profile.assembled import assembled_share
@@ -43,3 +44,9 @@ def test_a_calculation_is_none() -> None:
 def test_nothing_is_no_form() -> None:
     assert assembled_share([]) == 0
     assert assembled_share([("", "")]) == 0
+
+
+def test_long_answers_are_put_in_order_in_linear_time() -> None:
+    started = time.process_time()
+    assembled_share([("a b " * 4000, f"{n} {'a ' * 8000}") for n in range(10)])
+    assert time.process_time() - started < 1

@@ -1,5 +1,7 @@
 """Letters among answers."""
 
+import time
+
 import pytest
 
 from pipeline.profile.letters import is_letter
@@ -43,6 +45,7 @@ def test_a_letter_begins_with_a_salutation_on_a_line_of_its_own(salutation: str)
         "## Berths,\n\nfour",
         '{\n"a": 1,\n"b": 2}',
         "red,\ngreen,\nblue",
+        "*\n\n*",
         "",
     ],
 )
@@ -61,3 +64,15 @@ def test_a_name_alone_is_a_salutation_where_the_text_closes_like_a_letter(closin
 def test_a_subject_may_stand_before_the_salutation() -> None:
     assert is_letter(f"Subject: Your note of 3 May\n\nDear Ana,{BODY}")
     assert is_letter(f"**Betreff:** Termin\n\nLiebe Ana,{BODY}")
+
+
+SPACES = ["\n", " ", "\t", " \n", "\x0b"]
+
+
+@pytest.mark.parametrize(
+    "text", [opening + space * 16_000 + "late" for opening in ("", "S:\n", "Hi,\n") for space in SPACES]
+)
+def test_a_long_opening_is_read_in_linear_time(text: str) -> None:
+    started = time.process_time()
+    is_letter(text)
+    assert time.process_time() - started < 0.2

@@ -14,7 +14,7 @@ from traffic import callsites, config, tiers
 from traffic.artifacts import Home
 from traffic.errors import NotFound
 from traffic.prices import PriceTable
-from traffic.record import Record, decode_messages
+from traffic.record import Output, Record, decode_messages
 from traffic.shapes import ShapeIndex
 
 pytestmark = pytest.mark.slow
@@ -207,3 +207,22 @@ def test_a_period_bounds_what_is_profiled(tmp_path: Path) -> None:
 def test_an_empty_home_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         run(Home(tmp_path))
+
+
+def test_a_log_without_an_answered_request_is_profiled(tmp_path: Path) -> None:
+    failed = [msgspec.structs.replace(r, status=500, output=Output()) for r in profiled_logs.records()[:20]]
+    result = run(filled(tmp_path, failed))
+    assert result.requests == 20
+    assert {shape.tier for shape in result.shapes} <= {2, 3}
+
+
+def test_names_of_call_sites_are_any_text(tmp_path: Path) -> None:
+    names = ("a\nb", "- x: [", "\x1b[31m", "# c", "a\u2028b", "null", "\U0001f600")
+    records = [
+        msgspec.structs.replace(r, call_site=names[n % len(names)])
+        for n, r in enumerate(profiled_logs.records(per_site=20))
+    ]
+    home = filled(tmp_path, records)
+    result = run(home, accept=True)
+    registry = callsites.load(home.root / callsites.FILE)
+    assert {site.name for site in registry.call_sites} == set(names) == {site.call_site for site in result.by_call_site}

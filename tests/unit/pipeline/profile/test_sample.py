@@ -41,3 +41,8 @@ def test_reasoning_in_the_text_of_an_answer_counts_where_the_usage_has_none(tmp_
     )
     assert 150 <= estimated.reasoning_tokens <= 300
     assert (counted.reasoning_tokens, none.reasoning_tokens) == (250, 0)
+
+
+def test_an_answer_of_invisible_characters_is_none(tmp_path: Path) -> None:
+    [sampled] = drawn(tmp_path, record(1, answer=" \n\u200b\ufeff"))
+    assert sampled.answer == ""
