@@ -115,9 +115,9 @@ def link(
     for part in parts:
         by_day.setdefault(day_of(part), []).append(part)
     touched = {day_of(part) for part in added}
-    days = sorted((touched | {day + timedelta(1) for day in touched}) & by_day.keys())
+    days = sorted((touched | {day + timedelta(1) for day in touched if day < date.max}) & by_day.keys())
     for group in _groups(days, by_day, rows_at_once):
-        looked_at = sorted({*group, *(day - timedelta(1) for day in group)} & by_day.keys())
+        looked_at = sorted({*group, *(day - timedelta(1) for day in group if day > date.min)} & by_day.keys())
         files = [part for day in looked_at for part in by_day[day]]
         connection.execute(_ATTEMPTS.format(parts=paths_sql(files)))
         links = connection.sql(_LINKS.format(window=RETRY_WINDOW_SECONDS)).to_arrow_table()

@@ -54,6 +54,14 @@ def test_records_come_back_as_they_went_in(home: Home) -> None:
     assert from_arrow_row(row) == sent
 
 
+def test_the_first_and_the_last_day_there_is_are_days(home: Home) -> None:
+    days = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)]
+    assert stored(home, [msgspec.structs.replace(record(f"r{n}"), ts=day) for n, day in enumerate(days)]).keys() == {
+        "r0",
+        "r1",
+    }
+
+
 def _as_written_before_one_hour_caches(part: Path) -> None:
     table = pq.read_table(part)
     usage = table["usage"].combine_chunks()
