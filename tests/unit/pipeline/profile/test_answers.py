@@ -1,3 +1,4 @@
+import random
 import time
 from collections.abc import Callable
 
@@ -116,6 +117,16 @@ def test_a_long_value_is_copied_only_where_it_stands_in_one_piece() -> None:
     text = "ana will call the vendor on monday. bo asked the board for more money and a new desk by friday."
     assert answers.holds_value("Bo asked the board for more money", text, "")
     assert not answers.holds_value("The board will call Ana and Bo for a desk by Monday", text, "")
+
+
+def test_a_long_value_is_looked_for_by_its_beginning() -> None:
+    draw = random.Random(1)
+    text = " ".join("".join(draw.choice("etaoinshr") for _ in range(draw.randint(2, 8))) for _ in range(5000))
+    value, other = text[100:9000], text[-9000:][::-1]
+    started = time.process_time()
+    assert answers.holds_value(value.replace(" e", " x"), text[:15_000], "")
+    assert not answers.holds_value(other, text[:15_000], "")
+    assert time.process_time() - started < 1
 
 
 def test_fields_with_bars_between_them_are_no_shell_command() -> None:
