@@ -12,8 +12,9 @@ from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.propose import Proposal
 from pipeline.profile.shapes import Shape
 from traffic import config
-from traffic.answers import folded
+from traffic.answers import folded, without_reasoning
 from traffic.callsites import CallSite, Checks, Registry, ShapeTemplate
+from traffic.control_tokens import without_end
 from traffic.terminal import printable
 
 SATURATED = 0.02
@@ -147,7 +148,7 @@ def spellings_merged(counts: Mapping[str, int]) -> dict[str, int]:
     """The counts with rare spellings of a label ("Spam.", "answer: spam") added to its most frequent one."""
     stripped = Counter[str]()
     for text, n in counts.items():
-        stripped[text.strip()] += n
+        stripped[without_end(without_reasoning(text)).strip()] += n
     stripped.pop("", None)
     label_of: dict[str, str] = {}
     merged: dict[str, int] = {}

@@ -23,6 +23,11 @@ def test_an_answer_with_white_space_around_it_is_no_label_of_its_own() -> None:
     assert label_set(shape_with({"yes": 120, "no": 70, "no\n": 3, "\u2003yes": 2, "\n": 2})) == ("no", "yes")
 
 
+def test_reasoning_and_tokens_that_end_an_answer_are_no_part_of_a_label() -> None:
+    counts = {"yes": 60, "yes</s>": 60, "no<|im_end|>": 70, "<think>\n\n</think>\n\nno": 50, "<think>it is": 3}
+    assert label_set(shape_with(counts)) == ("no", "yes")
+
+
 def test_a_rare_spelling_of_a_label_is_no_label_of_its_own() -> None:
     counts = {"quero_visitar": 100, "spam": 80, "QUERO_VISITAR": 3, "spam.": 2, "Answer: spam": 2}
     assert label_set(shape_with(counts)) == ("quero_visitar", "spam")
