@@ -330,10 +330,10 @@ def _bodies(messages: Sequence[str]) -> set[str]:
 
 def _without_template(messages: Sequence[str]) -> list[str]:
     """The messages without the lines that nearly all have: an instruction, not material that comes again."""
-    split = [[line.strip() for line in message.splitlines()] for message in messages]
-    counts = Counter(line for lines in split for line in {masked(line) for line in lines if line})
-    standing = {line for line, n in counts.items() if n >= STANDING_SHARE * len(messages)}
-    kept = ["\n".join(line for line in lines if masked(line) not in standing) for lines in split]
+    split = [[(line.strip(), masked(line.strip())) for line in message.splitlines()] for message in messages]
+    counts = Counter(form for lines in split for form in {form for _, form in lines if form})
+    standing = {form for form, n in counts.items() if n >= STANDING_SHARE * len(messages)}
+    kept = ["\n".join(line for line, form in lines if form not in standing) for lines in split]
     return [own or message for own, message in zip(kept, messages, strict=True)]
 
 

@@ -40,7 +40,8 @@ _MONTHS = (
     "nov(?:ember)?|dec(?:ember)?|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 )
 _MASK = re.compile(
-    rf"\S+@\S+|https?://\S+|\b[a-z]{{2}}[-_][A-Z]{{2}}\b|\b[\da-f]{{8,}}\b|\b(?:{_MONTHS})\b|\b(?:{_LANGUAGES})\b|\d+",
+    r"(?<!\S)[^\s@]+@\S+|https?://\S+|"
+    rf"\b(?:[a-z]{{2}}[-_][A-Z]{{2}}|[\da-f]{{8,}}|{_MONTHS}|{_LANGUAGES})\b|\d+",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+")

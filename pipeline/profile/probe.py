@@ -48,7 +48,7 @@ def probe(
     `groups`: texts whose masked form defines the groups of rows, if `texts` lack it.
     """
     counts = Counter(labels)
-    together = [masked(text.lower())[:400] for text in groups or texts]
+    together = [masked(text[:_CHARS].lower())[:400] for text in groups or texts]
     rows = [
         ((t[:_CHARS], whole[:_CHARS]), label, group)
         for t, whole, label, group in zip(texts, groups or texts, labels, together, strict=True)

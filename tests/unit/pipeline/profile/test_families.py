@@ -1,6 +1,8 @@
 """Grouping of system prompts that differ only in values."""
 
-from pipeline.profile.families import Text, families
+import time
+
+from pipeline.profile.families import Text, families, masked
 
 CITIES = ("Alta", "Brevik", "Corran", "Dunoon", "Elgol", "Fionn")
 
@@ -45,3 +47,9 @@ def test_the_same_material_answered_at_another_length_is_another_task() -> None:
     same = Text(f"{house} The mayor wants it all.", 30, notes, two.answers)
     assert [len(family.texts) for family in families([one, two])] == [1, 1]
     assert [len(family.texts) for family in families([two, same])] == [2]
+
+
+def test_a_long_word_is_masked_in_linear_time() -> None:
+    started = time.process_time()
+    assert masked("xy" * 50_000 + " ana@example.com 12") == "xy" * 50_000 + " # #"
+    assert time.process_time() - started < 0.5
