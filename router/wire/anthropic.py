@@ -93,7 +93,7 @@ def pieces_of(message: Tree) -> list[Piece]:
     """The blocks of a message as pieces; types without an equivalent in chat completions are kept unchanged."""
     content, calls, pieces, chars = message.get("content"), ToolCalls(), list[Piece](), 0
     for block in trees(content) if not isinstance(content, str) else [{"type": "text", "text": content}]:
-        kind = block.get("type")
+        kind = text(block.get("type"))
         if kind == "text" and text(block.get("text")):
             pieces.append(Piece("text", block["text"]))
             start, chars = chars, chars + len(block["text"])

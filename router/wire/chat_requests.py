@@ -81,7 +81,7 @@ def left_out(request: ChatRequest) -> tuple[str, ...]:
     if b'"detail"' in bytes(request.tree["messages"]) and any(map(_states_detail, request.plain_messages)):
         names.append("image_url.detail")
     sampling = [msgspec.json.decode(request.tree[key]) for key in ("temperature", "top_p") if key in request.tree]
-    if len(sampling) == 2 and not {1, None}.intersection(sampling):
+    if len(sampling) == 2 and not any(value in (1, None) for value in sampling):
         names.append("top_p")
     if "thinking" in request.tree:
         names += _beside_thinking(request)

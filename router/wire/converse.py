@@ -308,7 +308,10 @@ class Converse:
         if "cache_control" in target.endpoint.leave_out:
             # Models without a prompt cache reject cache marks.
             inner = tree(_without_marks(inner))
-        return converse_body(inner)
+        try:
+            return converse_body(inner)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
         return self._inner.read(completion_of(body, _names(request)), request, target)

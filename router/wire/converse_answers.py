@@ -8,7 +8,7 @@ from router.wire.citations import Citation
 from router.wire.errors import error_in
 from router.wire.protocol import StatedError, Stream, Unreadable, WrappedStream
 from router.wire.sse import DONE, event
-from traffic.loose_json import NotJson, Tree, encode, loads, text, tree, trees
+from traffic.loose_json import NotJson, Tree, encode, index, loads, text, tree, trees
 from traffic.usage import usage_of
 
 _FINISHES = {
@@ -122,20 +122,20 @@ class Chunks:
             kind = headers.get(":exception-type") or headers.get(":error-code") or "error"
             message = text(payload.get("message")) or text(headers.get(":error-message"))
             raise StatedError(f"{kind}: {message}", {"error": {"type": kind, "message": message}})
-        kind = headers.get(":event-type")
+        kind, block = headers.get(":event-type"), index(payload.get("contentBlockIndex")) or 0
         if kind == "messageStart":
             yield self._chunk({"role": "assistant", "content": ""})
         elif kind == "contentBlockStart" and (use := tree(tree(payload.get("start")).get("toolUse"))):
-            position = self._calls.setdefault(payload.get("contentBlockIndex", 0), len(self._calls))
-            self._without_input.add(payload.get("contentBlockIndex", 0))
+            position = self._calls.setdefault(block, len(self._calls))
+            self._without_input.add(block)
             name = text(use.get("name"))
             function = {"name": self._names.get(name, name), "arguments": ""}
             call = {"index": position, "id": text(use.get("toolUseId")), "type": "function", "function": function}
             yield self._chunk({"tool_calls": [call]})
         elif kind == "contentBlockDelta":
-            yield from self._delta(tree(payload.get("delta")), payload.get("contentBlockIndex", 0))
-        elif kind == "contentBlockStop" and (index := payload.get("contentBlockIndex", 0)) in self._without_input:
-            yield self._chunk({"tool_calls": [{"index": self._calls[index], "function": {"arguments": "{}"}}]})
+            yield from self._delta(tree(payload.get("delta")), block)
+        elif kind == "contentBlockStop" and block in self._without_input:
+            yield self._chunk({"tool_calls": [{"index": self._calls[block], "function": {"arguments": "{}"}}]})
         elif kind == "messageStop":
             yield self._chunk({}, _finish(payload.get("stopReason"), called=bool(self._calls)))
         elif kind == "metadata":
@@ -144,7 +144,7 @@ class Chunks:
                 yield event(encode(self._head | {"choices": [], "usage": usage_tree(usage)}))
             yield DONE
 
-    def _delta(self, delta: Tree, index: int) -> Iterator[bytes]:
+    def _delta(self, delta: Tree, block: int) -> Iterator[bytes]:
         thought, use = tree(delta.get("reasoningContent")), tree(delta.get("toolUse"))
         if text(delta.get("text")):
             self._chars += len(delta["text"])
@@ -152,19 +152,19 @@ class Chunks:
         if annotations := _annotations([tree(delta.get("citation"))], 0, self._chars):
             yield self._chunk({"annotations": annotations})
         if text(thought.get("redactedContent")):
-            block = {"type": "redacted_thinking", "data": thought["redactedContent"]}
-            yield self._chunk({"thinking_blocks": [block]})
+            redacted = {"type": "redacted_thinking", "data": thought["redactedContent"]}
+            yield self._chunk({"thinking_blocks": [redacted]})
         if text(use.get("input")):
-            self._without_input.discard(index)
-            position = self._calls.setdefault(index, len(self._calls))
+            self._without_input.discard(block)
+            position = self._calls.setdefault(block, len(self._calls))
             yield self._chunk({"tool_calls": [{"index": position, "function": {"arguments": use["input"]}}]})
         if text(thought.get("text")):
             self._thought.append(thought["text"])
             yield self._chunk({"reasoning_content": thought["text"]})
         if text(thought.get("signature")):
-            block = {"type": "thinking", "thinking": "".join(self._thought), "signature": thought["signature"]}
+            signed = {"type": "thinking", "thinking": "".join(self._thought), "signature": thought["signature"]}
             self._thought = []
-            yield self._chunk({"thinking_blocks": [block]})
+            yield self._chunk({"thinking_blocks": [signed]})
 
     def _chunk(self, delta: Tree, finish: str | None = None) -> bytes:
         return event(encode(self._head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))

@@ -100,7 +100,7 @@ def thinking_tokens(body: Tree) -> int:
 def fit_thinking(body: Tree) -> None:
     """Lower the thinking budget below the cap on output tokens, as the API requires."""
     cap, budget = body["max_tokens"], thinking_tokens(body)
-    if budget < cap:
+    if not budget or budget < cap:
         return
     if cap > LEAST_THINKING_TOKENS:
         body["thinking"] = body["thinking"] | {"budget_tokens": max(LEAST_THINKING_TOKENS, cap // 2)}

@@ -69,7 +69,7 @@ def ruled(messages: list[Tree], rules: Sequence[TurnRule]) -> list[Tree]:
     if "alternate" in rules:
         messages = list(_alternating(messages))
     if "assistant_after_tool" in rules:
-        pairs = zip(messages, [*messages[1:], {}], strict=True)
+        pairs = zip(messages, [*messages, {}][1:], strict=True)
         messages = [
             m
             for current, following in pairs

@@ -168,3 +168,8 @@ def test_the_end_of_the_body_ends_the_last_event() -> None:
     stream.feed(wire.rstrip())
     assert stream.end().endswith(b"data: [DONE]\n\n")
     assert stream.output.text == "x"
+
+
+@pytest.mark.parametrize("kind", [None, [], {}, 1])
+def test_a_block_of_an_unknown_type_does_not_fail_the_answer(kind: Any) -> None:
+    assert read(whole([{"type": kind}, {"type": "text", "text": "x"}])).output.text == "x"

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,18 @@ def test_every_answer_is_parsed_or_unreadable(answer: Any) -> None:
     except Unreadable:
         return
     assert completion["choices"][0]["message"]["role"] == "assistant"
+
+
+@pytest.mark.parametrize("block_index", [None, {}, [1], "1", 1.0])
+def test_a_block_index_of_any_form_is_read(block_index: Any) -> None:
+    at = {"contentBlockIndex": block_index}
+    chunks = Chunks("m")
+    sent = chunks.feed(frame("contentBlockStart", at | {"start": {"toolUse": {"toolUseId": "c", "name": "f"}}}))
+    sent += chunks.feed(frame("contentBlockDelta", at | {"delta": {"toolUse": {"input": '{"a": 1}'}}}))
+    sent += chunks.feed(frame("contentBlockStop", at))
+    deltas = [json.loads(data)["choices"][0]["delta"] for data in StreamReader().feed(sent)]
+    arguments = [call["function"]["arguments"] for delta in deltas for call in delta["tool_calls"]]
+    assert "".join(arguments) == '{"a": 1}'
 
 
 def test_a_cited_text_is_text_with_annotations() -> None:

@@ -5,10 +5,12 @@ import json
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.attempt import payload_of
 from router.request import BadRequest, ChatRequest
 from router.target import Target
 from router.wire import anthropic, anthropic_answers, chat_answers, dialects, openai
@@ -95,6 +97,32 @@ def test_every_answer_is_parsed_or_unreadable(client: str, body: Any, events: li
             with contextlib.suppress(Unreadable):
                 attempt()
         assert stream.output is not None
+
+
+ORDERED = Target(msgspec.structs.replace(CLAUDE.endpoint, turn_rules=("assistant_after_tool",)), 2)
+CALL = {"id": ["c"], "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALLED = [*CHAT["messages"], {"role": "assistant", "content": None, "tool_calls": [CALL]}]
+
+
+@pytest.mark.parametrize(
+    "client, target, more",
+    [
+        ("openai", CLAUDE, {"temperature": 0.5, "top_p": []}),
+        ("openai", CLAUDE, {"max_tokens": 0}),
+        ("openai", CLAUDE, {"messages": CALLED}),
+        ("openai", BEDROCK, {"messages": CALLED}),
+        ("anthropic", ORDERED, {"system": "s", "messages": []}),
+    ],
+)
+def test_a_malformed_request_is_refused_by_name_or_sent_for_the_endpoint_to_judge(
+    client: str, target: Target, more: dict[str, Any]
+) -> None:
+    request = parsed(client, more)
+    problem = dialects.untranslatable(request, target)
+    assert (problem is None) is ("messages" not in more or client == "anthropic")
+    if problem is None:
+        assert payload_of(request, target)
+    assert dialects.left_out(request, target) is not None
 
 
 MANY = 8_000
