@@ -229,7 +229,7 @@ class StopCutter:
     """Cuts a streamed text before the stop sequence that is complete first, as generation would have ended there."""
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = tuple(stops)
+        self._matchers = [_Matcher(stop) for stop in stops]
         self._pending = ""
         self.matched: str | None = None
 
@@ -237,15 +237,15 @@ class StopCutter:
         """The text that is certainly part of the answer so far."""
         if self.matched is not None:
             return ""
-        text = self._pending + text
-        matches = [(start + len(stop), start, stop) for stop in self._stops if (start := text.find(stop)) >= 0]
-        if matches:
-            _, start, self.matched = min(matches)
-            self._pending = ""
-            return text[:start]
+        for number, char in enumerate(text, start=1):
+            complete = [matcher.stop for matcher in self._matchers if matcher.feed(char)]
+            if complete:
+                self.matched = max(complete, key=len)
+                text, self._pending = self._pending + text[:number], ""
+                return text[: len(text) - len(self.matched)]
         # The end may be the beginning of a stop sequence.
-        longest = min(max(map(len, self._stops)), len(text) + 1)
-        keep = max((n for n in range(1, longest) if self._begins(text[-n:])), default=0)
+        keep = max(matcher.length for matcher in self._matchers)
+        text = self._pending + text
         self._pending = text[len(text) - keep :]
         return text[: len(text) - keep]
 
@@ -254,5 +254,28 @@ class StopCutter:
         pending, self._pending = self._pending, ""
         return pending if self.matched is None else ""
 
-    def _begins(self, tail: str) -> bool:
-        return any(stop.startswith(tail) for stop in self._stops)
+
+class _Matcher:
+    """The longest end of a text that begins a stop sequence, in linear time (Knuth, Morris and Pratt, 1977)."""
+
+    def __init__(self, stop: str) -> None:
+        self.stop = stop
+        self.length = 0
+        self._borders = [0]
+        """By position in the stop sequence: length of the longest end that also begins it; as far as needed."""
+
+    def feed(self, char: str) -> bool:
+        """Whether the stop sequence is complete."""
+        while self.length and char != self.stop[self.length]:
+            self.length = self._border(self.length)
+        self.length += char == self.stop[self.length]
+        return self.length == len(self.stop)
+
+    def _border(self, length: int) -> int:
+        borders = self._borders
+        while len(borders) < length:
+            char, border = self.stop[len(borders)], borders[-1]
+            while border and char != self.stop[border]:
+                border = borders[border - 1]
+            borders.append(border + (char == self.stop[border]))
+        return borders[length - 1]

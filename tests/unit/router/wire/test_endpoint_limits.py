@@ -1,6 +1,7 @@
 """Translated requests respect the limits of the API."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -65,6 +66,15 @@ def test_the_earliest_stop_sequence_wins_across_chunks() -> None:
     assert (cutter.matched, cutter.close()) == ("END", "")
     pending = StopCutter(["END"])
     assert (pending.feed("the EN"), pending.close(), pending.matched) == ("the ", "EN", None)
+
+
+def test_a_long_stop_sequence_is_looked_for_in_linear_time() -> None:
+    cutter = StopCutter(["a" * 20_000 + "b", " " * 20_000 + "b"])
+    start = time.process_time()
+    for _ in range(30_000):
+        cutter.feed("aaaa")
+    assert time.process_time() - start < 2
+    assert (len(cutter.feed("b")), cutter.matched) == (0, "a" * 20_000 + "b")
 
 
 @pytest.mark.parametrize(
