@@ -76,7 +76,7 @@ _VERDICT = re.compile(r"[:：\n][^\S\n]*([^:：\n]{1,40})$")
 _OPENING = re.compile(r"\s*([^\n]{1,60}?)(?<![,，!:：])(?:\s*\n|[.;:。：] | [-–—] )")
 _OPENING_WORDS = 5
 _REASON = re.compile(
-    r"reason|rational|explan|justif|why|evidence|comment|begr(?:ü|ue)nd|grund|raison|motiv|razón|spiega|理由|根拠|原因|이유",
+    r"reason|rational|thought|thinking|explan|justif|why|evidence|comment|begr(?:ü|ue)nd|grund|raison|motiv|razón|spiega|理由|根拠|原因|이유",
     re.I,
 )
 REASON_WORDS = 40
@@ -323,6 +323,19 @@ def numbers(text: str) -> int:
     return len(_NUMBER.findall(text))
 
 
+def copied_numbers(answer: str, request: str) -> tuple[int, int]:
+    """How many numbers an answer has, and how many of them stand in the request, with whatever separators."""
+    stated = [_digits(number) for number in _NUMBER.findall(answer)]
+    given = {_digits(number).lstrip("0") for number in _NUMBER.findall(request)} if stated else set()
+    # Also parts of longer ones: the year of a date.
+    row = _digits(request) if stated else ""
+    return len(stated), sum(number.lstrip("0") in given or number in row for number in stated)
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
 def is_number(text: str) -> bool:
     """A bare quantity, with a unit perhaps."""
     body = text.strip().strip("*`.\"' ")
@@ -410,7 +423,11 @@ def decided_field(text: str) -> str:
     value = structured(text)
     if not isinstance(value, dict) or not any(_REASON.search(key) for key in value):
         return ""
-    others = [str(item) for key, item in value.items() if not _REASON.search(key) and not isinstance(item, dict | list)]
+    decided = [item for key, item in value.items() if not _REASON.search(key)]
+    others = [
+        ", ".join(map(str, item)) if isinstance(item, list) else str(item)
+        for item in decided if not isinstance(item, dict)
+    ]  # fmt: skip
     return (
         label(" ".join(others))
         if len(others) <= 2 and all(word_count(item) <= _OPENING_WORDS for item in others)
@@ -467,7 +484,7 @@ def holds_value(value: Any, text: str, digits: str) -> bool:
         return False
     if shown in text:
         return True
-    bare = re.sub(r"\D", "", shown)
+    bare = _digits(shown)
     if bare and len(bare) >= 0.5 * len(re.sub(r"\W", "", shown)):
         return bare in digits or bare.lstrip("0") in digits
     parts = words(shown)

@@ -19,6 +19,9 @@ _HERE = "\x00"
 _ITEM = re.compile(r"^[ \t]*[\[(#]?(\d{1,3})[\])]?[ \t]*[.):|–-]?[ \t]+(?=\S)", re.MULTILINE)
 _ANSWER = re.compile(r"(?:^|[,;\n])[ \t]*[\[(#\"]?(\d{1,3})[\])\"]?[ \t]*(?:[.):=|–-]|->)[ \t]*([^,;\n]+)")
 
+_SPACED_ANSWER = re.compile(r"^[ \t]*(\d{1,3})[ \t]+(\S.*)$")
+"""`3 approved`: a number and its answer without a mark between them."""
+
 
 def items(samples: Sequence[Sampled]) -> Sequence[Sampled]:
     """One sample for each item with its own answer, if the requests are batches; the same samples if not."""
@@ -81,7 +84,9 @@ def _answers(answer: str, numbers: Sequence[int] = ()) -> dict[int, str]:
         plain = [str(item) for item in value if not isinstance(item, dict | list)]
         known = numbers or range(len(plain))
         return dict(zip(known, plain, strict=True)) if len(plain) == len(value) == len(known) else {}
-    given = {int(number): text.strip() for number, text in _ANSWER.findall(answer)}
     lines = [line for line in answer.splitlines() if line.strip()]
+    if len(lines) >= MIN_ITEMS and all(spaced := [_SPACED_ANSWER.match(line) for line in lines]):
+        return {int(match[1]): match[2].strip() for match in spaced if match and len(match[2]) <= MAX_ANSWER_CHARS}
+    given = {int(number): text.strip() for number, text in _ANSWER.findall(answer)}
     whole = all(_ANSWER.match(line.strip()) for line in lines)
     return given if whole and all(len(text) <= MAX_ANSWER_CHARS for text in given.values()) else {}

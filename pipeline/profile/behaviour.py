@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,8 @@ BODY_CHARS = 160
 PROBED = 400
 FEW_NUMBERS = 2
 CLOSED_SHARE = 0.75
+STATED_SHARE = 0.8
+"""Answers that state a label with a reason from which on the label is looked at."""
 EMPTY_WORDS, EMPTY_SHARE = 2, 0.05
 FEW_VALUES = 40
 RECURRING, RECURRING_SHARE = 3, 0.02
@@ -34,6 +36,8 @@ MAX_UNSEEN = 0.12
 STANDING_SHARE = 0.9
 """Share of the messages from which on a line is part of their template."""
 _DIGITS = re.compile(r"\d+")
+LISTED_FACTS = 3
+_POINT = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +100,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Words of the longest value that is not in the request."""
     copied_word_share: float = 0.0
     """Words of an answer that stand in the request, median."""
+    numbered_share: float = 0.0
+    """Answers with numbers in them."""
+    copied_number_share: float = 0.0
+    """Of the numbers in answers: those whose digits stand in the request."""
     new_word_share: float = 1.0
     """Words of an answer that neither its request nor other answers have, mean; numbers count unless copied."""
     edit_likeness: float = 0.0
@@ -132,6 +140,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that put a few names or nouns in relation to each other."""
     code_input_share: float = 0.0
     """Messages that hold program text."""
+    fact_list_share: float = 0.0
+    """Messages that list at least three points, one a line."""
 
     @property
     def is_record(self) -> bool:
@@ -155,7 +165,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
         values |= _overlap(_telling(texts) if values["common_answer_share"] < CLOSED_SHARE else texts)
         values |= {
             "single_value": bare is not answered and "json_share" in structure,
-            "verdict_share": _verdicts(texts),
+            "verdict_share": _verdicts(texts, closed=values["common_answer_share"] >= CLOSED_SHARE),
             "candidates_p50": _candidates(texts, values["labels"]),
             "answer_words_p50": _quantile(lengths, 0.5),
             "answer_words_p90": _quantile(lengths, 0.9),
@@ -191,7 +201,8 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
     short = measured.answer_words_p90 <= CLOSED_WORDS or (measured.is_record and measured.closed_value_share >= 0.9)
     done = _bare([s for s in samples if s.ok and s.answer.strip()])
     messages = [last_user(s) for s in done]
-    if not short:
+    argued = measured.verdict_share >= STATED_SHARE and measured.common_answer_share < CLOSED_SHARE
+    if not short or (argued and not measured.is_record):
         return _with_verdict_skill(measured, messages, done)
     if measured.common_answer_share < 0.5:
         return measured
@@ -216,7 +227,7 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
 
 
 def _with_verdict_skill(measured: Behaviour, messages: Sequence[str], done: Sequence[Sampled]) -> Behaviour:
-    if measured.verdict_share < 0.8 or measured.answer_words_p90 > answers.REASON_WORDS:
+    if measured.verdict_share < STATED_SHARE or measured.answer_words_p90 > answers.REASON_WORDS:
         return measured
     verdicts = answers.verdicts([s.answer for s in done])
     # Digits aside: a verdict that hangs on quantities is not learnt.
@@ -239,6 +250,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
     features = [(s, features_of(s.messages, s.tools, s.response_format, s.params)) for s in worded]
     kinds = Counter(request_type(f, s.messages) for s, f in features)
     results = [sum(m.role in ("tool", "function") for m in s.messages) for s in shown]
+    material = _without_template(users, form_of=str)
     return {
         "tools": _quantile([len(s.tools or ()) for s in shown], 0.5),
         "tool_call_share": _share(s.tool_calls > 0 for s in shown),
@@ -246,12 +258,13 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "chain_p90": _quantile(results, 0.9),
         "turn_share": _share(any(m.role == "assistant" for m in s.messages) for s in shown),
         "input_tokens_p50": _quantile([estimate_tokens([m.text for m in s.messages]) for s in shown], 0.5),
-        "user_words_p50": _quantile([answers.word_count(user) for user in users], 0.5),
+        "user_words_p50": _quantile([answers.word_count(text) for text in material], 0.5),
         "new_message_word_share": round(_new_message_words(users), 3),
-        "user_numbers_p50": _quantile([answers.numbers(user) for user in users], 0.5),
+        "user_numbers_p50": _quantile([answers.numbers(text) for text in material], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "option_list_share": _share(answers.lists_options(user) for user in users),
         "puzzle_share": _share(hardness.is_puzzle(user) for user in _without_template(users)),
+        "fact_list_share": _share(len(_POINT.findall(user)) >= LISTED_FACTS for user in users),
         "code_input_share": _share(answers.holds_code(user) for user in users),
         "reasoning_tokens_p50": _quantile([s.reasoning_tokens for s in shown], 0.5),
         "wording": {kind: n / len(features) for kind, n in kinds.most_common()},
@@ -302,8 +315,9 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
-def _verdicts(texts: Sequence[Sampled]) -> float:
-    longer = [s.answer for s in texts if answers.word_count(s.answer) > CLOSED_WORDS]
+def _verdicts(texts: Sequence[Sampled], *, closed: bool) -> float:
+    """Share of answers that state a label with a reason. Short ones do if they are not labels as they stand."""
+    longer = [s.answer for s in texts if not closed or answers.word_count(s.answer) > CLOSED_WORDS]
     return answers.recurring_share(answers.verdicts(longer)) * len(longer) / len(texts) if longer else 0.0
 
 
@@ -328,10 +342,13 @@ def _bodies(messages: Sequence[str]) -> set[str]:
     return max(bodies, key=len)
 
 
-def _without_template(messages: Sequence[str]) -> list[str]:
-    """The messages without the lines that nearly all have: an instruction, not material that comes again."""
-    split = [[(line.strip(), masked(line.strip())) for line in message.splitlines()] for message in messages]
-    counts = Counter(form for lines in split for form in {form for _, form in lines if form})
+def _without_template(messages: Sequence[str], form_of: Callable[[str], str] = masked) -> list[str]:
+    """The messages without the lines that nearly all have: an instruction, not material that comes again.
+
+    `form_of`: what of a line must be the same; by default its text without numbers and names.
+    """
+    split = [[(text, form_of(text)) for line in message.splitlines() if (text := line.strip())] for message in messages]
+    counts = Counter(form for lines in split for form in {form for _, form in lines})
     standing = {form for form, n in counts.items() if n >= STANDING_SHARE * len(messages)}
     kept = ["\n".join(line for line, form in lines if form not in standing) for lines in split]
     return [own or message for own, message in zip(kept, messages, strict=True)]
@@ -415,6 +432,7 @@ def _telling(texts: Sequence[Sampled]) -> Sequence[Sampled]:
 
 def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
     shares, likeness, ratios = [], [], []
+    numbered = copied_numbers = numbers = 0
     for sampled in texts:
         user = last_user(sampled)
         answer_words = answers.words(sampled.answer)
@@ -423,7 +441,14 @@ def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
         shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
         likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
         ratios.append(answers.word_count(sampled.answer) / max(1, answers.word_count(user)))
+        given = "\n".join(m.text for m in sampled.messages if m.role != "system")
+        stated, copied = answers.copied_numbers(sampled.answer, given)
+        numbered += stated > 0
+        numbers += stated
+        copied_numbers += copied
     return {
+        "numbered_share": numbered / len(texts),
+        "copied_number_share": copied_numbers / max(1, numbers),
         "new_word_share": round(_new_words(texts), 3),
         "copied_word_share": _quantile(shares, 0.5),
         "edit_likeness": round(_quantile(likeness, 0.5), 3),

@@ -2,7 +2,7 @@
 
 from pipeline.profile.answers import REASON_WORDS
 from pipeline.profile.behaviour import Behaviour
-from pipeline.profile.predictability import FEW_LABELS, MIN_BODIES, asks_for_reasoning, has_premises
+from pipeline.profile.predictability import FEW_LABELS, LONG_WORDS, MIN_BODIES, asks_for_reasoning, has_premises
 from traffic.features import PREMISE_WORDS
 
 MAX_CANNED = 40
@@ -10,10 +10,16 @@ ASSEMBLED_WORDS = 30
 REARRANGED_WORDS = 12
 MECHANICAL_WORDS = 15
 NEW_WORDS = 0.1
+COPIED_NUMBERS, COMPUTED_NUMBERS = 0.8, 0.7
+"""Share of the numbers in answers that stand in the request: from the first on they are copied, below the second some
+are worked out."""
 TABLE_NUMBERS = 10
 """Numbers from which on, where they are a quarter of the words, a message is a table."""
 TABLE_WORDS = 45
 """Words from which on a text on a table is more than a report of it."""
+REVIEWED_WORDS = 600
+LONG_PROSE, SHORT_PROSE = 100, 70
+"""Words from which on free text may be an argument, and up to which it is a reply or a note."""
 NEW_MESSAGES = 0.7
 """Share of different messages from which on a shape's messages do not repeat."""
 SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
@@ -68,7 +74,8 @@ def is_canned(b: Behaviour) -> bool:
 def is_calculation(b: Behaviour) -> bool:
     """A record of numbers that are not in the request, from a request with numbers."""
     new = b.copied_value_share < 0.3 and b.closed_value_share < 0.5 and b.new_word_share >= 0.3
-    return new and b.user_numbers_p50 >= 3 and b.wording.get("reasoning", 0) >= 0.5
+    computed = b.numbered_share >= 0.5 and b.copied_number_share < COMPUTED_NUMBERS and not is_closed(b)
+    return (new or computed) and b.user_numbers_p50 >= 3 and b.wording.get("reasoning", 0) >= 0.5
 
 
 def is_judged_record(b: Behaviour) -> bool:
@@ -161,11 +168,29 @@ def is_review_of_code(b: Behaviour) -> bool:
     return asked and b.code_input_share >= 0.5 and b.answer_words_p50 >= 12 and not b.is_record
 
 
+def is_review_of_text(b: Behaviour) -> bool:
+    """A decision on a long text is asked for, with what speaks for it: no summary, and no reply."""
+    asked = b.signs.get("decision", 0.0) >= 0.5 and b.signs.get("summary", 0.0) < 0.5
+    return asked and b.user_words_p50 >= REVIEWED_WORDS and b.answer_words_p50 >= LONG_PROSE
+
+
 def is_worked_out_table(b: Behaviour) -> bool:
     """The message is mostly numbers, and no summary is asked for."""
     numbers = b.user_numbers_p50 >= max(2 * TABLE_NUMBERS, 0.25 * b.user_words_p50)
     long = b.answer_words_p50 >= TABLE_WORDS
     return numbers and long and b.wording.get("reasoning", 0) >= 0.5 and b.signs.get("summary", 0) < 0.5
+
+
+def is_label_with_remark(b: Behaviour) -> bool:
+    """A label and a few words about it, as an answer to a message that brings nothing to weigh."""
+    short = b.answer_words_p90 <= MECHANICAL_WORDS and b.user_words_p50 < PREMISE_WORDS
+    return short and b.verdict_share >= 0.8 and not (b.is_record or has_premises(b) or asks_for_reasoning(b))
+
+
+def is_verdict_on_listed_facts(b: Behaviour) -> bool:
+    """One of a few labels, none of them the usual one, on points that are listed: which of them counts is weighed."""
+    few = b.distinct_answers <= FEW_LABELS and b.majority_share < 0.8
+    return few and b.fact_list_share >= 0.5 and b.user_words_p50 < LONG_WORDS
 
 
 def is_argued(b: Behaviour) -> bool:
@@ -202,5 +227,7 @@ def asks_about_itself(b: Behaviour) -> bool:
 
 def copies_numbers(b: Behaviour) -> bool:
     """Numbers of the message are no quantities to weigh: the answer picks its words, or puts it in other words."""
-    rewritten = b.signs.get("rewrite", 0.0) >= 0.5 and not asks_for_reasoning(b)
-    return rewritten or (b.copied_word_share >= 0.8 and not (is_closed(b) and b.distinct_answers <= FEW_LABELS))
+    if b.signs.get("rewrite", 0.0) >= 0.5 and not asks_for_reasoning(b):
+        return True
+    copied = b.copied_word_share >= 0.8 or (b.numbered_share >= 0.5 and b.copied_number_share >= COPIED_NUMBERS)
+    return copied and not (is_closed(b) and b.distinct_answers <= FEW_LABELS)

@@ -60,8 +60,9 @@ def _is_asked(b: Behaviour) -> bool:
 
 
 def _weighed_below(b: Behaviour) -> float:
-    """Skill below which a verdict on facts is hard; higher if the instruction asks for reasoning."""
-    if asks_for_reasoning(b):
+    """Skill below which a verdict on facts is hard; higher if the instruction asks for reasoning, or facts are listed:
+    which of them counts is weighed."""
+    if asks_for_reasoning(b) or b.fact_list_share >= 0.5:
         return WEIGHED_VERDICT
     return CLEARLY_PREDICTABLE if b.wording.get("reasoning", 0.0) >= 0.5 else PARTLY_PREDICTABLE
 

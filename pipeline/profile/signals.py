@@ -8,6 +8,7 @@ from pipeline.profile.predictability import (
     FEW_LABELS,
     LONG_WORDS,
     REASONING_SIGNS,
+    WEIGHED_VERDICT,
     add_predictability,
     asks_for_reasoning,
     has_premises,
@@ -22,8 +23,6 @@ UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
 VALUE_WORDS = 4
 """Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
-LONG_PROSE, SHORT_PROSE = 100, 70
-"""Words from which on free text may be an argument, and up to which it is a reply or a note."""
 LABEL_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 _SIGNS: dict[str, tuple[str, ...]] = {
     "reasoning": REASONING_SIGNS,
@@ -212,19 +211,25 @@ def _prose(b: Behaviour, scores: Scores) -> None:
     _code(b, scores)
     if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or kinds.is_canned(b) or kinds.is_edit(b):
         return
+    _free_text(b, scores)
+
+
+def _free_text(b: Behaviour, scores: Scores) -> None:
     if kinds.is_worked_out_table(b):
         scores.add(f"a text of {b.answer_words_p50} words on a table of {b.user_numbers_p50} numbers", reasoning=4.0)
     elif b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
-        long = b.answer_words_p50 >= LONG_PROSE
+        long = b.answer_words_p50 >= kinds.LONG_PROSE
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=1.5 if long else 3.5)
     elif not kinds.is_shortened(b):
-        short = b.answer_words_p50 <= SHORT_PROSE and not asks_for_reasoning(b)
+        short = b.answer_words_p50 <= kinds.SHORT_PROSE and not asks_for_reasoning(b)
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
     if b.letter_share >= kinds.LETTERS:
         scores.add(f"{b.letter_share:.0%} are letters or messages to somebody", generation=2.0)
-    if b.answer_words_p50 >= LONG_PROSE and not kinds.is_draft(b):
+    if b.answer_words_p50 >= kinds.LONG_PROSE and not kinds.is_draft(b):
         worded = b.wording.get("reasoning", 0) >= 0.5
         scores.add(f"{b.answer_words_p50} words of free text", reasoning=3.0 if worded else 2.0)
+    if kinds.is_review_of_text(b):
+        scores.add(f"a decision on {b.user_words_p50} words, argued in {b.answer_words_p50}", reasoning=3.0)
     if b.question_share >= 0.8 and b.user_numbers_p50 >= max(kinds.TABLE_NUMBERS, 0.25 * b.user_words_p50):
         scores.add(f"a question on a table of {b.user_numbers_p50} numbers, answered in prose", reasoning=2.5)
     if b.turn_share >= 0.3:
@@ -261,6 +266,8 @@ def _reasoned(b: Behaviour, scores: Scores) -> None:
             f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
             reasoning=round(3.5 * doubt, 1),
         )  # fmt: skip
+    elif kinds.is_label_with_remark(b):
+        scores.add("a label with a few words on it, on messages too short to be weighed", label=4.0)
     elif b.verdict_skill is None and b.verdict_share >= 0.7 and b.is_record and kinds.is_argued(b):
         scores.add(
             "a label with its reason, too rare to be learnt, on a case that is worded like reasoning", reasoning=4.0
@@ -304,8 +311,14 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         )
     elif kinds.is_short(b) and not kinds.is_answered_from_text(b) and kinds.asks_about_itself(b):
         scores.add("a question whose answer is a word of the message", reasoning=1.8, extraction=-1.5)
+    if kinds.is_verdict_on_listed_facts(b) and (b.skill or 0.0) < WEIGHED_VERDICT:
+        scores.add("one of a few labels on a list of facts", reasoning=3.0)
     if b.code_input_share >= 0.5 and (b.skill or 0.0) < 0.25:
         scores.add("a verdict on program text", reasoning=3.5)
+    _weighed_numbers(b, scores)
+
+
+def _weighed_numbers(b: Behaviour, scores: Scores) -> None:
     if kinds.copies_numbers(b):
         return
     by_words = (b.skill_without_numbers or 0.0) >= 0.5

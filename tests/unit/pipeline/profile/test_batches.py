@@ -71,3 +71,11 @@ def test_a_batch_of_labels_is_proposed_for_tier_1() -> None:
 def test_other_numbered_lists_are_no_batches(message: str, answer: str) -> None:
     samples = [sampled(n, message, answer) for n in range(10)]
     assert batches.items(samples) is samples
+
+
+def test_a_number_and_its_answer_need_no_mark_between_them() -> None:
+    samples = [
+        sampled(0, "1) a ship\n2) a car\n3) a plane", "1 sea\n2 land\n3 air"),
+        sampled(1, "1) a tug\n2) a bus", "1 sea\n2 land"),
+    ]
+    assert [s.answer for s in batches.items(samples)] == ["sea", "land", "air", "sea", "land"]

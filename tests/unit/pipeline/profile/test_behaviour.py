@@ -185,3 +185,32 @@ def test_functions_that_answers_call_in_text_are_counted() -> None:
     assert behaviour(sampled(calls)).called_functions == 3
     forms = [(f"ask {n}", f'{{"name": "Elin {n}", "berth": {n}}}') for n in range(30)]
     assert behaviour(sampled(forms)).called_functions == 0
+
+
+def test_a_template_around_the_material_counts_neither_as_words_nor_as_numbers() -> None:
+    pairs = [(f"Put it in the form 12/34, at most 56 signs.\nship{n}", f"SHIP {n}") for n in range(30)]
+    measured = behaviour(sampled(pairs))
+    assert (measured.user_words_p50, measured.user_numbers_p50) == (1, 1)
+    data = behaviour(sampled([(f"berth: {n}\nhour: {n % 24}", "ok") for n in range(30)]))
+    assert data.user_numbers_p50 == 2
+
+
+def test_numbers_in_answers_are_copied_with_whatever_separators() -> None:
+    copied = behaviour(sampled([(f"pay 1,2{n:02} on the 3.4.", f"12{n:02} by 3") for n in range(30)]))
+    assert (copied.numbered_share, copied.copied_number_share) == (1.0, 1.0)
+    worked_out = behaviour(sampled([(f"twice {n}", f"{2 * n + 5000}") for n in range(30)]))
+    assert worked_out.copied_number_share == 0.0
+
+
+def test_points_that_are_listed_are_facts() -> None:
+    listed = "- moored at six\n- no pilot\n- crew of {n}"
+    assert behaviour(sampled([(listed.format(n=n), "go") for n in range(30)])).fact_list_share == 1.0
+    assert behaviour(sampled([(f"moored at {n}, no pilot", "go") for n in range(30)])).fact_list_share == 0.0
+
+
+def test_a_label_with_a_remark_is_read_also_where_the_answer_is_short() -> None:
+    draw = random.Random(5)
+    pairs = [(words(draw, 6), f"{('Yes', 'No')[n % 3 == 0]} - {words(draw, 3)}") for n in range(60)]
+    assert behaviour(sampled(pairs)).verdict_share == 1.0
+    plain = [(words(draw, 6), ("Yes", "No")[n % 3 == 0]) for n in range(60)]
+    assert behaviour(sampled(plain)).verdict_share == 0.0
