@@ -347,8 +347,8 @@ def _without_template(messages: Sequence[str], form_of: Callable[[str], str] = m
 
     `form_of`: what of a line must be the same; by default its text without numbers and names.
     """
-    split = [[(text, form_of(text)) for line in message.splitlines() if (text := line.strip())] for message in messages]
-    counts = Counter(form for lines in split for form in {form for _, form in lines})
+    split = [[(text := line.strip(), form_of(text)) for line in message.splitlines()] for message in messages]
+    counts = Counter(form for lines in split for form in {form for _, form in lines if form})
     standing = {form for form, n in counts.items() if n >= STANDING_SHARE * len(messages)}
     kept = ["\n".join(line for line, form in lines if form not in standing) for lines in split]
     return [own or message for own, message in zip(kept, messages, strict=True)]

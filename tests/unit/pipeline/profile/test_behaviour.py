@@ -214,3 +214,13 @@ def test_a_label_with_a_remark_is_read_also_where_the_answer_is_short() -> None:
     assert behaviour(sampled(pairs)).verdict_share == 1.0
     plain = [(words(draw, 6), ("Yes", "No")[n % 3 == 0]) for n in range(60)]
     assert behaviour(sampled(plain)).verdict_share == 0.0
+
+
+def test_paragraphs_of_a_message_stay_apart_without_its_template() -> None:
+    draw = random.Random(2)
+    lines = ("The mate measured the berth for the third time.", "The pilot agreed to wait without a clear order.")
+    pairs = []
+    for _ in range(30):
+        log = "\n".join(f"{draw.choice(('Elin', 'Omar'))} {words(draw, 1)}: {draw.choice(lines)}" for _ in range(5))
+        pairs.append((f"The end of a watch.\n\n{log}\nHarbour: {words(draw, 2)}\n\nWas the ship moored?", "yes"))
+    assert behaviour(sampled(pairs)).puzzle_share == 0.0
