@@ -27,7 +27,9 @@ _KINDS = "".join(
     for char in map(chr, range(256))
 ).encode()
 """For `bytes.translate`: digits as 1, what a quantity cannot follow as a, all else but line ends as a space."""
-_NUMBER = re.compile(r"\d[\d,.]*|\b(?:half|twice|dozen|double)\b")
+_NUMBER = re.compile(
+    r"\d[\d,.]*|\b(?:half|twice|dozen|double|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|hundred)\b"
+)
 _RESULTS = (
     ("how ", re.compile(r"how (?:many|much|far|long|old)\b")),
     ("calculate the", re.compile(r"calculate the\b")),

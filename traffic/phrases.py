@@ -115,6 +115,12 @@ _CAPITAL_LABELS = re.compile(
     rf"(?i:{'|'.join(_LISTING)})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
     r"(?:, [A-Z_]{2,})*(?:,? or |[,;]? (?:otherwise|else) | ?[/|] ?)[A-Z_]{2,}\b"
 )
+_CAPITAL_ROW = re.compile(r"[:=] ?([A-Z][A-Z_]+(?: [A-Z][A-Z_]+){3,})(?=\s*(?:[.\n)]|$))")
+"""`Modes: CLOCK PHONE MUSIC MAP`: labels in a row; a sentence in capitals has small words."""
+_SMALL_WORDS = frozenset(
+    "A ALL ALWAYS AN AND ANY ARE AS BE BUT DO FOR FROM IF IN IS IT MUST NEVER NO NOT OF ON ONLY OR THE THIS TO USE "
+    "WITH YOU YOUR DER DIE DAS NICHT NUR UND LE LA LES NE PAS EL LOS SIN".split()
+)
 _JSON_SKETCH = re.compile(r"\{[^{}]{3,300}\}")
 _SKETCHED_VALUE = re.compile(r"[\"']?\w+[\"']?\s*:\s*([^,{}]+)")
 _CHOICE = re.compile(r"bool(?:ean)?|[\"']?[\w -]+(?: ?[|/] ?[\w -]+)+[\"']?|true ?(?:[|/]|or) ?false")
@@ -183,7 +189,7 @@ def _signs_in(text: str) -> set[str]:
         names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(instruction)}
     if ":" in text and (_begins_list(text, ":") or _begins_list(text, "(")):
         names.add("list")
-    if "label" not in names and _lists_capitals(text, words):
+    if "label" not in names and (_lists_capitals(text, words) or _has_row_of_capitals(text)):
         names.add("label")
     if '{"' in text:
         names.add("json")
@@ -216,6 +222,12 @@ def _begins_list(text: str, mark: str) -> bool:
 def _lists_capitals(text: str, words: Iterable[tuple[_Kind, int]]) -> bool:
     """A word such as answer is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
     return any(kind == "listing" and _CAPITAL_LABELS.match(text, at) for kind, at in words)
+
+
+def _has_row_of_capitals(text: str) -> bool:
+    if text.islower() or (":" not in text and "=" not in text):
+        return False
+    return any(_SMALL_WORDS.isdisjoint(row[1].split()) for row in _CAPITAL_ROW.finditer(text))
 
 
 # Prompts with values of the user still share most of their paragraphs.

@@ -14,8 +14,8 @@ from typing import Literal
 from traffic.wording_search import beginnings, pattern_text
 
 _NO_ITEM = (
-    r"(?!(?:in|with|from|by|to|for|at|on|of|as|and|the|an?|your|its|what|who|how|why|when|where|yyyy|mm|dd|he|she|they)"
-    r"\b)"
+    r"(?!(?:in|with|from|by|to|for|at|on|of|as|and|the|an?|your|its|what|who|how|why|when|where|yyyy|mm|dd|he|she|they|"
+    r"no(?= \w))\b)"
 )
 _ITEM = rf"{_NO_ITEM}[\"'`“”<*]?[\w'&+-]++(?:\.[\w-]++)*(?: [\w'&+-]++){{0,2}}[\"'`“”>*]?"
 _COMMON_OR = ("or", "oder", "ou", "o", "of")
@@ -41,6 +41,8 @@ _CHOICE_ASKED = re.compile(rf"(?:^|[.!?\n>]\s*){_ITEM}(?:, {_ITEM})*,? {_OR} {_I
 """`Include or exclude?`"""
 _LIST = re.compile(rf"[:(\[?=>]\s*\[?(?P<items>{_ITEM}(?:{_COMMA}{_ITEM}){{2,}})(?P<end>[)\]]?\s*\??)")
 _BULLETS = re.compile(r":[ \t]*(?:\n+[ \t]*(?:[-*•]|\d+[.)])[^\n]{1,60}){3,}")
+_LIST_OF_NAMES = re.compile(r"(?:one of|[:=])\s*(?=\w+ \w)((?:\w+ ){2,}\w+)(?=\s*(?:[.\n)]|$))")
+"""`one of book_visit chase_quote pay`: names of a program, which need no commas."""
 _LIST_AFTER = re.compile(rf"(?:one of|any of)(?: these| the following)?:? {_ITEM}(?:{_COMMA}{_ITEM}){{2,}}")
 """`one of red, green, blue`."""
 _LIST_IN = re.compile(rf"in (?<=\b[a-z] in )[\[{{(]?{_ITEM}(?:, {_ITEM}){{2,}}{_END}")
@@ -219,6 +221,8 @@ def _enumerates(text: str) -> bool:
     if ("|" in text or " / " in text) and _SLASHES.search(text):
         return True
     if ":\n" in text and any(_names_kind(text, found.start()) for found in _BULLETS.finditer(text)):
+        return True
+    if text.count("_") >= 2 and any(listed[1].count("_") >= 2 for listed in _LIST_OF_NAMES.finditer(text)):
         return True
     if text.count(",") + text.count("/") + text.count(";") < 2 or not _SEVERAL_ITEMS.search(text):
         return False

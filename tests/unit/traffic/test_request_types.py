@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.chat_requests import TOOL, features_for, schema, type_of
-from traffic import policy
+from traffic import hardness, policy
 from traffic.callsites import CallSite, RequestType
 from traffic.config import CONFIGS
 from traffic.features import features_of, request_type
@@ -439,3 +439,34 @@ def test_what_an_assistant_is_to_be_like_is_no_list_of_options() -> None:
     companion = "You are Elin, a partner for talks on board. Be a good listener: exact, patient, friendly."
     assert type_of(companion, "Why do tides differ?") not in ("classification", "intent", "moderation")
     assert type_of("Passengers ask you about anything. Keep earlier turns in mind.", "Why do tides differ?") == "chat"
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "Watch log. Kinds: TIDE ENGINE CARGO CREW WEATHER\nSay the kind.",
+        "Return <kind> with one of tide_turn engine_fault cargo_shift crew_change",
+    ],
+)
+def test_names_in_a_row_are_options_without_commas(system: str) -> None:
+    assert type_of(system, "the pump stopped at six") == "classification"
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "WARNING: NEVER SHARE THIS LOG WITH ANYONE\nReply to the crew.",
+        "Style sheet for the ferry category: concrete, no superlatives, third person, 45-80 words. Facts follow.",
+    ],
+)
+def test_a_warning_in_capitals_and_rules_of_style_are_no_options(system: str) -> None:
+    assert type_of(system, "the pump stopped at six") not in ("classification", "intent", "moderation")
+
+
+def test_a_statement_for_listed_tables_is_code() -> None:
+    tables = "PostgreSQL 15. Tables: visits(id, berth, left_at); berths(id, name, depth). "
+    assert type_of(f"{tables}Return one statement, read only.", "visits by berth") == "code"
+
+
+def test_numbers_may_be_words_in_a_word_problem() -> None:
+    assert hardness.is_problem("Ten crates go ashore on each of three days. How many are ashore on Friday?")
