@@ -91,7 +91,7 @@ def test_nested_free_text_keys_of_a_schema_are_found() -> None:
 
 
 def test_json_object_mode_and_code_fences_are_detected() -> None:
-    features = features_for("Sort.", "```\nx\n```", response_format={"type": "json_object"})
+    features = features_for("Sort.", "```\nx = 1\n```", response_format={"type": "json_object"})
     assert (features.json_object, features.json_schema, features.code_fence) == (True, False, True)
 
 
