@@ -84,6 +84,8 @@ REASON_WORDS = 40
 _FIELD = re.compile(r"([^\W\d][\w .-]{0,20}?) ?[=:] ?([^;|=\n]{0,80})(?:[;|] ?|$)")
 _FIELDS = re.compile(rf"(?:{_FIELD.pattern}){{2,20}}")
 """`street=Long Lane; number=7`: fields of one line."""
+_LED_FIELDS = re.compile(rf"([^\W\d][\w .-]{{0,30}}) ?[|;(] ?((?:{_FIELD.pattern}){{1,20}})")
+"""`BookTable|party=four|time=six`: a label before the fields."""
 _SEPARATORS = re.compile(r"[\s._/()-]+")
 _LONG_VALUE_WORDS = 6
 _CONTIGUOUS = 80
@@ -126,6 +128,9 @@ def structured(text: str) -> Any:
         value = json_or(embedded.group())
         if isinstance(value, dict | list):
             return value
+    if led := _LED_FIELDS.fullmatch(body):
+        fields = {key.strip().lower(): value.strip() for key, value in _FIELD.findall(led[2])}
+        return {"": led[1].strip()} | fields
     if _FIELDS.fullmatch(body):
         return {key.strip().lower(): value.strip() for key, value in _FIELD.findall(body)}
     tags = {name.lower(): value.strip() for name, value in _TAG.findall(body)}

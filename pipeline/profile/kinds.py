@@ -32,6 +32,8 @@ KEPT_OF_FEW_WORDS, KEPT_OF_MESSAGE = 0.3, 0.9
 """Shares of an answer's words that stand in the message, if it is made of them: an answer of few words, any other."""
 KEPT_OF_SENTENCE = 0.15
 """The same of a sentence or two that say in other words what the message says."""
+EDITED_LETTER = 0.75
+"""Likeness of a letter to its message from which on the message was a letter too, and not the facts for one."""
 ADDED_TO_MESSAGE = 1.25
 """Length per word of the message from which on an answer adds to it."""
 LABELS_WORDS = 12
@@ -124,6 +126,8 @@ def is_edit(b: Behaviour) -> bool:
     if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 600:
         return False
     # A text that was to be made of the message (an exercise, a glossary) repeats it and adds its own parts.
+    if b.letter_share >= LETTERS and b.edit_likeness < EDITED_LETTER:
+        return False
     written = b.signs.get("generation", 0.0) >= 0.5 and b.signs.get("rewrite", 0.0) < 0.5
     if written and b.length_ratio > ADDED_TO_MESSAGE:
         return False
@@ -172,6 +176,12 @@ def is_review_of_text(b: Behaviour) -> bool:
     """A decision on a long text is asked for, with what speaks for it: no summary, and no reply."""
     asked = b.signs.get("decision", 0.0) >= 0.5 and b.signs.get("summary", 0.0) < 0.5
     return asked and b.user_words_p50 >= REVIEWED_WORDS and b.answer_words_p50 >= LONG_PROSE
+
+
+def is_condensed(b: Behaviour) -> bool:
+    """A long text in fewer words, nearly all of them its own."""
+    own = b.copied_word_share >= 0.6 and b.new_word_share <= 0.05 and b.wording.get("reasoning", 0.0) < 0.5
+    return own and b.user_words_p50 >= LONG_WORDS and b.length_ratio <= 0.4
 
 
 def is_worked_out_table(b: Behaviour) -> bool:

@@ -225,7 +225,7 @@ def _free_text(b: Behaviour, scores: Scores) -> None:
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
     if b.letter_share >= kinds.LETTERS:
         scores.add(f"{b.letter_share:.0%} are letters or messages to somebody", generation=2.0)
-    if b.answer_words_p50 >= kinds.LONG_PROSE and not kinds.is_draft(b):
+    if b.answer_words_p50 >= kinds.LONG_PROSE and not (kinds.is_draft(b) or kinds.is_condensed(b)):
         worded = b.wording.get("reasoning", 0) >= 0.5
         scores.add(f"{b.answer_words_p50} words of free text", reasoning=3.0 if worded else 2.0)
     if kinds.is_review_of_text(b):
@@ -293,6 +293,8 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
         scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (kinds.is_short(b) or kinds.is_closed_structure(b)):
+        if b.is_record and b.puzzle_share >= 0.5 and b.wording.get("reasoning", 0) >= 0.5:
+            scores.add(f"{b.puzzle_share:.0%} put names in relation to each other, and get a form", reasoning=5.0)
         return
     add_predictability(b, scores)
     if b.decided_by_numbers_share >= 0.2:

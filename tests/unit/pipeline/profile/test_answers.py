@@ -241,3 +241,8 @@ def test_sentences_around_many_labels_are_left_out_in_linear_time() -> None:
     stated = answers.labels([*labels * 3, "it goes to queue7", "it goes to queue9"])
     assert time.process_time() - started < 3
     assert stated[-2:] == ["queue7", "queue9"]
+
+
+def test_a_label_may_stand_before_fields_on_one_line() -> None:
+    assert answers.structured("MoorShip|berth=7|hour=six PM") == {"": "MoorShip", "berth": "7", "hour": "six PM"}
+    assert answers.structured("the ship left; all is well") is None

@@ -524,3 +524,30 @@ def test_a_label_with_a_few_words_on_it_is_a_label() -> None:
     }  # fmt: skip
     assert tier(**remark) == 1
     assert tier(**remark | {"verdict_share": 0.2}) == 2
+
+
+def test_a_letter_made_of_facts_is_no_edit_of_them_and_a_letter_made_of_a_letter_is() -> None:
+    letter = ALL_NEW | {
+        "answer_words_p50": 47, "answer_words_p90": 50, "user_words_p50": 46, "copied_word_share": 0.7,
+        "length_ratio": 1.0, "letter_share": 1.0, "wording": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**letter, edit_likeness=0.62) == 2
+    assert tier(**letter, edit_likeness=0.95) == 1
+
+
+def test_a_long_text_in_its_own_words_is_a_summary_however_long() -> None:
+    condensed = ALL_NEW | {
+        "answer_words_p50": 137, "answer_words_p90": 220, "user_words_p50": 750, "length_ratio": 0.2,
+        "copied_word_share": 0.74, "wording": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**condensed, new_word_share=0.02) == 2
+    assert tier(**condensed, new_word_share=0.3) == 3
+
+
+def test_a_plan_in_a_form_is_reasoning_where_the_message_relates_names_to_each_other() -> None:
+    plan = FILLED | {
+        "closed_value_share": 1.0, "answer_words_p50": 58, "answer_words_p90": 60, "user_words_p50": 57,
+        "wording": {"reasoning": 1.0}, "signs": {"explanation": 1.0},
+    }  # fmt: skip
+    assert tier(**plan, puzzle_share=1.0) == 3
+    assert tier(**plan | {"wording": {"extraction": 1.0}}, puzzle_share=1.0) == 1
