@@ -101,6 +101,7 @@ _EFFORT_VALUES = re.compile(rf"not support{_VALUES}", re.IGNORECASE)
 _WORD = re.compile(r"[\w.$-]*")
 _ECHO_CHARS = 16
 """Beginning of a text by which its repetition in an error is recognised, also if that is cut."""
+_SHORTEST_ECHO = 4
 MAX_LEARNED = 1000
 """Endpoints and models; the names of models that are passed through come from clients."""
 
@@ -135,8 +136,9 @@ class RefusalText:
     def own_text(self) -> str:
         """The text without repetitions of the request's texts; single words, which may be names of parameters, stay."""
         text = self.text
-        for echo in self._strings:
-            if not _WORD.fullmatch(echo) and echo[:_ECHO_CHARS] in text:
+        for echo in dict.fromkeys(self._strings):
+            # A shorter one is a mark or a word of the error itself. A longer one is longer than what replaces it.
+            if len(echo) >= _SHORTEST_ECHO and not _WORD.fullmatch(echo) and echo[:_ECHO_CHARS] in text:
                 text = _without_echo(text, echo)
         return text
 
@@ -198,6 +200,9 @@ class Learned:
         current, key = self.apply(endpoint, routed=routed), _key(endpoint)
         if key not in self._settings | self._sampling and len(self._settings | self._sampling) >= MAX_LEARNED:
             return False
+        if key in self._settings | self._sampling and payload(current) != refusal.sent:
+            # Another request learned it while this one was under way.
+            return True
         new = _correction(current, refusal)
         sampling = _refused_sampling(refusal) if routed and not new else ()
         if not (new or sampling):

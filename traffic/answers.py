@@ -35,7 +35,7 @@ _CLOSED_ONLY = re.compile(rf"(?:(?!<(?:{_OPENING})>).)*?</(?:{_OPENING})>", re.D
 _UNCLOSED = re.compile(rf"\s*(?:<(?:{_OPENING})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.IGNORECASE)
 _FINAL = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>|\s*<\|begin_of_solution\|>")
 _FENCE = re.compile(r"`{3,}|~{3,}")
-_LANGUAGE = re.compile(r"[ \t]*[\w+#.-]*[ \t]*(?:\r?\n|(?=[{\[]))")
+_LANGUAGE = re.compile(r"[ \t]*+[\w+#.-]*+[ \t]*+(?:\r?\n|(?=[{\[]))")
 _LEAD = re.compile(
     r"(?:the\s+)?(?:final\s+)?(?:answer|label|labels|category|categories|class|classification|intent|topic|sentiment"
     r"|result|output|antwort|kategorie|réponse|respuesta)(?:\s+is)?\s*(?:[:=]|->|→)\s*",

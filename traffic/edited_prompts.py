@@ -11,6 +11,8 @@ from collections.abc import Sequence
 KEPT_SHARE = 0.6
 """Share of a prompt's own text that the edited prompt must still have; or the share of the edited prompt that must be
 the registered prompt's own, if much was left out."""
+LEAST_KEPT_SHARE = 0.3
+"""Share of the registered prompt's own text that must be left in any case: a persona alone is no task."""
 KEPT_CHARS = 40
 """Length of own text, in characters, below which nothing is recognised: short prompts are alike."""
 _SENTENCE_CHARS = 12
@@ -52,7 +54,9 @@ class EditedPrompts:
         if any(2 * other > chars and self._sites[number] != self._sites[best] for number, other in kept.items()):
             return None
         all_chars = sum(map(len, sentences))
-        enough = chars >= KEPT_SHARE * self._own_chars[best] or chars >= KEPT_SHARE * all_chars
+        own_chars = self._own_chars[best]
+        shortened = chars >= KEPT_SHARE * all_chars and chars >= LEAST_KEPT_SHARE * own_chars
+        enough = chars >= KEPT_SHARE * own_chars or shortened
         return best if enough and chars >= KEPT_CHARS else None
 
 

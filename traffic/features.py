@@ -120,9 +120,9 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     only_contract: bool = False
     """The instruction states only the form of a short answer; what is asked is in the message."""
     asks_number: bool = False
+    """The answer is a number, and no rating on a stated scale."""
     asks_rating: bool = False
     """On a scale of numbers."""
-    """The answer is a number, and no rating on a stated scale."""
     names_topic: bool = False
     """The label is the kind, topic, language or mood of a text, or whether it mentions something."""
     asks_decision: bool = False

@@ -68,28 +68,46 @@ def chooses(format_: Mapping[str, Any] | None) -> bool:
     if not isinstance(schema, Mapping) or not isinstance(properties := schema.get("properties"), Mapping):
         return False
     definitions = schema.get("$defs", schema.get("definitions"))
-    known = definitions if isinstance(definitions, Mapping) else {}
-    values = [_values(value, known) for key, value in properties.items() if str(key).lower() not in _CONFIDENCE_KEYS]
+    known = _Definitions(definitions if isinstance(definitions, Mapping) else {})
+    values = [known.values(value) for key, value in properties.items() if str(key).lower() not in _CONFIDENCE_KEYS]
     return "labels" in values and "open" not in values
 
 
-def _values(schema: Any, definitions: Mapping[str, Any]) -> Literal["labels", "closed", "open"]:
-    """Whether a schema lists its values, has as few by its type (yes or no, null), or is open."""
-    if not isinstance(schema, Mapping):
-        return "open"
-    if isinstance(schema.get("enum"), list):
-        return "labels"
-    if schema.get("type") in ("boolean", "null") or "const" in schema:
-        return "closed"
-    if schema.get("type") == "array":
-        return _values(schema.get("items"), definitions)
-    name = str(schema.get("$ref", "")).rpartition("/")[2]
-    if name in definitions:
-        # A definition that refers to itself is open.
-        return _values(definitions[name], {key: value for key, value in definitions.items() if key != name})
-    options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
-    values = [_values(option, definitions) for option in options] if isinstance(options, list) else ["open"]
-    return "open" if "open" in values else "labels" if "labels" in values else "closed"
+_Values = Literal["labels", "closed", "open"]
+_MAX_DEPTH = 20
+"""Of schemas inside one another: deeper ones are open."""
+
+
+class _Definitions:
+    """The named definitions of a schema, each looked at once."""
+
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self._schemas = schemas
+        self._known: dict[str, _Values] = {}
+
+    def values(self, schema: Any, depth: int = 0) -> _Values:
+        """Whether a schema lists its values, has as few by its type (yes or no, null), or is open."""
+        if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+            return "open"
+        if isinstance(schema.get("enum"), list):
+            return "labels"
+        if schema.get("type") in ("boolean", "null") or "const" in schema:
+            return "closed"
+        if schema.get("type") == "array":
+            return self.values(schema.get("items"), depth + 1)
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        if name in self._schemas:
+            return self._named(name, depth)
+        options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+        values = [self.values(option, depth + 1) for option in options] if isinstance(options, list) else ["open"]
+        return "open" if "open" in values else "labels" if "labels" in values else "closed"
+
+    def _named(self, name: str, depth: int) -> _Values:
+        if name not in self._known:
+            # A definition that refers to itself is open.
+            self._known[name] = "open"
+            self._known[name] = self.values(self._schemas[name], depth + 1)
+        return self._known[name]
 
 
 def _function(tool: Mapping[str, Any]) -> tuple[str | None, Any]:

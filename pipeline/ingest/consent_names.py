@@ -102,15 +102,19 @@ def _words(name: str) -> list[str]:
     return words
 
 
-def _parted(word: str) -> list[str]:
+_MAX_WORD = 64
+"""Longer ones are no name of a field."""
+
+
+@lru_cache(maxsize=4096)
+def _parted(word: str) -> tuple[str, ...]:
     """The known words of which a word without separators consists (`donottrain`), else the word."""
-    if word in _VOCABULARY or not ("train" in word or "opt" in word):
-        return [word]
+    if word in _VOCABULARY or len(word) > _MAX_WORD or not ("train" in word or "opt" in word):
+        return (word,)
     for end in range(len(word) - 1, 1, -1):
-        rest = _parted(word[end:])
-        if word[:end] in _VOCABULARY and _VOCABULARY.issuperset(rest):
-            return [word[:end], *rest]
-    return [word]
+        if word[:end] in _VOCABULARY and _VOCABULARY.issuperset(rest := _parted(word[end:])):
+            return (word[:end], *rest)
+    return (word,)
 
 
 def _refuses(word: str, *, is_last: bool) -> bool:

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.profile.answers import is_number, label, structured, words
+from pipeline.profile.answers import label, structured, words
+from pipeline.profile.quantities import is_number
 
 LABEL_WORDS = 6
 MIN_LABELS = 2

@@ -7,6 +7,7 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
+from pipeline.profile import quantities
 from traffic import fences
 from traffic.answers import are_sets, items_of
 from traffic.answers import unfenced as without_fence
@@ -39,8 +40,6 @@ RECURRING_KEY = 3, 0.02
 MAX_MEMBER_CHARS = 60
 PAIR_WORDS = 10
 """Words of a value from which on `key: value` lines are prose with headings."""
-_NUMBER = re.compile(r"\d[\d,.]*")
-_NUMERIC = re.compile(r"^(?:[=≈~]\s*)?[-+]?[$€£¥]?\s?-?\d[\d,. /]*\s?(?:[%°€$£]|[^\W\d]{1,12})?$")
 _OPTION = re.compile(r"^(?:option |answer |choice )?\(?([A-Ja-j])\)?[.:)]?$", re.IGNORECASE)
 _OPTIONS = re.compile(r"(?:^|\s)\(?([A-E]|[1-5])\s?[.):]\s", re.MULTILINE)
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
@@ -82,9 +81,9 @@ _REASON = re.compile(
 REASON_WORDS = 40
 """Words of an answer up to which a verdict with its reason is looked at as a label."""
 _FIELD = re.compile(r"([^\W\d][\w .-]{0,20}?) ?[=:] ?([^;|=\n]{0,80})(?:[;|] ?|$)")
-_FIELDS = re.compile(rf"(?:{_FIELD.pattern}){{2,20}}")
+_FIELDS = re.compile(rf"(?>{_FIELD.pattern}){{2,20}}")
 """`street=Long Lane; number=7`: fields of one line."""
-_LED_FIELDS = re.compile(rf"([^\W\d][\w .-]{{0,30}}) ?[|;(] ?((?:{_FIELD.pattern}){{1,20}})")
+_LED_FIELDS = re.compile(rf"([^\W\d][\w .-]{{0,30}}) ?[|;(] ?((?>{_FIELD.pattern}){{1,20}})")
 """`BookTable|party=four|time=six`: a label before the fields."""
 _SEPARATORS = re.compile(r"[\s._/()-]+")
 _LONG_VALUE_WORDS = 6
@@ -324,37 +323,6 @@ def word_count(text: str) -> int:
     return sum(-(-len(part) // UNSPACED_CHARS) if _DENSE.match(part) else 1 for part in parts)
 
 
-def numbers(text: str) -> int:
-    return len(_NUMBER.findall(text))
-
-
-def copied_numbers(answer: str, request: str) -> tuple[int, int]:
-    """How many numbers an answer has, and how many of them stand in the request, with whatever separators."""
-    stated = [_digits(number) for number in _NUMBER.findall(answer)]
-    given = {_digits(number).lstrip("0") for number in _NUMBER.findall(request)} if stated else set()
-    # Also parts of longer ones: the year of a date.
-    row = _digits(request) if stated else ""
-    return len(stated), sum(number.lstrip("0") in given or number in row for number in stated)
-
-
-def _digits(text: str) -> str:
-    return re.sub(r"\D", "", text)
-
-
-def is_number(text: str) -> bool:
-    """A bare quantity, with a unit perhaps."""
-    body = text.strip().strip("*`.\"' ")
-    return len(body) <= 30 and _NUMERIC.match(body) is not None
-
-
-def number_value(text: str) -> float | None:
-    match = _NUMBER.search(text)
-    try:
-        return float(match.group().replace(",", "").rstrip(".")) if match else None
-    except ValueError:
-        return None
-
-
 def is_option(text: str, message: str = "") -> bool:
     """One letter that names an option, or the text of an option that the message lists."""
     return _OPTION.match(text.strip().strip("*`\"'")) is not None or label(text) in {
@@ -489,7 +457,7 @@ def holds_value(value: Any, text: str, digits: str) -> bool:
         return False
     if shown in text:
         return True
-    bare = _digits(shown)
+    bare = quantities.digits(shown)
     if bare and len(bare) >= 0.5 * len(re.sub(r"\W", "", shown)):
         return bare in digits or bare.lstrip("0") in digits
     parts = words(shown)

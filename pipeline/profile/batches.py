@@ -19,7 +19,7 @@ _HERE = "\x00"
 _ITEM = re.compile(r"^[ \t]*[\[(#]?(\d{1,3})[\])]?[ \t]*[.):|–-]?[ \t]+(?=\S)", re.MULTILINE)
 _ANSWER = re.compile(r"(?:^|[,;\n])[ \t]*[\[(#\"]?(\d{1,3})[\])\"]?[ \t]*(?:[.):=|–-]|->)[ \t]*([^,;\n]+)")
 
-_SPACED_ANSWER = re.compile(r"^[ \t]*(\d{1,3})[ \t]+(\S.*)$")
+_SPACED_ANSWER = re.compile(r"^[ \t]*(\d{1,3})[ \t]++(?![.):=|–-])(\S.*)$")
 """`3 approved`: a number and its answer without a mark between them."""
 
 
@@ -86,7 +86,8 @@ def _answers(answer: str, numbers: Sequence[int] = ()) -> dict[int, str]:
         return dict(zip(known, plain, strict=True)) if len(plain) == len(value) == len(known) else {}
     lines = [line for line in answer.splitlines() if line.strip()]
     if len(lines) >= MIN_ITEMS and all(spaced := [_SPACED_ANSWER.match(line) for line in lines]):
-        return {int(match[1]): match[2].strip() for match in spaced if match and len(match[2]) <= MAX_ANSWER_CHARS}
+        answers = {int(match[1]): match[2].strip() for match in spaced if match}
+        return answers if all(len(text) <= MAX_ANSWER_CHARS for text in answers.values()) else {}
     given = {int(number): text.strip() for number, text in _ANSWER.findall(answer)}
     whole = all(_ANSWER.match(line.strip()) for line in lines)
     return given if whole and all(len(text) <= MAX_ANSWER_CHARS for text in given.values()) else {}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from rapidfuzz import fuzz
 
-from pipeline.profile import answers
+from pipeline.profile import answers, quantities
 from pipeline.profile.assembled import assembled_share
 from pipeline.profile.families import masked
 from pipeline.profile.letters import is_letter
@@ -169,9 +169,9 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             "candidates_p50": _candidates(texts, values["labels"]),
             "answer_words_p50": _quantile(lengths, 0.5),
             "answer_words_p90": _quantile(lengths, 0.9),
-            "number_share": _share(answers.is_number(s.answer) for s in texts),
+            "number_share": _share(quantities.is_number(s.answer) for s in texts),
             "largest_number": max(
-                (answers.number_value(s.answer) or 0.0 for s in texts if answers.is_number(s.answer)), default=0.0
+                (quantities.number_value(s.answer) or 0.0 for s in texts if quantities.is_number(s.answer)), default=0.0
             ),
             "option_share": _share(answers.is_option(s.answer, last_user(s)) for s in texts),
             "code_share": _share(answers.is_code(s.answer) for s in texts),
@@ -260,7 +260,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "input_tokens_p50": _quantile([estimate_tokens([m.text for m in s.messages]) for s in shown], 0.5),
         "user_words_p50": _quantile([answers.word_count(text) for text in material], 0.5),
         "new_message_word_share": round(_new_message_words(users), 3),
-        "user_numbers_p50": _quantile([answers.numbers(text) for text in material], 0.5),
+        "user_numbers_p50": _quantile([quantities.count(text) for text in material], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "option_list_share": _share(answers.lists_options(user) for user in users),
         "puzzle_share": _share(hardness.is_puzzle(user) for user in _without_template(users)),
@@ -442,7 +442,7 @@ def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
         likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
         ratios.append(answers.word_count(sampled.answer) / max(1, answers.word_count(user)))
         given = "\n".join(m.text for m in sampled.messages if m.role != "system")
-        stated, copied = answers.copied_numbers(sampled.answer, given)
+        stated, copied = quantities.copied_numbers(sampled.answer, given)
         numbered += stated > 0
         numbers += stated
         copied_numbers += copied

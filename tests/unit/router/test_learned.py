@@ -273,3 +273,20 @@ def test_the_number_of_endpoints_with_corrections_is_bounded() -> None:
     models = [msgspec.structs.replace(GPT, model=str(n)) for n in range(MAX_LEARNED + 1)]
     taught = [learned.learn(model, RefusalText(text, sent=payload(model)), payload) for model in models]
     assert taught == [True] * MAX_LEARNED + [False]
+
+
+def test_quotes_of_a_client_do_not_multiply_those_of_an_error() -> None:
+    quotes = BODY | {"messages": [{"role": "user", "content": "'" * (1 + n % 9)} for n in range(60)]}
+    learned = Learned()
+    assert learn(learned, "Unsupported parameter: 'store'", quotes)
+    assert "store" in learned.apply(GPT).leave_out
+
+
+def test_a_request_that_was_under_way_when_its_refusal_was_learned_is_sent_again() -> None:
+    def payload(endpoint: Endpoint) -> bytes:
+        return adapted_payload(msgspec.json.encode(BODY), endpoint)
+
+    learned = Learned()
+    refusal = RefusalText("Unsupported parameter: 'store'", sent=payload(GPT))
+    assert [learned.learn(GPT, refusal, payload) for _ in range(2)] == [True, True]
+    assert not learned.learn(GPT, RefusalText(refusal.text, sent=payload(learned.apply(GPT))), payload)

@@ -22,9 +22,15 @@ def test_most_of_a_prompt_must_be_left() -> None:
 
 
 def test_a_part_of_a_long_prompt_is_recognised_if_nothing_else_stands_there() -> None:
-    long = EditedPrompts([("queue", [f"{QUEUE}\n" + "\n".join(f"Product {n} belongs to tools." for n in range(40))])])
+    long = EditedPrompts([("queue", [f"{QUEUE}\n" + "\n".join(f"Product {n} belongs to tools." for n in range(5))])])
     assert long.find(QUEUE) == 0
     assert long.find(f"{QUEUE}\n{REPLY}") is None
+
+
+def test_a_persona_alone_is_not_the_prompt() -> None:
+    rules = "\n".join(f"Product {n} of the shop belongs to the queue of tools." for n in range(9))
+    persona = EditedPrompts([("queue", [f"{HOUSE}\n{rules}"])])
+    assert persona.find(f"{HOUSE}\nTranslate to French.") is None
 
 
 def test_sentences_of_several_call_sites_identify_none() -> None:

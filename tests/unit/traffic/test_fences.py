@@ -12,7 +12,8 @@ from traffic.fences import holds_program, names_program
         "```\nship = 1\n```",
         "```c++\nint ship;",
         "```python ship = 1```",
-        "```brainwave\nmoor ship```",
+        "```brainwave\nship = 1\n```",
+        "```go\nmoor ship\n```",
         'Given\n```json\n{"a": 1}\n```\nand\n```\nship = 1\n```',
     ],
 )
@@ -29,6 +30,8 @@ def test_a_fence_without_a_language_of_data_holds_a_program(text: str) -> None:
         "```\n[1, 2]",
         "```YAML\nship: Alma\n```",
         "```text\nDear crew\n```\n\nBerth 4\n\n```text\nDear mate\n```",
+        "```transcript\nHi there.\n```",
+        "```Go to the settings page.```",
         "Facts: ```Alma ferry\n- berth 4\n- length 28 m```",
         "Summarise the text in backticks.\n```The crew of Alma (12 people) left at six.```",
         "```\nThe crew left at six, as the mate had asked for.\n```",

@@ -1,6 +1,7 @@
 """Forced function calls as answers."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -101,3 +102,19 @@ def test_an_enum_beside_an_open_value_is_no_choice(properties: dict[str, object]
     schema = {"type": "object", "properties": properties, "$defs": {"Loop": {"$ref": "#/$defs/Loop"}}}
     tools = [{"name": "Order", "parameters": schema}]
     assert not forced_calls.chooses(forced_calls.response_format(tools, {"tool_choice": "required"}))
+
+
+def test_definitions_that_refer_to_one_another_are_looked_at_once() -> None:
+    names = [f"d{n}" for n in range(40)]
+    every = {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in names]}
+    schema = {"type": "object", "properties": {"berth": every}, "$defs": dict.fromkeys(names, every)}
+    form = {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
+    assert not forced_calls.chooses(form)
+
+
+def test_schemas_deep_inside_one_another_are_open() -> None:
+    deep: dict[str, Any] = {"enum": ["a", "b"]}
+    for _ in range(2000):
+        deep = {"type": "array", "items": deep}
+    form = {"type": "json_schema", "json_schema": {"name": "f", "schema": {"properties": {"berth": deep}}}}
+    assert not forced_calls.chooses(form)

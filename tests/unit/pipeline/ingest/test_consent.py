@@ -141,3 +141,8 @@ def test_a_schema_in_a_body_beside_the_tags_is_no_consent() -> None:
 @given(st.dictionaries(st.sampled_from(["consent", "opt_out", "training", "a"]), JSON))
 def test_any_json_gives_words_without_an_error(tags: dict[str, Any]) -> None:
     assert all(isinstance(word, str) for word in consent.answers(tags))
+
+
+@pytest.mark.parametrize("name", ["a" * 60 + "opt", "train" * 12, "opt" * 5000])
+def test_a_long_name_costs_no_time(name: str) -> None:
+    assert kind_of(name) in (None, "unclear", "use")

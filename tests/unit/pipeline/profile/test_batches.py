@@ -79,3 +79,8 @@ def test_a_number_and_its_answer_need_no_mark_between_them() -> None:
         sampled(1, "1) a tug\n2) a bus", "1 sea\n2 land"),
     ]
     assert [s.answer for s in batches.items(samples)] == ["sea", "land", "air", "sea", "land"]
+
+
+def test_a_mark_with_spaces_around_it_is_no_part_of_the_answer() -> None:
+    samples = [sampled(n, "1) a ship\n2) a car", "1 - sea\n2 - land") for n in range(3)]
+    assert [s.answer for s in batches.items(samples)] == ["sea", "land"] * 3
