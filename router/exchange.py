@@ -443,7 +443,7 @@ def client_status(step: GiveUp, outcome: Outcome, upstream_status: int, dialect:
         return upstream_status, "invalid_request_error"
     if step.kind == "deadline" or step.reason.startswith("timeout"):
         return 504, "upstream_timeout"
-    # An error inside an answer that has begun is a failure with a status.
+    # A stream may report a 429 after it has begun: the step is a failure then, with that status.
     if step.kind == "throttled" or upstream_status == 429:
         return 429, "rate_limit_exceeded"
     if upstream_status in (503, 529):

@@ -102,6 +102,8 @@ _WORD = re.compile(r"[\w.$-]*")
 _ECHO_CHARS = 16
 """Beginning of a text by which its repetition in an error is recognised, also if that is cut."""
 _SHORTEST_ECHO = 4
+_SHOWN_CHARS = 80
+"""Of a model's name, which may be a client's."""
 MAX_LEARNED = 1000
 """Endpoints and models; the names of models that are passed through come from clients."""
 
@@ -198,9 +200,10 @@ class Learned:
     def learn(self, endpoint: Endpoint, refusal: RefusalText, payload: Payload, *, routed: bool = True) -> bool:
         """Learn from a refusal; returns whether there is a new correction, so that a retry may succeed."""
         current, key = self.apply(endpoint, routed=routed), _key(endpoint)
-        if key not in self._settings | self._sampling and len(self._settings | self._sampling) >= MAX_LEARNED:
+        known = self._settings.keys() | self._sampling.keys()
+        if key not in known and len(known) >= MAX_LEARNED:
             return False
-        if key in self._settings | self._sampling and payload(current) != refusal.sent:
+        if key in known and payload(current) != refusal.sent:
             # Another request learned it while this one was under way.
             return True
         new = _correction(current, refusal)
@@ -219,13 +222,19 @@ class Learned:
 
     def warnings(self) -> list[str]:
         """The configuration to add, one line per correction."""
-        lines = [(key[0], name, value) for key, settings in self._settings.items() for name, value in settings.items()]
-        lines += [(key[0], "leave_out", names) for key, names in self._sampling.items()]
-        return [
-            f"endpoint {name}: write `{setting}: {_yaml(value)}` into its configuration: "
-            "until then it refuses the first request"
-            for name, setting, value in lines
-        ]
+        lines = []
+        for key in self._settings.keys() | self._sampling.keys():
+            settings = dict(self._settings.get(key, {}))
+            if sampling := self._sampling.get(key):
+                settings["leave_out"] = _merged(settings.get("leave_out", ()), sampling)
+            name, _, model = key
+            served = f", model {model[:_SHOWN_CHARS]}" if model else ""
+            lines += [
+                f"endpoint {name}{served}: write `{setting}: {_yaml(value)}` into its configuration: "
+                "until then it refuses the first request"
+                for setting, value in settings.items()
+            ]
+        return sorted(lines)
 
 
 def _key(endpoint: Endpoint) -> Key:

@@ -122,7 +122,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_number: bool = False
     """The answer is a number, and no rating on a stated scale."""
     asks_rating: bool = False
-    """On a scale of numbers."""
+    """The answer is a rating on a scale of numbers whose limits are stated."""
     names_topic: bool = False
     """The label is the kind, topic, language or mood of a text, or whether it mentions something."""
     asks_decision: bool = False

@@ -332,5 +332,5 @@ def stated_pause_s(headers: Mapping[str, str]) -> float | None:
 
 
 def bounded_pause_s(seconds: float) -> float:
-    """A pause that a server asks for, between 0 and a day; "nan" and "inf", which are numbers too, are a day."""
+    """A pause that a server asks for, between 0 and a day; NaN and infinity, which `float()` accepts, are a day."""
     return max(seconds, 0.0) if seconds < MAX_PAUSE_S else MAX_PAUSE_S

@@ -1,7 +1,7 @@
 """What kind of requests and answers a shape has: yes or no, from its behaviour."""
 
 from pipeline.profile.answers import REASON_WORDS
-from pipeline.profile.behaviour import Behaviour
+from pipeline.profile.behaviour import STATED_SHARE, Behaviour
 from pipeline.profile.predictability import FEW_LABELS, LONG_WORDS, MIN_BODIES, asks_for_reasoning, has_premises
 from traffic.features import PREMISE_WORDS
 
@@ -74,7 +74,7 @@ def is_canned(b: Behaviour) -> bool:
 
 
 def is_calculation(b: Behaviour) -> bool:
-    """A record of numbers that are not in the request, from a request with numbers."""
+    """Of a record: some of its values are worked out from the request's numbers, and reasoning is asked for."""
     new = b.copied_value_share < 0.3 and b.closed_value_share < 0.5 and b.new_word_share >= 0.3
     computed = b.numbered_share >= 0.5 and b.copied_number_share < COMPUTED_NUMBERS and not is_closed(b)
     return (new or computed) and b.user_numbers_p50 >= 3 and b.wording.get("reasoning", 0) >= 0.5
@@ -194,7 +194,7 @@ def is_worked_out_table(b: Behaviour) -> bool:
 def is_label_with_remark(b: Behaviour) -> bool:
     """A label and a few words about it, as an answer to a message that brings nothing to weigh."""
     short = b.answer_words_p90 <= MECHANICAL_WORDS and b.user_words_p50 < PREMISE_WORDS
-    return short and b.verdict_share >= 0.8 and not (b.is_record or has_premises(b) or asks_for_reasoning(b))
+    return short and b.verdict_share >= STATED_SHARE and not (b.is_record or has_premises(b) or asks_for_reasoning(b))
 
 
 def is_verdict_on_listed_facts(b: Behaviour) -> bool:

@@ -3,7 +3,7 @@
 import math
 
 from pipeline.profile import kinds
-from pipeline.profile.behaviour import Behaviour
+from pipeline.profile.behaviour import STATED_SHARE, Behaviour
 from pipeline.profile.predictability import (
     FEW_LABELS,
     LONG_WORDS,
@@ -285,7 +285,7 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
     predictable = (b.verdict_skill or 0.0) >= PREDICTABLE_VERDICT
     if (
-        b.verdict_share >= 0.8
+        b.verdict_share >= STATED_SHARE
         and not b.is_record
         and b.user_numbers_p50 >= 3
         and not (predictable or kinds.is_draft(b))

@@ -290,3 +290,13 @@ def test_a_request_that_was_under_way_when_its_refusal_was_learned_is_sent_again
     refusal = RefusalText("Unsupported parameter: 'store'", sent=payload(GPT))
     assert [learned.learn(GPT, refusal, payload) for _ in range(2)] == [True, True]
     assert not learned.learn(GPT, RefusalText(refusal.text, sent=payload(learned.apply(GPT))), payload)
+
+
+def test_a_warning_names_the_model_and_each_setting_once() -> None:
+    learned = Learned()
+    assert learn(learned, "Unsupported parameter: 'store'")
+    assert learn(learned, "Unsupported value: 'temperature' does not support 0.2 with this model.", param="temperature")
+    (line,) = [line for line in learned.warnings() if "leave_out" in line]
+    assert "store" in line
+    assert "temperature" in line
+    assert str(GPT.model) in line

@@ -54,7 +54,15 @@ def test_short_prompts_are_not_compared() -> None:
     assert EditedPrompts([("chat", [short])]).find(f"{short} Answer in German.") is None
 
 
+SENTENCES = [f"Rule {n}: tie up at berth {n} first." for n in range(12)]
+
+
+@given(st.lists(st.sampled_from(SENTENCES), min_size=2, unique=True))
+def test_a_prompt_of_its_own_sentences_is_found_in_any_order(sentences: list[str]) -> None:
+    prompts = EditedPrompts([("a", ["\n".join(sentences)]), ("b", [REPLY])])
+    assert prompts.find("\n".join(reversed(sentences))) == 0
+
+
 @given(st.text(alphabet="ab .!?\n。", max_size=200))
-def test_any_text_is_the_prompt_of_an_index_or_of_none(text: str) -> None:
+def test_a_text_that_two_call_sites_have_is_neither(text: str) -> None:
     assert EditedPrompts([("a", [text, ""]), ("b", [text])]).find(text) is None
-    assert EditedPrompts([("a", [text])]).find(text) in (0, None)
