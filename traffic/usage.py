@@ -90,7 +90,9 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "input_tokens_details.cache_creation_tokens",
         "input_token_details.cache_creation",
         "inputTokenDetails.cacheWriteTokens",
+        "gen_ai.usage.cache_write.input_tokens",
         "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
         "gen_ai.usage.cache_write_tokens",
         "gen_ai.usage.input_tokens.cache_write",
@@ -252,7 +254,22 @@ def usage_of(counts: Any) -> Usage | None:
             by_role[role] = _Count(rank, value, placement)
     _add_bedrock_cache_details(counts, by_role)
     usage = _assembled(by_role)
+    for step in _compactions(counts):
+        usage = _sum(usage, step)
     return usage if usage != _NOTHING else None
+
+
+def _compactions(counts: Mapping[Any, Any]) -> Iterator[Usage]:
+    """Usage of the passes in which Anthropic shortened the context: billed, but missing in the counts of the answer."""
+    steps = counts.get("iterations")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, Mapping) and step.get("type") == "compaction" and (usage := usage_of(step)) is not None:
+            yield usage
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    added = {name: getattr(one, name) + value for name, value in msgspec.structs.asdict(other).items() if value}
+    return msgspec.structs.replace(one, **added)
 
 
 def usual_usage(counts: Mapping[Any, Any]) -> Usage | None:
@@ -350,9 +367,6 @@ def _assembled(by_role: dict[Role, _Count]) -> Usage:
         # Gemini behind OpenAI's protocol: thinking is billed as output, and only the total includes it.
         reasoning = unexplained
         output += unexplained
-    if not cached_beside:
-        read = min(read, prompt)
-        write = min(write, prompt - read)
     return Usage(
         input_uncached=prompt + tool_tokens - (0 if cached_beside else read + write),
         cache_read=read,
@@ -379,8 +393,14 @@ def _placements(by_role: dict[Role, _Count], prompt: int, cached: int, unexplain
         return stated
     if unexplained == 0 and stated == (False, False):
         return stated
-    # The total decides; among several consistent readings, the one nearest to the spelling.
-    readings = [(c, r) for c in (False, True) for r in (False, True) if unexplained == c * cached + r * reasoning]
+    # The total decides; among several consistent readings, the one nearest to the spelling. A part is never larger
+    # than its whole: the totals of some logs lack the cached tokens that they count beside the input.
+    readings = [
+        (c, r)
+        for c in (False, True)
+        for r in (False, True)
+        if unexplained == c * cached + r * reasoning and (c or cached <= prompt) and (r or reasoning <= output)
+    ]
     return min(readings, key=lambda it: (it[0] != stated[0]) + (it[1] != stated[1]), default=stated)
 
 

@@ -290,7 +290,8 @@ def _blocks(blocks: list[Any], notes: Notes) -> Answer:
         elif isinstance(called := block.get("functionCall", block.get("function_call")), Mapping):
             calls.append(tool_call(called.get("id"), called.get("name"), called.get("args")))
         elif (
-            kind not in ("reasoning", "thinking")
+            # The summary of a compaction replaces earlier messages and is not for the user.
+            kind not in ("reasoning", "thinking", "compaction")
             and not block.get("thought")
             and (piece := message_text([block])) is not None
         ):
@@ -475,6 +476,8 @@ _READERS: tuple[tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any]
     (lambda t: isinstance(t.get("output"), dict) and isinstance(t["output"].get("message"), dict), _converse),
     (lambda t: isinstance(t.get("content"), list) and (t.get("type") == "message" or "stop_reason" in t), _anthropic),
     (lambda t: isinstance(t.get("candidates"), list) or "promptFeedback" in t, _gemini),
+    # One of Gemini's candidates, as agents log it.
+    (lambda t: "parts" in loose_json.tree(t.get("content")), lambda t, n: _gemini({"candidates": [t]}, n)),
     (
         lambda t: (
             ("role" in t or t.get("type") == "ai")

@@ -114,7 +114,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     kind = str(row.get("type", ""))
     if kind.casefold() not in _REQUESTS:
         raise NotARequest(kind or "observation")
-    if row.get(_NESTED):
+    if row.get(_NESTED) or _is_agent(row):
         raise NotARequest("GENERATION around others")
     parameters = opened_value(_field(row, "modelParameters"))
     parameters = {k: opened_value(v) for k, v in parameters.items()} if isinstance(parameters, Mapping) else {}
@@ -232,6 +232,13 @@ def _latency(row: Mapping[str, Any], start: Any, end: Any, notes: Notes) -> floa
         return milliseconds(begun, ended)
     seconds = amount(row.get("latency"), "latency", notes)
     return None if seconds is None else seconds * 1000
+
+
+def _is_agent(row: Mapping[str, Any]) -> bool:
+    """Whether OpenTelemetry's attributes say that this is an agent or a step of one, with the sums of its requests."""
+    metadata = opened_value(row.get("metadata"))
+    attributes = opened_value(metadata.get("attributes")) if isinstance(metadata, Mapping) else None
+    return isinstance(attributes, Mapping) and attributes.get("gen_ai.operation.name") in ("invoke_agent", "agent_step")
 
 
 _NESTED = "_holds_generations"

@@ -231,11 +231,13 @@ def _prompt(row: Any, notes: Notes) -> _Prompt:
     if not parameters:
         notes.nulled += sampling.nulled
     data = _opened_messages(bytes(row.messages))
-    if data in (b"{}", b"[]", b"null"):
+    is_missing = data in (b"{}", b"[]", b"null")
+    if is_missing or data.endswith(_PLACEHOLDER):
         sent = msgspec.json.decode(opened(row.proxy_server_request), type=Any)
         body = sent.get("body", sent) if isinstance(sent, dict) else None
         if isinstance(body, dict) and body:
             return _sorted(read_prompt(body, notes, parameters=parameters), row)
+    if is_missing:
         if row.request_id is None and row.spend is None:
             raise Unreadable("not_chat", "the list of messages is empty")
         data = b"[]"
@@ -244,6 +246,10 @@ def _prompt(row: Any, notes: Notes) -> _Prompt:
         notes.nulled += sampling.nulled if parameters else ()
         return _Prompt(data, sampling.tools, sampling.response_format, sampling.params, plain=plain)
     return _sorted(read_prompt({"messages": msgspec.json.decode(data)}, notes, parameters=parameters), row)
+
+
+_PLACEHOLDER = b'"default-message-value"}]'
+"""End of what LiteLLM writes in place of messages that it did not see, as those of passed-through requests."""
 
 
 class _Sampling(NamedTuple):
@@ -362,13 +368,12 @@ def _usage(row: Any, answer: Answer, notes: Notes, *, failed: bool) -> Usage | N
     # The gateway's own count first: its top-level cache fields are wrong for some providers.
     counts = (metadata or {}).get("usage_object")
     reported = read_usage(counts, notes) or answer.usage
-    if reported is not None and reported.cache_read and not reported.input_uncached and isinstance(counts, dict):
-        # Of /v1/messages the prompt may lack the cached tokens, and so does the total, which says nothing then.
-        reported = read_usage({key: n for key, n in counts.items() if key != "total_tokens"}, Notes())
     if reported is not None and (reported.input_total or reported.output):
         return reported
-    if failed or not (row.prompt_tokens or row.completion_tokens):
-        # A stream without include_usage is logged with zero tokens: unknown, not free.
+    is_billed = bool(row.response_cost or row.spend)
+    if (failed and not is_billed) or not (row.prompt_tokens or row.completion_tokens):
+        # A stream without include_usage is logged with zero tokens: unknown, not free. Of a refused request the gateway
+        # logs its own estimate.
         return None
     return Usage(input_uncached=row.prompt_tokens or 0, output=row.completion_tokens or 0)
 

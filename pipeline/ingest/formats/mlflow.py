@@ -87,7 +87,8 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         error=failure,
         model=text(a.get("mlflow.llm.model", a.get("model")), "mlflow.llm.model", notes),
         provider=text(a.get("mlflow.llm.provider"), "mlflow.llm.provider", notes),
-        usage=read_usage(usage, notes) if isinstance(usage, Mapping) else None,
+        # MLflow's own count does not say whether it includes the cached tokens; the body's does.
+        usage=(answer and answer.usage) or (read_usage(usage, notes) if isinstance(usage, Mapping) else None),
         latency_ms=(end - start) / 1e6 if isinstance(start, int) and isinstance(end, int) else None,
         call_site=text(span.get("name"), "name", notes),
         tags={**row.get("trace", {}), "attributes": a},

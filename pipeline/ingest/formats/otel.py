@@ -143,7 +143,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         model=text(model, "gen_ai.request.model", notes),
         endpoint=text(a.get("server.address"), "server.address", notes),
         usage=usage,
-        cost_usd=_first_of(a, _COSTS),
+        cost_usd=next((value for key, value in a.items() if key.endswith(_COSTS) and value is not None), None),
         ttft_ms=(ttft := _ttft(a, notes)),
         # Only streams have a first chunk.
         stream=True if ttft is not None and a.get("gen_ai.request.stream") is None else None,
@@ -205,12 +205,13 @@ def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tup
     return code or 0, message or text(a.get("error.type"), "error.type", notes) or "error"
 
 
-_COSTS = ("gen_ai.usage.cost", "gen_ai.usage.total_cost", "operation.cost", "llm.cost.total")
+_COSTS = (".usage.cost", ".total_cost", "operation.cost", ".cost.total")
+"""Ends of the attributes with the cost of the whole request."""
 _PROMPTS = (
     *("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.prompt_json", "ai.prompt.messages"),
-    "gen_ai.request.messages",
+    *("gen_ai.request.messages", "gcp.vertex.agent.llm_request"),
 )
-_ANSWERS = ("gen_ai.output.messages", "gen_ai.completion", "gen_ai.completion_json")
+_ANSWERS = ("gen_ai.output.messages", "gen_ai.completion", "gen_ai.completion_json", "gcp.vertex.agent.llm_response")
 
 
 def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -220,6 +221,10 @@ def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
     if isinstance(value, str) and begins_like_messages(value):
         raise Unreadable("cut_text", f"{name}: truncated JSON; raise the tracer's limit on attribute lengths")
     return value
+
+
+_BODIES = frozenset({"messages", "contents"})
+"""Keys of whole request bodies, which some tracers write in place of the messages."""
 
 
 def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prompt | None:
@@ -233,11 +238,9 @@ def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prom
     request: dict[str, Any] = {}
     if isinstance(invocation := opened_value(a.get("llm.invocation_parameters")), Mapping):
         request |= invocation
-    if isinstance(messages, Mapping) and "messages" in messages:
-        request |= {key: value for key, value in messages.items() if key != "messages"}
-        messages = messages["messages"]
     if not messages:
         return None
+    body = messages if isinstance(messages, Mapping) and messages.keys() & _BODIES else {"messages": messages}
     request |= {name: a[key] for key, name in _PARAMETERS.items() if a.get(key) is not None}
     instructions = opened_value(a.get("gen_ai.system_instructions"))
     if instructions:
@@ -245,7 +248,7 @@ def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prom
     form = opened_value(a.get("app.response_format", a.get("gen_ai.request.response_format")))
     if form is None and a.get("gen_ai.output.type") == "json":
         form = {"type": "json_object"}
-    prompt = read_prompt({**request, "messages": messages}, notes)
+    prompt = read_prompt({**body, **request}, notes)
     prompt.response_format = form if isinstance(form, dict) else prompt.response_format
     prompt.tools = read_tools({"tools": a.get("gen_ai.tool.definitions")}) or prompt.tools
     if (choice := opened_value(a.get("gen_ai.request.tool_choice"))) is not None:
@@ -348,7 +351,7 @@ def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> A
             messages.append(
                 {"finish_reason": inside.get("finish_reason"), **message}
                 if isinstance(message, Mapping)
-                else {"role": "assistant" if role == "choice" else role, **content}
+                else {"role": "assistant" if role == "choice" else role, "content": message, **content}
             )
     return messages or None
 

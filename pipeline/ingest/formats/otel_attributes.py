@@ -74,7 +74,13 @@ def as_span(row: Any) -> Any:
     if "traceID" in row and isinstance(row.get("tags"), list):
         return _span_of_jaeger(row)
     if "SpanAttributes" not in row:
-        return row if "attributes" in row else _unflattened(row)
+        if "attributes" in row:
+            return row
+        data = row.get("data")
+        if isinstance(data, Mapping) and "start_timestamp" in row:
+            # Sentry's.
+            return {**row, "attributes": data, "end_timestamp": row.get("timestamp")}
+        return _unflattened(row)
     events = opened_value(row.get("Events"))
     return {
         "traceId": row.get("TraceId"),

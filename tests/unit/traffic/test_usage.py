@@ -204,10 +204,41 @@ ODD_CASES: list[tuple[dict[str, Any], Usage]] = [
         {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 100}},
         Usage(input_uncached=5, cache_read=100, output=1),
     ),
-    # The total says that nothing is beside: no token is counted twice.
+    # Also where the total leaves them out, as MLflow's and that of LiteLLM's /v1/messages do.
     (
         {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6, "cached_tokens": 100},
-        Usage(cache_read=5, output=1),
+        Usage(input_uncached=5, cache_read=100, output=1),
+    ),
+    (
+        {
+            "input_tokens": 10,
+            "output_tokens": 25,
+            "total_tokens": 35,
+            "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 100,
+        },
+        Usage(input_uncached=10, cache_read=40, cache_write=100, output=25),
+    ),
+    # Only the list of passes has the tokens of the pass that shortened the context.
+    (
+        {
+            "input_tokens": 23000,
+            "output_tokens": 1000,
+            "iterations": [
+                {"type": "compaction", "input_tokens": 180000, "output_tokens": 3500, "cache_read_input_tokens": 7},
+                {"type": "message", "input_tokens": 23000, "output_tokens": 1000},
+            ],
+        },
+        Usage(input_uncached=203000, cache_read=7, output=4500),
+    ),
+    (
+        {
+            "gen_ai.usage.input_tokens": 13000,
+            "gen_ai.usage.output_tokens": 50,
+            "gen_ai.usage.cache_read.input_tokens": 11579,
+            "gen_ai.usage.cache_write.input_tokens": 1000,
+        },
+        Usage(input_uncached=421, cache_read=11579, cache_write=1000, output=50),
     ),
     (
         {

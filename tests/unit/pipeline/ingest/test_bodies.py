@@ -34,6 +34,12 @@ CHAT = {"id": "c", "choices": [{"index": 0, "message": MESSAGE, "finish_reason":
             "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "yes"}],
             "stop_reason": "end_turn",
         },
+        {
+            "type": "message",
+            "content": [{"type": "compaction", "content": "They said hm."}, {"type": "text", "text": "yes"}],
+            "stop_reason": "end_turn",
+        },
+        {"content": {"role": "model", "parts": [{"text": "yes"}]}, "finish_reason": "STOP"},
         {"output": {"message": {"role": "assistant", "content": [{"text": "yes"}]}}, "stopReason": "end_turn"},
         {"object": "response", "output": [{"type": "message", "content": [{"type": "output_text", "text": "yes"}]}]},
         {

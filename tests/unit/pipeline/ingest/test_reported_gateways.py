@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, CLAUDE, GEMINI_ASK, TIME, TOPIC, Case, chat, jsonl
+from tests.fakes.reported import ASK, CLAUDE, CLAUDE_ASK, GEMINI_ASK, TIME, TOPIC, Case, chat, jsonl, topic
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,33 @@ STREAM = [
     {"id": "c", "choices": [], "usage": {"prompt_tokens": 21, "completion_tokens": 3, "total_tokens": 24}},
 ]
 
+PASSED_THROUGH = {
+    "call_type": "pass_through_endpoint",
+    "messages": [{"role": "user", "content": "default-message-value"}],
+}
+BILLED = {
+    "status": "failure",
+    "error_str": "APIConnectionError: stream broke",
+    "prompt_tokens": 14,
+    "completion_tokens": 5,
+}
+
 CASES = [
+    Case(
+        "litellm-placeholder-of-a-passed-through-prompt",
+        jsonl(
+            litellm(CLAUDE, proxy_server_request={"url": "http://x", "body": CLAUDE_ASK}, **PASSED_THROUGH),
+        ),
+        [topic(tokens=(21, 100, 0, 3))],
+    ),
+    Case(
+        "litellm-failures-with-and-without-a-bill",
+        jsonl(
+            litellm({}, response_cost=0.0001, **BILLED),
+            litellm({}, id="r2", startTime=1791192660.0, endTime=1791192661.0, **BILLED | {"response_cost": 0.0}),
+        ),
+        [{"failed": True, "tokens": (14, 0, 0, 5), "cost_usd": 0.0001}, {"failed": True, "tokens": None}],
+    ),
     Case(
         "litellm-gcs-first-version",
         jsonl(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, END, START, TIME, TOPIC, Case, jsonl, topic
+from tests.fakes.reported import ASK, END, GEMINI_ASK, START, TIME, TOPIC, Case, jsonl, topic
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +34,10 @@ def listed(attributes: dict[str, Any]) -> list[dict[str, Any]]:
 def span(attributes: dict[str, Any], **more: Any) -> dict[str, Any]:
     ids = {"traceId": "a" * 32, "spanId": "b" * 16, "startTimeUnixNano": str(START), "endTimeUnixNano": str(END)}
     return ids | {"name": "chat gpt-4o-mini", "attributes": listed(attributes)} | more
+
+
+def event(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "timeUnixNano": str(START), "attributes": listed(attributes)}
 
 
 def otlp(*spans: dict[str, Any]) -> bytes:
@@ -347,6 +351,65 @@ CASES = [
             )
         ),
         [topic(ts=TIME, tokens=(21, 0, 0, 3), latency_ms=1500.0, model="gpt-4o-mini", call_site="mail")] * 2,
+    ),
+    Case(
+        "choice-event-with-a-list-of-blocks",
+        otlp(
+            span(
+                MODEL | COUNTS,
+                events=[
+                    event("gen_ai.user.message", {"content": json.dumps([{"text": "I was charged twice"}])}),
+                    event("gen_ai.choice", {"finish_reason": "end_turn", "message": json.dumps([{"text": "billing"}])}),
+                ],
+            )
+        ),
+        [{"asked": TOPIC["asked"], "text": "billing", "finish_reason": "stop", "tokens": (21, 0, 0, 3)}],
+    ),
+    Case(
+        "bodies-of-googles-agent-kit",
+        otlp(
+            span(
+                COUNTS
+                | {
+                    "gen_ai.operation.name": "generate_content",
+                    "gen_ai.request.model": "gemini-2.5-flash",
+                    "gcp.vertex.agent.llm_request": json.dumps(
+                        {"model": "gemini-2.5-flash", "config": {"system_instruction": "Name the topic."}} | GEMINI_ASK
+                    ),
+                    "gcp.vertex.agent.llm_response": json.dumps(
+                        {"content": {"role": "model", "parts": [{"text": "billing"}]}, "finish_reason": "STOP"}
+                    ),
+                }
+            )
+        ),
+        [topic(finish_reason="stop", tokens=(21, 0, 0, 3))],
+    ),
+    *(
+        Case(f"cost-{name}", otlp(span(MODEL | COUNTS | TEXTS | {name: 0.0007})), [topic(cost_usd=0.0007, logged=True)])
+        for name in ("gen_ai.usage.cost", "gen_ai.cost.total_cost", "llm.cost.total", "opencode.llm.cost.total")
+    ),
+    Case(
+        "attributes-under-data",
+        jsonl(
+            {"span_id": "b" * 16, "trace_id": "a" * 32, "op": "gen_ai.chat", "start_timestamp": START / 1e9}
+            | {"timestamp": END / 1e9}
+            | {"data": MODEL | TEXTS | COUNTS | {"gen_ai.usage.input_tokens.cached": 20}}
+        ),
+        [topic(tokens=(1, 20, 0, 3), ts=TIME, latency_ms=1500.0)],
+    ),
+    Case(
+        "consent-of-the-resource",
+        jsonl(
+            {
+                "resourceSpans": [
+                    {
+                        "resource": {"attributes": listed({"service.name": "s", "tenant.training_opt_out": True})},
+                        "scopeSpans": [{"spans": [span(MODEL | COUNTS | TEXTS)]}],
+                    }
+                ]
+            }
+        ),
+        [topic(consent="false")],
     ),
     Case(
         "a-failed-span-flattened-to-one-level",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, END, START, TIME, TOPIC, Case, chat, jsonl
+from tests.fakes.reported import ASK, CLAUDE, CLAUDE_ASK, END, START, TIME, TOPIC, Case, chat, jsonl, topic
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,42 @@ def mlflow(inputs: Any, outputs: Any, **more: Any) -> dict[str, Any]:
     return {"info": {"trace_id": "tr-1", "tags": {}, "trace_metadata": {}}, "data": {"spans": [one]}}
 
 
+CACHED = {"input_tokens": 210, "output_tokens": 3, "total_tokens": 213, "cache_read_input_tokens": 100}
+STEP = {"attributes": {"gen_ai.operation.name": "invoke_agent"}, "scope": {"name": "gen_ai"}}
+
 CASES = [
+    # MLflow's own count does not say whether it includes the cached tokens; the body's does.
+    Case(
+        "mlflow-cached-tokens-beside-and-inside-the-input",
+        jsonl(
+            mlflow(
+                CLAUDE_ASK,
+                CLAUDE | {"usage": {"input_tokens": 210, "cache_read_input_tokens": 100, "output_tokens": 3}},
+                **{"mlflow.chat.tokenUsage": json.dumps(CACHED)},
+            )
+        ),
+        [topic(tokens=(210, 100, 0, 3))],
+    ),
+    Case(
+        "mlflow-cached-tokens-without-a-count-in-the-body",
+        jsonl(
+            mlflow(
+                {"messages": ASK},
+                {"role": "assistant", "content": "billing"},
+                **{"mlflow.chat.tokenUsage": json.dumps(CACHED)},
+            )
+        ),
+        [topic(tokens=(110, 100, 0, 3))],
+    ),
+    Case(
+        "langfuse-generation-of-an-agent-around-steps",
+        jsonl(
+            generation("billing", name="invoke_agent", usageDetails={"input": 21, "output": 3}, metadata=STEP),
+            generation(None, id="o2", type="AGENT", parentObservationId="o1"),
+            generation("billing", id="o3", parentObservationId="o2", usageDetails={"input": 21, "output": 3}),
+        ),
+        [topic(id="o3", tokens=(21, 0, 0, 3))],
+    ),
     Case(
         "langfuse-langchain-objects",
         jsonl(generation(LC_ANSWER, input=LC_ASK)),
