@@ -29,7 +29,7 @@ _HEADERS = ("anthropic-version", "anthropic-beta")
 
 _HANDLED = frozenset(
     {"messages", "system", "model", "max_tokens", "temperature", "top_p", "stop_sequences", "tools", "tool_choice"}
-    | {"stream", "metadata", "output_config", "thinking", "service_tier", "cache_control"}
+    | {"stream", "metadata", "output_config", "output_format", "thinking", "service_tier", "cache_control"}
 )
 _HINTS = frozenset({"context_management", "speed"})
 """Fields that affect the cost of an answer but not its content."""
@@ -109,7 +109,8 @@ class _Translation:
         if sent["max_tokens"] == 0:
             self.missing.append("max_tokens 0")
         self._tools(sent, tree)
-        self._output(sent.get("output_config", {}), tree)
+        # `output_format` is the earlier name of the format.
+        self._output({"format": sent.get("output_format")} | sent.get("output_config", {}), tree)
         self._thinking(sent.get("thinking", {}), tree)
         return tree
 

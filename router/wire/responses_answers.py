@@ -107,7 +107,7 @@ class ResponseEncoder:
             "error": None,
             "incomplete_details": None,
             "instructions": None,
-            "model": None,
+            "model": request.body.model,
             "output": [],
             "parallel_tool_calls": True,
             "previous_response_id": None,
@@ -125,8 +125,9 @@ class ResponseEncoder:
     def take(self, chunk: Tree) -> list[Tree]:
         """The events of one chunk."""
         events: list[Tree] = []
+        # Azure's first chunk has an empty model.
+        self.response["model"] = chunk.get("model") or self.response["model"]
         if self._number == 0:
-            self.response["model"] = chunk.get("model")
             snapshot = self.response | {"output": []}
             self._request.__dict__["response"] = snapshot
             events += [self._event("response.created", response=snapshot)]
@@ -334,7 +335,7 @@ def _usage(usage: Usage) -> Tree:
     """Token counts in OpenAI's convention: cached tokens are part of the input."""
     return {
         "input_tokens": usage.input_total,
-        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.input_total + usage.output,

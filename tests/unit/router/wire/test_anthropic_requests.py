@@ -133,6 +133,12 @@ def test_a_thinking_budget_becomes_a_reasoning_effort(body: dict[str, Any], effo
     assert parsed(**body).untranslated == ()
 
 
+def test_the_earlier_name_of_the_output_format_is_known() -> None:
+    stated = {"type": "json_schema", "schema": {"type": "object", "properties": {}, "additionalProperties": False}}
+    assert tree_of(output_format=stated) == tree_of(output_config={"format": stated})
+    assert parsed(output_format=stated).untranslated == ()
+
+
 def test_context_management_hints_are_removed_by_name() -> None:
     tool = {"name": "f", "input_schema": {"type": "object"}, "defer_loading": True}
     request = parsed(context_management={"edits": []}, tools=[tool])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.request import parse
 from router.target import Target
-from router.wire import anthropic_requests, chat_answers, openai
+from router.wire import anthropic_requests, chat_answers, dialects, openai
 from router.wire.chat_answers import ChunkStream
 from router.wire.protocol import Unreadable
 from router.wire.sse import StreamReader
@@ -20,6 +20,9 @@ from traffic.usage import usage_of
 USER = {"role": "user", "content": "hello"}
 CLAUDE = Endpoint(name="claude", kind="anthropic", base_url="https://api.anthropic.com", model="claude-haiku-4-5")
 GPT = Endpoint(name="gpt", kind="openai", base_url="https://api.openai.com/v1", model="gpt-4o-mini")
+MESSAGES = anthropic_requests.parse(
+    msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": [USER], "stream": True}), {}
+)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 BLOCKS = st.lists(
@@ -103,7 +106,7 @@ def test_an_invalid_message_is_unreadable(body: bytes) -> None:
         read(body)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4])
 def test_an_interrupted_stream_is_unreadable(kept: int) -> None:
     events = anthropic_requests.as_stream(whole([{"type": "text", "text": "x"}]), usage=False).split(b"\n\n")
     stream = ChunkStream(usage=False)
@@ -153,6 +156,16 @@ def test_the_explanation_of_a_refusal_reaches_the_client(details: Any, refusal: 
     chunks = [msgspec.json.decode(data) for data in StreamReader().feed(sent) if data != b"[DONE]"]
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
     assert [delta["refusal"] for delta in deltas if "refusal" in delta] == ([refusal] if refusal else [])
+
+
+def test_a_stream_with_a_stop_reason_is_complete_without_message_stop() -> None:
+    wire = anthropic_requests.as_stream(whole([{"type": "text", "text": "x"}]), usage=False)
+    wire = wire[: wire.index(b"event: message_stop")]
+    for_chat, for_messages = ChunkStream(usage=False), dialects.of(MESSAGES, CLAUDE).stream(MESSAGES, Target(CLAUDE, 2))
+    for_chat.feed(wire)
+    for_messages.feed(wire)
+    assert for_chat.end().endswith(b"data: [DONE]\n\n")
+    assert for_messages.end() == b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 def test_an_empty_thinking_block_begins_the_answer() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.responses import ResponseUsage
 
 from router.request import ChatRequest
 from router.target import Target
@@ -79,6 +80,26 @@ def test_an_index_written_as_text_is_read() -> None:
     sent = chunk({"content": "ok"}).replace(b'"index": 0', b'"index": "0"')
     response = played([sent, chunk({}, "stop"), b"data: [DONE]\n\n"])[-1]["response"]
     assert response["output"][0]["content"][0]["text"] == "ok"
+
+
+def test_every_snapshot_of_a_response_names_a_model() -> None:
+    """Azure's first chunk has an empty one."""
+    unnamed, named = (
+        chunk({"content": "ok"}).replace(b'{"id"', b'{"model": "%b", "id"' % name) for name in (b"", b"up")
+    )
+    events = played([unnamed, named, chunk({}, "stop")])
+    assert [event["response"]["model"] for event in events if "response" in event] == ["m", "m", "up"]
+
+
+def test_usage_has_the_fields_of_openais_sdk() -> None:
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 1,
+        "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3},
+    }
+    end = event(json.dumps({"choices": [], "usage": usage}).encode())
+    stated = played([chunk({"content": "ok"}), chunk({}, "stop"), end])[-1]["response"]["usage"]
+    assert ResponseUsage.model_validate(stated).input_tokens_details.cache_write_tokens == 3
 
 
 def test_reasoning_repeated_with_its_signature_is_sent_once() -> None:
