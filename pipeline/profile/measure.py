@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.profile import batches
+from pipeline.profile import batches, known_call_sites
 from pipeline.profile.behaviour import behaviour, with_skill
 from pipeline.profile.propose import propose
 from pipeline.profile.proposed_registry import Profiled
@@ -20,6 +20,7 @@ def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> 
     """Shapes of the temp table `priced` that have requests, the most frequent first."""
     counts = _counts(connection)
     labels = _labels(connection)
+    known = known_call_sites.fitted()
     profiles = []
     for number, shape in enumerate(shapes):
         row = counts.get(number)
@@ -32,7 +33,7 @@ def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> 
                 number=number,
                 shape=shape,
                 behaviour=measured,
-                proposal=propose(measured),
+                proposal=propose(measured, known.probabilities(measured, shape.prompt)),
                 label_counts=labels.get(number, {}),
                 **row,
             )

@@ -89,7 +89,7 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
     elif 0.25 + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
         scores.add(
             f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
-            reasoning=3.0, label=-1.0,
+            reasoning=3.3, label=-1.0,
         )  # fmt: skip
     elif b.skill >= 0.25 + chance:
         points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)

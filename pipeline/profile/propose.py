@@ -1,8 +1,9 @@
 """The proposed request type and tier of a shape, with a confidence and its evidence.
 
 Signals add points to request types (`signals.py`); wording is one signal among others. No signal decides
-alone: closed, short answers speak for a label, but a hard question can have a short answer too. A tier is chosen by
-expected cost, where a hard request sent low is several times as bad as an easy one sent high.
+alone: closed, short answers speak for a label, but a hard question can have a short answer too. The tiers of call
+sites that behave alike (`known_call_sites.py`) count as much as all signals. A tier is chosen by expected cost, where a
+hard request sent low is several times as bad as an easy one sent high.
 """
 
 import math
@@ -11,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from pipeline.profile.behaviour import Behaviour
-from pipeline.profile.scores import Evidence, Scores
+from pipeline.profile.known_call_sites import TierProbabilities
+from pipeline.profile.scores import Evidence
 from pipeline.profile.signals import AGENT, FEW, LABEL_TYPES, score
 from traffic.callsites import RequestType
 
@@ -21,7 +23,11 @@ UNSURE = 0.7
 """Confidence below which a shape goes to Tier 2 and a person is asked."""
 HEAVY_POINTS = 1.0
 """Points for a type of Tier 3 without which an unsure shape is not sent there."""
-LOW_COST, HIGH_COST = 5.0, 1.0
+HEAVY_SHARE = 0.5
+"""Probability of Tier 3 by known call sites that stands for such points."""
+KNOWN_WEIGHT = 0.5
+"""Of the tiers of known call sites; the rest is that of the signals."""
+LOW_COST, HIGH_COST = 4.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 _TIERS: dict[RequestType, Tier] = {
     "classification": 1, "intent": 1, "moderation": 1, "extraction": 1, "rewrite": 1,
@@ -29,6 +35,10 @@ _TIERS: dict[RequestType, Tier] = {
     "reasoning": 3, "long_context": 3, "code": 3, "chat": 3,
 }  # fmt: skip
 _HEAVY = frozenset[str](kind for kind, tier in _TIERS.items() if tier == 3)
+_TIER_OF: dict[str, Tier] = {
+    "label": 1, AGENT: 3, **{kind: tier for kind, tier in _TIERS.items() if kind not in LABEL_TYPES}
+}  # fmt: skip
+"""Tier of what signals give points to."""
 _PRIORS = {"generation": 0.0, "label": -1.0}
 _OTHER_PRIOR = -1.7
 
@@ -44,45 +54,35 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]
 
 
-def propose(b: Behaviour) -> Proposal:
-    """Type and tier of a shape that behaves like this."""
-    return _decided(b, score(b))
-
-
-def _decided(b: Behaviour, scores: Scores) -> Proposal:
-    names = [
-        "label",
-        "extraction",
-        "rewrite",
-        "generation",
-        "summarization",
-        "structured",
-        "tool_use",
-        AGENT,
-        "reasoning",
-        "long_context",
-        "code",
-        "chat",
-    ]
-    weights = {name: math.exp(scores.points.get(name, 0.0) + _PRIORS.get(name, _OTHER_PRIOR)) for name in names}
+def propose(b: Behaviour, known: TierProbabilities | None = None) -> Proposal:
+    """Type and tier of a shape that behaves like this, and like `known` call sites of these tiers."""
+    scores = score(b)
+    weights = {name: math.exp(scores.points.get(name, 0.0) + _PRIORS.get(name, _OTHER_PRIOR)) for name in _TIER_OF}
     total = sum(weights.values())
-    by_tier: dict[int, float] = {1: 0.0, 2: 0.0, 3: 0.0}
+    by_tier = {1: 0.0, 2: 0.0, 3: 0.0}
     for name, weight in weights.items():
-        by_tier[3 if name == AGENT else 1 if name == "label" else _TIERS[name]] += weight / total  # type: ignore[index]
-    best = max(names, key=lambda name: weights[name])
+        by_tier[_TIER_OF[name]] += weight / total
+    compared = known is not None and b.answered >= FEW
+    if known is not None and compared:
+        by_tier = {tier: (1 - KNOWN_WEIGHT) * p + KNOWN_WEIGHT * known[tier] for tier, p in by_tier.items()}
+        shares = ", ".join(f"{p:.0%} Tier {tier}" for tier, p in known.items())
+        scores.evidence.append(Evidence(f"like known call sites of {shares}", {}))
     cost = {
         tier: sum(p * (LOW_COST if true > tier else HIGH_COST) * abs(true - tier) for true, p in by_tier.items())
         for tier in by_tier
     }
     tier = min(cost, key=lambda t: (cost[t], t))
-    confidence = by_tier[tier]
-    unsure = b.answered < FEW or confidence < UNSURE
+    unsure = b.answered < FEW or by_tier[tier] < UNSURE
     if unsure:
         # Never Tier 1. Tier 3 where something speaks for it and it costs less; hardly any answers: as it is worded.
         worded = sum(share for kind, share in b.wording.items() if kind in _HEAVY)
         spoken = max(scores.points.get(kind, 0.0) for kind in _HEAVY) >= HEAVY_POINTS
+        spoken = spoken or (known is not None and compared and known[3] >= HEAVY_SHARE)
         heavy = worded >= 0.5 if b.answered < FEW else spoken and cost[3] < cost[2]
         tier = 3 if heavy else 2
+    # An unsure shape keeps the type that it most likely has.
+    of_tier = [name for name in weights if _TIER_OF[name] == tier]
+    best = max(weights if unsure else of_tier, key=lambda name: weights[name])
     return Proposal(
         request_type=_request_type(best, b),
         tier=tier,  # type: ignore[arg-type]

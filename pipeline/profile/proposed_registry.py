@@ -202,7 +202,7 @@ def _shown(site: CallSite, shapes: Sequence[Profiled]) -> str:
         p = each.proposal
         name = f"{_in_comment(each.shape.name)}: " if len(shapes) > 1 else ""
         lines.append(f"  # {name}tier {p.tier}, confidence {p.confidence:.2f}{', UNSURE' if p.unsure else ''}; because")
-        lines += [f"  #   {_in_comment(e.what)} ({_points(e.points)})" for e in p.evidence]
+        lines += [f"  #   {_in_comment(e.what)}{_points(e.points)}" for e in p.evidence]
     tree = _tree(site)
     body = _indented(yaml.dump([tree], Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=110))
     if any(separator in body for separator in "\x85\u2028\u2029") or _loaded(body) != [tree]:
@@ -241,7 +241,8 @@ def _tree(site: CallSite) -> dict[str, Any]:
 
 
 def _points(points: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:+.1f}" for name, value in points.items())
+    listed = ", ".join(f"{name} {value:+.1f}" for name, value in points.items())
+    return f" ({listed})" if listed else ""
 
 
 def _in_comment(text: str) -> str:

@@ -1,0 +1,128 @@
+"""Tiers proposed for the known call sites of each author by models that have not seen that author; adding more of them.
+
+    python -m benchmarks.known_call_sites [--json FILE]
+    python -m benchmarks.known_call_sites --log LOG --gold GOLD --author NAME --company NAME
+
+The signals were tuned on most of these companies, so only the fitted half of a proposal is tested on unseen authors.
+`--log` profiles a log of a new company and appends its call sites to `pipeline/profile/known_call_sites.jsonl`.
+"""
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks import harness
+from benchmarks.gold import read_gold
+from benchmarks.open_log import stage
+from pipeline import store
+from pipeline.profile import facts, known_call_sites, measure, sample, shapes
+from pipeline.profile.behaviour import Behaviour
+from pipeline.profile.known_call_sites import FILE, PROMPT_CHARS, KnownCallSite, TierModel
+from pipeline.profile.propose import propose
+from traffic.artifacts import Home
+
+PURE_SHARE = 0.8
+"""Share of a shape's requests that must be of one tier; a shape of several teaches nothing."""
+_DEFAULTS: dict[str, Any] = msgspec.to_builtins(Behaviour(sampled=0, answered=0))
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    for name, kind in (("log", Path), ("gold", Path), ("author", str), ("company", str)):
+        parser.add_argument(f"--{name}", type=kind)
+    options = parser.parse_args()
+    if options.log is None:
+        figures = measured(known_call_sites.load())
+        harness.show(figures, options.json, lines(figures))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = of_log(options.log, options.gold, options.author, options.company, Home(Path(folder)))
+    with FILE.open("ab") as out:
+        out.writelines(msgspec.json.encode(slim(site)) + b"\n" for site in found)
+    harness.show({"added": len(found)}, options.json, [f"{len(found)} call sites added to {FILE}"])
+
+
+def measured(known: Sequence[KnownCallSite]) -> dict[str, Any]:
+    """By company: shares of its requests sent low and sent high."""
+    by_company: dict[str, dict[str, Any]] = {}
+    for author in sorted({site.author for site in known}):
+        model = TierModel([site for site in known if site.author != author])
+        errors: dict[str, Counter[str]] = defaultdict(Counter)
+        for site in known:
+            if site.author != author:
+                continue
+            tier = propose(site.behaviour, model.probabilities(site.behaviour, site.prompt)).tier
+            errors[site.company]["requests"] += site.requests
+            errors[site.company]["sent_low" if tier < site.tier else "sent_high" if tier > site.tier else "right"] += (
+                site.requests
+            )
+        for company, counts in errors.items():
+            shares = {f"{key}_share": counts[key] / counts["requests"] for key in ("sent_low", "sent_high")}
+            by_company[company] = {"author": author, "requests": counts["requests"], **shares}
+    return by_company
+
+
+def lines(figures: dict[str, Any]) -> Iterable[str]:
+    rows = [
+        (name, each["author"], each["requests"], f"{each['sent_low_share']:.2%}", f"{each['sent_high_share']:.2%}")
+        for name, each in figures.items()
+    ]
+    low, high = (
+        sum(each[f"{key}_share"] for each in figures.values()) / len(figures) for key in ("sent_low", "sent_high")
+    )
+    rows.append(("mean", "", "", f"{low:.2%}", f"{high:.2%}"))
+    return harness.table(("company", "author", "requests", "low", "high"), rows)
+
+
+def of_log(log: Path, gold: Path, author: str, company: str, home: Home) -> list[KnownCallSite]:
+    """The call sites of a log whose requests are nearly all of one tier."""
+    stage("ingest", str(log), home=home)
+    connection = store.connect(home)
+    groups = sample.groups(connection)
+    discovered = shapes.discover(connection, groups, sample.draw(connection, groups))
+    facts.build(connection)
+    tier_of = {row.id: row.tier_true for row in read_gold(gold) if row.tier_true is not None}
+    tiers: dict[int, Counter[int]] = defaultdict(Counter)
+    for key, number in connection.execute("select id, shape from priced where purpose = 'serve'").fetchall():
+        if key in tier_of:
+            tiers[number][tier_of[key]] += 1
+    found = []
+    for each in measure.profiled(connection, discovered.shapes):
+        counts = tiers[each.number]
+        if not counts or max(counts.values()) < PURE_SHARE * counts.total():
+            continue
+        found.append(
+            KnownCallSite(
+                author=author,
+                company=company,
+                name=each.shape.name,
+                tier=counts.most_common(1)[0][0],
+                requests=counts.total(),
+                prompt=each.shape.prompt[:PROMPT_CHARS],
+                # Answers may be texts of a data set with a licence of its own.
+                behaviour=msgspec.structs.replace(each.behaviour, labels=()),
+            )
+        )
+    return found
+
+
+def slim(site: KnownCallSite) -> dict[str, Any]:
+    """As it is written: without measurements that have their default, numbers with three decimals."""
+    tree: dict[str, Any] = msgspec.to_builtins(site)
+    behaviour = {k: v for k, v in tree["behaviour"].items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+    tree["behaviour"] = {k: _rounded(v) for k, v in behaviour.items()}
+    return tree
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 3)
+    return {k: _rounded(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+if __name__ == "__main__":
+    main()

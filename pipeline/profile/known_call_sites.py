@@ -1,0 +1,123 @@
+"""The tier of a shape by the call sites of other companies that behave and are worded like it.
+
+`known_call_sites.jsonl` holds measured call sites of invented companies with the tier that their author gave them.
+Models fitted to them at each start weigh all measurements together, where each signal of `signals.py` was written for
+one kind of request. `propose.py` gives both half of the say: on companies of authors that neither knew, each corrected
+the other's mistakes.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipeline.profile.behaviour import Behaviour
+
+FILE = Path(__file__).with_suffix(".jsonl")
+PROMPT_CHARS = 2000
+_WORDING_WEIGHT = 0.3
+"""Of the model that reads the prompts; the rest is that of the measurements (exponents of their probabilities)."""
+_LEAST = 1e-3
+"""Smallest probability that a model may state."""
+_FAR = 3.0
+"""Standard deviations beyond which a measurement counts no more."""
+_NOT_COMPARED = frozenset({"sampled", "answered", "labels"})
+_COUNTS = ("_p50", "_p90", "distinct_answers", "largest_number", "rows_per_label", "bodies_per_answer")
+"""Measurements without an upper limit, compared by their logarithms."""
+_UNKNOWN = -0.2
+
+TierProbabilities = dict[int, float]
+
+
+class KnownCallSite(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One shape of an invented company's log."""
+
+    author: str
+    """Who wrote the company: logs of one author resemble each other."""
+    company: str
+    name: str
+    tier: int
+    """The right one, by its author."""
+    requests: int
+    prompt: str = ""
+    """What all its requests have in common, clipped to `PROMPT_CHARS`."""
+    behaviour: Behaviour
+
+
+def load(path: Path = FILE) -> list[KnownCallSite]:
+    decode = msgspec.json.Decoder(KnownCallSite).decode
+    with path.open("rb") as lines:
+        return [decode(line) for line in lines]
+
+
+@functools.cache
+def fitted() -> "TierModel":
+    """The model of all known call sites; fitting it takes about half a second."""
+    return TierModel(load())
+
+
+class TierModel:
+    """Probabilities of the three tiers: two models of the measurements and one of the prompt's words."""
+
+    def __init__(self, known: Sequence[KnownCallSite]) -> None:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+        rows = [measurements(site.behaviour) for site in known]
+        self._names = sorted({name for row in rows for name in row})
+        tiers = [site.tier for site in known]
+        self._of_measurements: list[Any] = [
+            make_pipeline(
+                StandardScaler(), FunctionTransformer(_clipped), LogisticRegression(C=0.05, max_iter=3000)
+            ),
+            HistGradientBoostingClassifier(
+                max_iter=150, learning_rate=0.06, max_leaf_nodes=8, min_samples_leaf=5, early_stopping=False
+            ),
+        ]  # fmt: skip
+        for model in self._of_measurements:
+            model.fit(self._table(rows), tiers)
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+        self._of_prompts: Any = make_pipeline(words, LogisticRegression(C=10, max_iter=2000))
+        self._of_prompts.fit([site.prompt for site in known], tiers)
+        self._tiers: list[int] = sorted(set(tiers))
+
+    def probabilities(self, b: Behaviour, prompt: str) -> TierProbabilities:
+        """Of each tier, for a shape of this behaviour and prompt."""
+        row = self._table([measurements(b)])
+        measured = np.mean([model.predict_proba(row)[0] for model in self._of_measurements], axis=0)
+        worded = self._of_prompts.predict_proba([prompt[:PROMPT_CHARS]])[0]
+        joined = (measured + _LEAST) ** (1 - _WORDING_WEIGHT) * (worded + _LEAST) ** _WORDING_WEIGHT
+        return {tier: float(p) for tier, p in zip(self._tiers, joined / joined.sum(), strict=True)}
+
+    def _table(self, rows: Iterable[dict[str, float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Shape (rows, measurements)."""
+        return np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
+
+
+def _clipped(table: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.clip(table, -_FAR, _FAR)
+
+
+def measurements(b: Behaviour) -> dict[str, float]:
+    """The numbers of a behaviour by name: shares as they are, amounts as logarithms, lists by their length."""
+    numbers: dict[str, float] = {}
+    for name in b.__struct_fields__:
+        value = getattr(b, name)
+        if name in _NOT_COMPARED:
+            continue
+        if isinstance(value, dict):
+            numbers |= {f"{name}.{key}": share for key, share in value.items()}
+        elif isinstance(value, tuple):
+            numbers[name] = math.log1p(len(value))
+        elif value is None:
+            numbers |= {name: _UNKNOWN, f"{name}.unknown": 1.0}
+        else:
+            numbers[name] = math.log1p(min(abs(value), 1e6)) if name.endswith(_COUNTS) else float(value)
+    return numbers
