@@ -21,6 +21,7 @@ from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
 from router.wire.responses_tools import SEARCH, offered_in, tools_by_name
 from router.wire.sse import StreamReader
+from router.wire.thinking import sealed, unsealed
 from traffic.loose_json import index, is_object, json_or, tree, trees
 from traffic.record import Usage
 
@@ -139,10 +140,15 @@ class ResponseEncoder:
                 continue
             reason = choice.get("finish_reason")
             self._finish_reason = reason if isinstance(reason, str) else self._finish_reason
-            delta = choice.get("delta")
+            delta = tree(choice.get("delta"))
             self._logprobs = trees(tree(choice.get("logprobs")).get("content"))
-            for piece in self._assembly.add(delta) if isinstance(delta, dict) else ():
+            thoughts = [b for b in trees(delta.get("thinking_blocks")) if b.get("signature") or b.get("data")]
+            for piece in self._assembly.add(delta):
+                if thoughts and piece.kind not in ("reasoning", "block"):
+                    events += self._thinking(thoughts)
+                    thoughts = []
                 events += self._piece(piece)
+            events += self._thinking(thoughts) if thoughts else []
         return events
 
     def _piece(self, piece: Piece) -> list[Tree]:
@@ -170,13 +176,24 @@ class ResponseEncoder:
 
     # ----------------------------------------------------------------------------------------- items
 
-    def _reasoning(self, text: str) -> list[Tree]:
-        events = []
+    def _thinking(self, blocks: list[Tree]) -> list[Tree]:
+        """Thinking that the endpoint requires in later turns."""
+        item, events = self._reasoning_item()
+        item["encrypted_content"] = sealed(unsealed(item.get("encrypted_content")) + blocks)
+        return events
+
+    def _reasoning_item(self) -> tuple[Tree, list[Tree]]:
+        """The open reasoning item, and the events if it is new."""
         item = self._open_item("reasoning")
-        if item is None:
-            events += self._close()
-            item = {"id": _id("rs"), "type": "reasoning", "status": "in_progress", "summary": []}
-            events += self._begin(item)
+        if item is not None:
+            return item, []
+        events = self._close()
+        item = {"id": _id("rs"), "type": "reasoning", "status": "in_progress", "summary": []}
+        return item, events + self._begin(item)
+
+    def _reasoning(self, text: str) -> list[Tree]:
+        item, events = self._reasoning_item()
+        if not item["summary"]:
             part = {"type": "summary_text", "text": ""}
             item["summary"].append(part)
             events += [self._at(item, "response.reasoning_summary_part.added", summary_index=0, part=dict(part))]
@@ -294,10 +311,13 @@ class ResponseEncoder:
 
     def _end_part(self, item: Tree) -> list[Tree]:
         if item["type"] == "reasoning":
-            part = item["summary"][0]
             return [
-                self._at(item, "response.reasoning_summary_text.done", summary_index=0, text=part["text"]),
-                self._at(item, "response.reasoning_summary_part.done", summary_index=0, part=dict(part)),
+                event
+                for part in item["summary"]
+                for event in (
+                    self._at(item, "response.reasoning_summary_text.done", summary_index=0, text=part["text"]),
+                    self._at(item, "response.reasoning_summary_part.done", summary_index=0, part=dict(part)),
+                )
             ]
         if item["type"] != "message" or not item["content"]:
             return []

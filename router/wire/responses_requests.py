@@ -16,6 +16,7 @@ from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
 from router.wire.responses_tools import SEARCH, hosted, offered_tools, offers_tools, sent_name, tools_by_name, tools_of
 from router.wire.sse import named_event
+from router.wire.thinking import unsealed
 from router.wire.turns import in_order
 from traffic.loose_json import dumped, tree, trees
 from traffic.tool_calls import arguments_of, tool_call
@@ -81,8 +82,6 @@ class _Translation:
         """Parameters without an equivalent."""
         self.left_out: list[str] = []
         """Dropped optional tools."""
-        self._reasoning_text = ""
-        """Reasoning of the next assistant turn."""
 
     def body(self, sent: Tree) -> Tree:
         sent = {key: value for key, value in sent.items() if value is not None}
@@ -171,13 +170,13 @@ class _Translation:
             return [*messages, {"role": "user", "content": value}]
         for item in value:
             self._item(item, messages)
-        return in_order(messages)
+        # A turn with nothing but reasoning was interrupted.
+        return [m for m in in_order(messages) if m.get("content") is not None or m.get("tool_calls")]
 
     def _item(self, item: Tree, messages: list[Tree]) -> None:
         kind = item.get("type", "message")
         if kind == "message":
-            message = {"role": item["role"], "content": self._content(item["content"])}
-            messages.append(self._with_reasoning(message) if item["role"] == "assistant" else message)
+            messages.append({"role": item["role"], "content": self._content(item["content"])})
         elif kind in ("function_call", "custom_tool_call"):
             if kind == "function_call":
                 # Strict servers reject an empty text, which is no JSON.
@@ -187,17 +186,17 @@ class _Translation:
             function = {"name": sent_name(item["name"], item.get("namespace")), "arguments": arguments}
             identity, extra = without_signature(item["call_id"])
             call = extra | {"id": identity, "type": "function", "function": function}
-            messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
+            messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind in ("function_call_output", "custom_tool_call_output", *(f"{call}_output" for call in _OWN_CALLS)):
             self._output(item, messages)
         elif kind in _OWN_CALLS:
             own_keys = ("type", "id", "call_id", "status")
             arguments = dumped({key: value for key, value in item.items() if key not in own_keys})
             call = tool_call(item["call_id"], kind.removesuffix("_call"), arguments)
-            messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
+            messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind == "tool_search_call" and item.get("call_id"):
             call = tool_call(item["call_id"], SEARCH, dumped(item.get("arguments") or {}))
-            messages.append(self._with_reasoning({"role": "assistant", "content": None, "tool_calls": [call]}))
+            messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind == "tool_search_output" and item.get("call_id"):
             names = [tool.sent_name for tool in tools_of(item["tools"])]
             self._output({"call_id": item["call_id"], "output": f"Tools: {', '.join(names) or 'none'}"}, messages)
@@ -207,18 +206,16 @@ class _Translation:
         elif kind == "item_reference":
             raise BadRequest("`item_reference` is not supported: this router stores no responses")
         elif kind == "reasoning":
-            # Encrypted reasoning is readable only by the model that wrote it; the rest is text.
+            # A message of its own, which `in_order` merges with the turn that follows.
             texts = [part.get("text") for part in (*trees(item.get("content")), *trees(item.get("summary")))]
-            self._reasoning_text = "\n\n".join(message for message in texts if isinstance(message, str))
+            reasoning = "\n\n".join(message for message in texts if isinstance(message, str))
+            thoughts = {"reasoning_content": reasoning, "thinking_blocks": unsealed(item.get("encrypted_content"))}
+            messages.append({"role": "assistant", "content": None} | {k: v for k, v in thoughts.items() if v})
         elif kind in ("web_search_call", "image_generation_call"):
             # Hosted tool calls of earlier turns; the answer contains their effect.
             self.left_out.append(f"input.{kind}")
         else:
             self.missing.append(f"input.{kind}")
-
-    def _with_reasoning(self, message: Tree) -> Tree:
-        reasoning, self._reasoning_text = self._reasoning_text, ""
-        return message | ({"reasoning_content": reasoning} if reasoning else {})
 
     def _output(self, item: Tree, messages: list[Tree]) -> None:
         """Add a tool result; images in it follow as a user message, because tool messages cannot contain them."""

@@ -1,9 +1,10 @@
-"""Thinking parameters of Anthropic endpoints. Pure."""
+"""Thinking of Anthropic endpoints: parameters, and earlier thinking. Pure."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from traffic.loose_json import Tree, tree, trees
+from traffic.loose_json import NotJson, Tree, encode, loads, tree, trees
 from traffic.tiers import Effort
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
@@ -13,6 +14,23 @@ EFFORTS: tuple[Effort, ...] = get_args(Effort)
 """Values of `reasoning_effort` in ascending order."""
 ANTHROPIC_EFFORTS = EFFORTS[EFFORTS.index("low") :]
 """Values of Anthropic's `output_config.effort`."""
+_SEAL = "fasttier-thinking:"
+"""Beginning of reasoning items' `encrypted_content` that this router can read."""
+
+
+def sealed(blocks: list[Tree]) -> str:
+    """Signed thinking blocks as the `encrypted_content` of a reasoning item, which clients return unchanged."""
+    return _SEAL + b64encode(encode(blocks)).decode()
+
+
+def unsealed(content: Any) -> list[Tree]:
+    """The thinking blocks of an `encrypted_content`; empty if another server wrote it."""
+    if not isinstance(content, str) or not content.startswith(_SEAL):
+        return []
+    try:
+        return trees(loads(b64decode(content.removeprefix(_SEAL), validate=True)))
+    except (ValueError, NotJson):
+        return []
 
 
 def nearest_effort(effort: Any, supported: Sequence[str]) -> Any:

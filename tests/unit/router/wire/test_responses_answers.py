@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import ResponseUsage
@@ -15,6 +16,7 @@ from router.wire.sse import StreamReader, event
 from traffic.tiers import Endpoint
 
 TARGET = Target(Endpoint(name="e", kind="openai", base_url="https://api.openai.com/v1", model="gpt-4o-mini"), 2)
+CLAUDE = Endpoint(name="c", kind="anthropic", base_url="https://api.anthropic.com", model="claude-haiku-4-5")
 REQUEST = responses_requests.parse(b'{"model": "m", "input": "hi", "stream": true}', {})
 TEXTS = st.text(st.characters(codec="ascii", exclude_characters="\x00"), max_size=12)
 
@@ -107,6 +109,41 @@ def test_reasoning_repeated_with_its_signature_is_sent_once() -> None:
     deltas = [{"reasoning_content": "a"}, {"reasoning_content": "b"}, {"thinking_blocks": [block]}, {"content": "ok"}]
     response = played([*map(chunk, deltas), chunk({}, "stop"), b"data: [DONE]\n\n"])[-1]["response"]
     assert response["output"][0]["summary"] == [{"type": "summary_text", "text": "ab"}]
+
+
+SIGNED = {"type": "thinking", "thinking": "ab", "signature": "c2ln"}
+WITHHELD = {"type": "thinking", "thinking": "", "signature": "b21pdHRlZA"}
+REDACTED = {"type": "redacted_thinking", "data": "cmVk"}
+CALL = {"tool_calls": [{"index": 0, "id": "t1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+
+
+@pytest.mark.parametrize("blocks", [[SIGNED], [WITHHELD], [REDACTED], [SIGNED, REDACTED, WITHHELD]])
+def test_signed_thinking_returns_with_the_next_request(blocks: list[dict[str, Any]]) -> None:
+    deltas = [*({"thinking_blocks": [block]} for block in blocks), CALL]
+    output = played([*map(chunk, deltas), chunk({}, "tool_calls")])[-1]["response"]["output"]
+    assert [item["type"] for item in output] == ["reasoning", "function_call"]
+    items = [
+        {"role": "user", "content": "hi"},
+        *output,
+        {"type": "function_call_output", "call_id": "t1", "output": "5"},
+    ]
+    sent = {}
+    for endpoint in (CLAUDE, TARGET.endpoint):
+        request = responses_requests.parse(json.dumps({"model": "m", "input": items}).encode(), {})
+        payload = dialects.of(request, endpoint).payload(request, Target(endpoint, 2), stream=False)
+        sent[endpoint.kind] = json.loads(payload)["messages"]
+    assert sent["anthropic"][1]["content"] == [*blocks, {"type": "tool_use", "id": "t1", "name": "f", "input": {}}]
+    assert "thinking_blocks" not in sent["openai"][1]
+
+
+@pytest.mark.parametrize(
+    "content", [None, 7, "gAAAAABo", "fasttier-thinking:", "fasttier-thinking:!", "fasttier-thinking:bnVsbA=="]
+)
+def test_reasoning_that_others_encrypted_is_not_sent(content: Any) -> None:
+    reasoning = {"type": "reasoning", "summary": [], "encrypted_content": content}
+    items = [{"role": "user", "content": "hi"}, reasoning, {"role": "assistant", "content": "x"}, reasoning]
+    request = responses_requests.parse(json.dumps({"model": "m", "input": items}).encode(), {})
+    assert json.loads(bytes(request.tree["messages"])) == [items[0], items[2]]
 
 
 SEARCHING = responses_requests.parse(
