@@ -15,7 +15,9 @@ from pipeline.ingest.values import opened_value
 
 _INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed", "consented", "answer")
 """Keys that hold the answer inside a consent object, such as `{"training": {"granted": true}}`."""
-_NAMES = ("purpose", "name", "type", "scope", "category", "key", "id")
+_SCOPES = ("purpose", "purposes", "scope", "scopes", "category", "categories")
+"""Keys that say what a consent object is about."""
+_NAMES = (*_SCOPES, "name", "type", "key", "id")
 """Keys that name the purpose of a consent object in a list."""
 _WITHDRAWN = re.compile(r"(?:consent_)?(?:withdrawn|revoked|declined|rejected)(?:_(?:at|on|date|time))?")
 _ENDS = re.compile(r"(?:expires?|expiry|expiration|valid_until|valid_to|until|ends?)(?:_(?:at|on|date|time))?")
@@ -39,6 +41,19 @@ def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> 
                 yield word if is_clear else f"{key}: {word}"[:_MAX_CHARS]
         elif inside and type(value) is dict and depth < _MAX_DEPTH:
             yield from answers(value, depth=depth + 1)
+        elif inside and type(value) is list:
+            yield from answers(named(value), inside=False)
+
+
+def named(items: Iterable[Any]) -> dict[str, str]:
+    """Tags from a list of "key:value"; of bare words only those that refuse training (`no-train`)."""
+    tags = {}
+    for item in items:
+        if type(item) is str:
+            key, colon, value = item.partition(":")
+            if colon or (len(item) <= _MAX_CHARS and kind_of(item) in ("opt_out", "unclear")):
+                tags[key] = value if colon else "true"
+    return tags
 
 
 def word_of(value: Any, kind: Kind = "consent") -> str | None:
@@ -50,12 +65,11 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
         return _of_object(value, kind)
     if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
         # One object for each purpose.
-        about = [item for item in value if any(snake(str(item.get(key))) in _PURPOSES for key in _NAMES)]
+        about = [item for item in value if any(_names_training(item.get(key)) for key in _NAMES)]
         return strictest(_of_object(item, kind) or "" for item in about) if about else _as_json(value)
     if isinstance(value, list):
         # Purposes with consent (or opt-out). A list that does not name training is not recognised.
-        named = _PURPOSES & {snake(str(item)) for item in value}
-        return ("false" if kind == "opt_out" else "true") if named else _as_json(value)
+        return ("false" if kind == "opt_out" else "true") if _names_training(value) else _as_json(value)
     word = str(value).lower() if isinstance(value, bool) else str(value)
     if kind != "opt_out":
         return word
@@ -80,9 +94,20 @@ def _is_set(value: Any) -> bool:
 
 def _answer_of(value: Mapping[Any, Any], kind: Kind) -> str | None:
     inside = list(answers(value))
-    if not inside:
-        inside = [word for key in _INSIDE if key in value and (word := word_of(value[key], kind)) is not None]
-    return strictest(inside) if inside else _as_json(value)
+    if inside:
+        return strictest(inside)
+    word = strictest(word for key in _INSIDE if key in value and (word := word_of(value[key], kind)) is not None)
+    return _as_json(value) if word is None or (consent_of(word) == "yes" and _is_for_other_use(value)) else word
+
+
+def _is_for_other_use(value: Mapping[Any, Any]) -> bool:
+    """Whether a consent object names what it is for, and training is not among it."""
+    scopes = [value[key] for key in _SCOPES if value.get(key)]
+    return bool(scopes) and not any(_names_training(scope) for scope in scopes)
+
+
+def _names_training(scope: Any) -> bool:
+    return not _PURPOSES.isdisjoint(snake(str(item)) for item in (scope if isinstance(scope, list) else [scope]))
 
 
 def _as_json(value: Any) -> str:

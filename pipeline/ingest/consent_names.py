@@ -38,7 +38,7 @@ _NEGATED = re.compile(r"(?:un|in|non|dis)(.+)")
 _NEGATABLE = _PERMISSIONS | _WEAK_PERMISSIONS | _TRAINING | {"used"}
 _NEUTRAL = _set(
     """user users customer customers my our your data ai ml llm model models gdpr privacy is are has have was were be
-    been do does to for from of in on with by used included flag status"""
+    been do does to for from of in on with by used included flag status purpose purposes scope scopes"""
 )
 _RECORDED = _set("at date time timestamp since id version source method url reason updated policy text document count")
 """What is recorded of a consent besides the decision: `consented_at`, `training_consent_version`."""
@@ -93,8 +93,12 @@ def _kind_of(name: str) -> Kind | None:
     return "use" if not _TRAINING.isdisjoint(words) else None
 
 
+_IMPROVES = re.compile(r"(?<![a-z])(?:improv(?:e|es|ing)_(?:the_|our_|your_)?models?|models?_improvements?)(?![a-z])")
+"""How providers word training in the settings of their users."""
+
+
 def _words(name: str) -> list[str]:
-    name = _OPTED.sub(r"opt\1", name).replace("fine_tun", "finetun")
+    name = _IMPROVES.sub("training", _OPTED.sub(r"opt\1", name).replace("fine_tun", "finetun"))
     words = [part for word in name.split("_") for part in _parted(word)]
     if len(words) > 2 and words[0] == "x":
         # The name of an HTTP header, perhaps with the company's: X-Acme-Training-Consent.

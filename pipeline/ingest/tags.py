@@ -192,7 +192,7 @@ class TagReader:
             keys = _known_keys(tuple(tags))
             # Objects directly inside the row are bodies, not tags.
             inside = number != 0
-            if keys.consent or (inside and dict in map(type, tags.values())):
+            if keys.consent or (inside and not {dict, list}.isdisjoint(map(type, tags.values()))):
                 consents.append((number, inside))
             if keys.feedback:
                 feedback.append((number, keys.feedback))
@@ -428,8 +428,7 @@ def _object(value: Any) -> dict[str, Any]:
 # Cached: such lists describe the application and its environment, so few differ.
 @lru_cache(maxsize=1024)
 def _pairs(items: tuple[Any, ...]) -> dict[str, str]:
-    """Tags as a list of "key:value"."""
-    return dict(item.split(":", 1) for item in items if type(item) is str and ":" in item)
+    return consent.named(items)
 
 
 def _prefixed(items: Any, prefix: str) -> str | None:

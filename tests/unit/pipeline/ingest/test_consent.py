@@ -30,6 +30,8 @@ def training(tags: dict[str, Any]) -> str | None:
         {"opt_out": ["training"]}, {"opt_in": "false"}, {"training_disabled": "true"},
         {"headers": {"X-Do-Not-Train": "1"}}, {"x-acme-training-opt-out": "true"}, {"X-Training-Consent": "no"},
         {"consent_withdrawn": True}, {"userConsentRevoked": "yes"}, {"usedForTraining": "No"}, {"in_training": False},
+        {"improve_models": False}, {"data_use": {"modelImprovement": "off"}}, {"useToImproveTheModel": "no"},
+        {"tags": ["web", "no-train"]}, {"labels": ["plan:pro", "training_opt_out"]}, {"tags": ["consent:no"]},
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
@@ -42,7 +44,9 @@ def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
         {"consent": ["analytics"]}, {"consent": {"analytics": True}}, {"opt_out": "maybe"}, {"opt_out": "since May"},
         {"consent": "pending"}, {"consent": "нет"}, {"opt_out": ["mail"]}, {"consent": []}, {"training": 2},
         {"consent": "yes", "opt_out": "?"}, {"consent": {"status": "yes", "given": "asked"}},
-        {"consent_withdrawn_at": "2026-05-01"}, {"opted_out_at": 1791192600},
+        {"consent_withdrawn_at": "2026-05-01"}, {"opted_out_at": 1791192600}, {"consent_purposes": ["analytics", "x"]},
+        {"consent": {"value": True, "scope": "service"}}, {"consent": {"granted": True, "purposes": ["mail", "x"]}},
+        {"tags": ["acme-no-training"]}, {"improve_models": True},
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
@@ -54,7 +58,8 @@ def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
     [
         {"opt_out": "N"}, {"opt_out": "nein"}, {"opt_out": False}, {"training": "1.0"}, {"consent": ["training", "x"]},
         {"consent": {"training": True}}, {"consent": "true", "opt_out": "false"}, {"training_opt_in": "yes"},
-        {"opt_out": "opted_in"},
+        {"opt_out": "opted_in"}, {"consent_purposes": ["analytics", "model_training"]},
+        {"consent": {"granted": True, "scope": "training"}}, {"consent": {"given": 1, "purposes": ["mail", "all"]}},
     ],
 )  # fmt: skip
 def test_consent_is_one_in_every_form(tags: dict[str, Any]) -> None:
@@ -62,8 +67,12 @@ def test_consent_is_one_in_every_form(tags: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", [{"marketing_opt_out": True}, {"cookie_consent": "no"}, {"training_run_id": "r1"}, {"opt_out": None}, {}]
-)
+    "tags",
+    [
+        {"marketing_opt_out": True}, {"cookie_consent": "no"}, {"training_run_id": "r1"}, {"opt_out": None}, {},
+        {"tags": ["training", "consented", "train"]}, {"improve_answer": True}, {"model_improvement_id": 7},
+    ],
+)  # fmt: skip
 def test_other_consents_and_empty_ones_say_nothing(tags: dict[str, Any]) -> None:
     assert training(tags) is None
 

@@ -52,6 +52,21 @@ CASES = [
         ),
         [topic(tokens=(21, 100, 0, 3))],
     ),
+    *(
+        Case(f"litellm-refusal-in-{name}", jsonl(litellm(chat(), **{"request_tags": [], "metadata": {}} | row)), rows)
+        for rows in ([topic(consent="false")],)
+        for name, row in {
+            "a-bare-tag": {"request_tags": ["plan:pro", "no-train"]},
+            "the-key": {"metadata": {"user_api_key_auth_metadata": {"training_opt_out": True}}},
+            "the-team": {"metadata": {"user_api_key_team_metadata": {"training_opt_out": True}}},
+            "a-header": {"metadata": {"requester_custom_headers": {"x-do-not-train": "1"}}},
+        }.items()
+    ),
+    Case(
+        "refusal-in-the-request-tags-of-an-inference-table",
+        jsonl(pair(chat(), request_tags={"team": "a", "consent": "no"})),
+        [topic(consent="no")],
+    ),
     Case(
         "litellm-failures-with-and-without-a-bill",
         jsonl(
