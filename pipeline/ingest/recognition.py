@@ -176,11 +176,18 @@ def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, na
             raise
     chosen = recognise(sample, named)
     if chosen is None:
+        if named is None and sample and all(name.isupper() for name in sample[0]):
+            # Snowflake and Oracle unload column names in capitals.
+            return _of_rows(opened, lambda: map(_in_lower_case, rows()), kind, named)
         if named is None:
             columns = ", ".join(list(sample[0])[:8]) if sample else "none"
             return f"no log format recognises it; {kind} with the columns {columns}. {_hint()}"
         chosen = Recognised(named, why="as said")
     return msgspec.structs.replace(chosen, rows=rows, why=f"{chosen.why} ({kind})")
+
+
+def _in_lower_case(row: bytes) -> bytes:
+    return msgspec.json.encode({key.lower(): v for key, v in msgspec.json.decode(row, type=dict[str, Any]).items()})
 
 
 def _unrecognised(head: bytes, objects: Sequence[Mapping[str, Any]]) -> str:

@@ -104,6 +104,8 @@ def refuse_printed(text_of: str | None) -> None:
 
 
 def _of_list(items: list[Any], notes: Notes) -> Answer:
+    if isinstance(items[0], str) and streams.joined(opened := list(map(opened_value, items))) is not None:
+        items = opened
     if any(map(_is_block, items)) and all(_role_of(item) in (None, *_ANSWERERS) for item in items):
         return _blocks(items, notes)
     body = streams.joined(items)

@@ -44,6 +44,7 @@ _REQUESTS = (
     "backendRequestBody",
     "full_request",
     "requestbody",
+    "request_payload",
 )
 _RESPONSES = (
     "response",
@@ -59,8 +60,10 @@ _RESPONSES = (
     "res",
     "completion",
     "output",
+    "response_payload",
 )
-"""Names of bodies; `recordId`, `modelInput` and `modelOutput` are Bedrock's (batches), `full_request` Vertex's."""
+"""Names of bodies; `recordId`, `modelInput` and `modelOutput` are Bedrock's (batches), `full_request` and
+`request_payload` (a list of texts) Vertex's."""
 _IDS = (
     *("id", "request_id", "requestId", "RequestId", "custom_id", "recordId", "databricks_request_id", "correlationId"),
     "key",
@@ -130,6 +133,8 @@ def _status_in(error_text: str) -> int | None:
 def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
     """What an HTTP recorder wrote about the call (`{"method", "url", "body"}`, else nothing), and the body."""
     value = next((opened_value(row[key]) for key in _REQUESTS if row.get(key) is not None), None)
+    if isinstance(value, list) and len(value) == 1:
+        value = opened_value(value[0])
     if isinstance(value, Mapping) and "body" in value and "messages" not in value and "choices" not in value:
         inside = opened_value(value["body"])
         if isinstance(inside, Mapping):

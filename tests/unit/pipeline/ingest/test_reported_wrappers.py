@@ -9,7 +9,21 @@ from typing import Any
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, BILLING, REQUEST, START, TIME, TOPIC, Case, chat, jsonl, pair, topic
+from tests.fakes.reported import (
+    ASK,
+    BILLING,
+    GEMINI,
+    GEMINI_ASK,
+    REQUEST,
+    START,
+    TIME,
+    TOPIC,
+    Case,
+    chat,
+    jsonl,
+    pair,
+    topic,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +43,38 @@ def docker_line(text: str) -> bytes:
 
 
 DOCKER = json.dumps(pair(timestamp="2026-10-05T09:30:01Z"))
+GEMINI_PIECES = [
+    {"candidates": [{"content": {"role": "model", "parts": [{"text": "bil"}]}}]},
+    GEMINI | {"candidates": [{"content": {"role": "model", "parts": [{"text": "ling"}]}, "finishReason": "STOP"}]},
+]
 FILES = [
+    *(
+        Case(
+            f"payloads-of-vertex-in-{len(pieces)}-texts",
+            jsonl(
+                {"logging_time": "2026-10-05 09:30:00 UTC", "full_request": None, "full_response": None}
+                | {"request_payload": [json.dumps(GEMINI_ASK)], "response_payload": list(map(json.dumps, pieces))}
+            ),
+            [
+                {
+                    "asked": TOPIC["asked"],
+                    "text": "billing",
+                    "finish_reason": "stop",
+                    "tokens": (21, 0, 0, 3),
+                    "ts": TIME,
+                }
+            ],
+        )
+        for pieces in ([GEMINI], GEMINI_PIECES)
+    ),
+    Case(
+        "csv-with-column-names-in-capitals",
+        table(
+            ["REQUEST_ID", "CREATED_AT", "REQUEST", "RESPONSE", "LATENCY_MS"],
+            ["r1", "2026-10-05 02:30:00.000 -0700", json.dumps(REQUEST), json.dumps(chat()), "900"],
+        ),
+        [topic(id="r1", ts=TIME, latency_ms=900.0)],
+    ),
     Case(
         "rows-by-id",
         json.dumps({"a": pair(), "b": pair(timestamp="2026-10-05T09:30:01Z"), "c": {"note": "x"}}).encode(),

@@ -31,7 +31,8 @@ def test_epochs_in_seconds_and_milliseconds_are_told_apart(seconds: int) -> None
         {"_seconds": 1788249600, "_nanoseconds": 0}, {"seconds": "1788249600", "nanos": 0},
         "Tue, 01 Sep 2026 08:00:00 GMT", "2026-09-01 08:00:00 UTC", "2026-09-01 08:00:00,000",
         "Tue Sep  1 08:00:00 2026", "Tue Sep 01 08:00:00 UTC 2026",
-        "Tue Sep 01 2026 10:00:00 GMT+0200 (Central European Summer Time)",
+        "Tue Sep 01 2026 10:00:00 GMT+0200 (Central European Summer Time)", "2026-09-01 01:00:00.000 -0700",
+        "2026-09-01 10:00:00 +02:00", "2026-09-01 08:00:00 +0000 UTC", "2026-09-01 10:00:00.000000000 +0200 CEST",
     ],
 )  # fmt: skip
 def test_times_of_servers_kibana_spreadsheets_java_and_databases(written: object) -> None:
