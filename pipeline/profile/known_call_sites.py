@@ -2,8 +2,8 @@
 
 `known_call_sites.jsonl` holds measured call sites of invented companies with the tier that their author gave them.
 Models fitted to them at each start weigh all measurements together, where each signal of `signals.py` was written for
-one kind of request. `propose.py` gives both half of the say: on companies of authors that neither knew, each corrected
-the other's mistakes.
+one kind of request. `propose.py` joins both: on companies of authors that neither knew, each corrected the other's
+mistakes.
 """
 
 import functools

@@ -2,8 +2,8 @@
 
 Signals add points to request types (`signals.py`); wording is one signal among others. No signal decides
 alone: closed, short answers speak for a label, but a hard question can have a short answer too. The tiers of call
-sites that behave alike (`known_call_sites.py`) count as much as all signals. A tier is chosen by expected cost, where a
-hard request sent low is several times as bad as an easy one sent high.
+sites that behave alike (`known_call_sites.py`) are weighed against all signals. A tier is chosen by expected cost,
+where a hard request sent low is several times as bad as an easy one sent high.
 """
 
 import math
@@ -25,8 +25,11 @@ HEAVY_POINTS = 1.0
 """Points for a type of Tier 3 without which an unsure shape is not sent there."""
 HEAVY_SHARE = 0.5
 """Probability of Tier 3 by known call sites that stands for such points."""
-KNOWN_WEIGHT = 0.5
-"""Of the tiers of known call sites; the rest is that of the signals."""
+SIGNALS_WEIGHT, KNOWN_WEIGHT = 0.5, 1.0
+"""Exponents of the tiers' probabilities by the signals (too sure of themselves) and by known call sites, that
+predicted companies of unseen authors best."""
+LEAST = 1e-3
+"""Probability of a tier that neither rules out."""
 LOW_COST, HIGH_COST = 4.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 _TIERS: dict[RequestType, Tier] = {
@@ -64,7 +67,10 @@ def propose(b: Behaviour, known: TierProbabilities | None = None) -> Proposal:
         by_tier[_TIER_OF[name]] += weight / total
     compared = known is not None and b.answered >= FEW
     if known is not None and compared:
-        by_tier = {tier: (1 - KNOWN_WEIGHT) * p + KNOWN_WEIGHT * known[tier] for tier, p in by_tier.items()}
+        joined = {
+            tier: (p + LEAST) ** SIGNALS_WEIGHT * (known[tier] + LEAST) ** KNOWN_WEIGHT for tier, p in by_tier.items()
+        }
+        by_tier = {tier: p / sum(joined.values()) for tier, p in joined.items()}
         shares = ", ".join(f"{p:.0%} Tier {tier}" for tier, p in known.items())
         scores.evidence.append(Evidence(f"like known call sites of {shares}", {}))
     cost = {
