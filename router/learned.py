@@ -329,9 +329,15 @@ def _refused_sampling(error: RefusalText) -> tuple[str, ...]:
     if not error.unsupported:
         return ()
     named = error.param or error.own_text.partition(". ")[0]
-    words = set(re.findall(r"\w+", _snake_case(named)))
-    # The one makes no sense without the other.
-    return tuple(sorted(OPTIONAL & words | ({"top_logprobs"} if "logprobs" in words else set())))
+    words = re.findall(r"\w+", _snake_case(named))
+    names = [word for word in words if word in OPTIONAL]
+    if "both" in words:
+        # They exclude each other.
+        names = names[1:]
+    if "logprobs" in names:
+        # The one makes no sense without the other.
+        names.append("top_logprobs")
+    return tuple(sorted({*names}))
 
 
 def _snake_case(name: str) -> str:

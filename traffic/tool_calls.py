@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from traffic.loose_json import Tree, dumped, index, is_object, text, tree
+from traffic.loose_json import NotJson, Tree, dumped, index, is_object, loads, text, tree
 
 
 class ToolCall(msgspec.Struct, eq=False):
@@ -45,6 +45,21 @@ def arguments_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else dumped(value)
+
+
+def arguments_tree(arguments: Any) -> Tree:
+    """Arguments as the object that some protocols require; other text of the model is kept inside an object."""
+    written = arguments_of(arguments)
+    if not written.strip():
+        return {}
+    try:
+        value = loads(written.encode("utf-8", "replace"))
+    except (NotJson, RecursionError):
+        return {"arguments": written}
+    if isinstance(value, str) and is_object(value):
+        # JSON encoded twice.
+        return tree(loads(value.encode()))
+    return value if isinstance(value, dict) else {} if value is None else {"arguments": value}
 
 
 class ToolCalls:

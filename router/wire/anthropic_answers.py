@@ -17,9 +17,9 @@ from router.wire.openai import ChatStream, Chunk
 from router.wire.protocol import Answer
 from router.wire.sse import named_event
 from traffic.features import estimate_tokens
-from traffic.loose_json import NotJson, Tree, encode, is_object, loads, text, tree, trees
+from traffic.loose_json import Tree, encode, is_object, text, tree, trees
 from traffic.record import Usage
-from traffic.tool_calls import ToolCall
+from traffic.tool_calls import ToolCall, arguments_tree
 from traffic.usage import usage_of
 
 STOP_REASONS = {
@@ -136,20 +136,6 @@ def _image(url: str) -> Tree:
 def _tool_use(call: ToolCall, names: dict[str, str]) -> Tree:
     identity = safe_id(with_signature(call))
     return {"type": "tool_use", "id": identity, "name": names.get(call.name, call.name), "input": {}}
-
-
-def arguments_tree(arguments: str) -> Tree:
-    """Arguments as the object that `input` requires; other text of the model is kept inside an object."""
-    if not arguments.strip():
-        return {}
-    try:
-        value = loads(arguments.encode("utf-8", "replace"))
-    except (NotJson, RecursionError):
-        return {"arguments": arguments}
-    if isinstance(value, str) and is_object(value):
-        # JSON encoded twice.
-        return tree(loads(value.encode()))
-    return value if isinstance(value, dict) else {} if value is None else {"arguments": value}
 
 
 class _Block:

@@ -4,6 +4,7 @@ from router.wire.errors import error_in
 from router.wire.protocol import StatedError, Unreadable
 from router.wire.sse import StreamReader
 from traffic.loose_json import NotJson, Tree, index, loads, text, tree
+from traffic.tool_calls import arguments_tree
 from traffic.usage import UsageCounter
 
 _GROWING = {"text_delta": "text", "thinking_delta": "thinking"}
@@ -37,10 +38,7 @@ def collected(body: bytes) -> Tree:
     if message.get("stop_reason") is None:
         raise Unreadable("cut: the stream ended without a stop reason")
     for position, arguments in inputs.items():
-        try:
-            blocks[position]["input"] = loads(arguments.encode())
-        except NotJson:
-            raise Unreadable("the input of a tool is not JSON") from None
+        blocks[position]["input"] = arguments_tree(arguments)
     return message | {"content": [blocks[position] for position in sorted(blocks)], "usage": usage.counts}
 
 

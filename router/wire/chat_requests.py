@@ -31,8 +31,9 @@ from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
 from router.wire.thinking import ANTHROPIC_EFFORTS, reconcile, with_effort
 from router.wire.turns import NO_RESULT, with_ids
-from traffic.loose_json import NotJson, Tree, dumped, encode, loads, text, tree, trees
+from traffic.loose_json import Tree, dumped, encode, text, tree, trees
 from traffic.tiers import Endpoint
+from traffic.tool_calls import arguments_tree
 
 PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -66,6 +67,11 @@ _NO_EFFORT = ("default", "auto", "")
 """Efforts that leave the decision to the model."""
 _EFFORTS = {"minimal": "low"} | {effort: effort for effort in ANTHROPIC_EFFORTS}
 _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
+
+
+def is_optional(key: str, value: Any) -> bool:
+    """Whether an answer without this parameter is correct: it is a hint, or requests what any endpoint does."""
+    return key in HINTS or value in PROVIDER_DEFAULTS.get(key, ())
 
 
 def left_out(request: ChatRequest) -> tuple[str, ...]:
@@ -159,9 +165,8 @@ def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
     sent = {key: value for key, value in sent.items() if value is not None and key not in leave_out}
     sent = without_functions(with_effort(sent))
     for key, value in sent.items():
-        if key in _HANDLED or key in HINTS or (key in PROVIDER_DEFAULTS and value in PROVIDER_DEFAULTS[key]):
-            continue
-        raise Untranslatable(key)
+        if key not in _HANDLED and not is_optional(key, value):
+            raise Untranslatable(key)
     system, turns = _conversation(sent["messages"], leave_out)
     body: Tree = {"messages": turns}
     caps = [sent[key] for key in ("max_tokens", "max_completion_tokens") if key in sent]
@@ -360,14 +365,8 @@ def _tool_use(call: Tree) -> Tree:
     if call.get("type", "function") != "function":
         raise Untranslatable(f"tool_calls of type {call['type']}")
     function = call["function"]
-    arguments = function.get("arguments") or "{}"
-    try:
-        value = loads(arguments.encode("utf-8", "replace")) if isinstance(arguments, str) else arguments
-    except NotJson:
-        value = None
-    if not isinstance(value, dict):
-        # Invalid arguments and the error that followed are part of the conversation.
-        value = {"arguments": arguments}
+    # Invalid arguments and the error that followed are part of the conversation.
+    value = arguments_tree(function.get("arguments"))
     name = fitted_name(function["name"], ANTHROPIC)
     return _marked({"type": "tool_use", "id": safe_id(str(call["id"])), "name": name, "input": value}, call)
 

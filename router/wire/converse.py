@@ -15,12 +15,14 @@ from router.target import Target
 from router.wire.anthropic import UNSIGNED
 from router.wire.anthropic_requests import full_tree
 from router.wire.call_ids import fitted_id, safe_id
+from router.wire.chat_requests import is_optional
 from router.wire.converse_answers import Chunks, ConverseStream, completion_of
-from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, fitted_name, fitted_names
+from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, answer_schema, fitted_name, fitted_names
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, Untranslatable
 from router.wire.turns import in_order, with_ids, with_results
-from traffic.loose_json import NotJson, Tree, encode, loads, text, tree, trees
+from traffic.loose_json import Tree, encode, text, tree, trees
+from traffic.tool_calls import arguments_tree
 
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _DOCUMENTS = {
@@ -34,7 +36,7 @@ _SUPPORTED = frozenset(
     {"model", "messages", "tools", "tool_choice", "response_format", "reasoning_effort", "max_tokens", "temperature"}
     | {"max_completion_tokens", "top_p", "stop", "stream", "stream_options", "parallel_tool_calls"}
 )
-_HINTS = frozenset({"user", "metadata", "seed", "store", "prompt_cache_key", "safety_identifier", "service_tier"})
+_HINTS = frozenset({"user", "metadata", "store", "safety_identifier", "service_tier"})
 """Parameters without an effect on the content of the answer."""
 
 
@@ -50,11 +52,8 @@ def path(target: Target, *, stream: bool) -> str:
 
 def converse_body(body: Tree) -> Tree:
     """A chat completion body converted to Converse. Raises: Untranslatable."""
-    unknown = [key for key in body if key not in _SUPPORTED | _HINTS and body[key] is not None]
-    if body.get("n") == 1:
-        unknown.remove("n")
-    if body.get("logprobs") is False:
-        unknown.remove("logprobs")
+    known = _SUPPORTED | _HINTS
+    unknown = [key for key in body if key not in known and body[key] is not None and not is_optional(key, body[key])]
     if unknown:
         raise Untranslatable(", ".join(unknown))
     system, messages = _conversation(with_results(in_order(list(with_ids(trees(body.get("messages")))))))
@@ -204,13 +203,7 @@ def _thinking(message: Tree) -> list[Tree]:
 
 def _use(call: Tree) -> Tree:
     function = tree(call.get("function"))
-    try:
-        arguments = loads(text(function.get("arguments")).encode() or b"{}")
-    except NotJson:
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise Untranslatable("messages.tool_calls.arguments that are not a JSON object")
-    name = fitted_name(text(function.get("name")), OPENAI)
+    name, arguments = fitted_name(text(function.get("name")), OPENAI), arguments_tree(function.get("arguments"))
     return {"toolUse": {"toolUseId": _tool_use_id(call.get("id")), "name": name, "input": arguments}}
 
 
@@ -257,7 +250,8 @@ def _output(body: Tree) -> Tree:
     response_format = tree(body.get("response_format"))
     if response_format.get("type") == "json_schema":
         stated = tree(response_format.get("json_schema"))
-        schema: Tree = {"schema": encode(stated.get("schema") or {}).decode(), "name": text(stated.get("name"))}
+        fitted = encode(answer_schema(stated.get("schema") or {})).decode()
+        schema: Tree = {"schema": fitted, "name": text(stated.get("name"))}
         output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
     elif response_format.get("type") not in (None, "text"):
         raise Untranslatable(f"response_format {response_format['type']}")

@@ -79,7 +79,7 @@ _UNSUPPORTED = re.compile(
     r"|(?:is|are) not supported (?:with|by|for|on|in) (?:th(?:is|e) |reasoning )(?:models?|endpoint|api|deployment)"
     r"|(?:is|are) (?:deprecated|no longer supported) (?:with|by|for|on|in) th(?:is|e) model"
     r"|system (?:messages?|prompts?) must be|roles must alternate"
-    r"|extra inputs are not permitted"
+    r"|extra inputs are not permitted|cannot both be (?:specified|set|used)"
     r"|do(?:es not|esn't|n't| not) support (?:the )?"
     r"(?:parameters?|arguments?|reasoning|tools|tool|functions?|images?|streaming|system|json"
     r"|temperature|top_[pk]|(?:top_)?logprobs|(?:frequency|presence)_penalty|logit_bias|seed)\b"

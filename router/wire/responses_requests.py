@@ -282,7 +282,10 @@ def error_event(body: bytes, request: ChatRequest) -> bytes:
     error = {"type": "error", "code": code, "message": stated.get("message"), "param": None}
     opened: Tree = request.__dict__.get("response") or {"id": f"resp_{request.id}", "object": "response", "output": []}
     number = request.__dict__.get("response_events", 0)
-    failed = opened | {"status": "failed", "error": {"code": code or "server_error", "message": stated.get("message")}}
+    # The types of the router's errors are no codes, but for this one.
+    is_code = stated.get("code") or code == "rate_limit_exceeded"
+    failure = {"code": code if is_code else "server_error", "message": stated.get("message")}
+    failed = opened | {"status": "failed", "error": failure}
     return joined(
         [
             error | {"sequence_number": number},

@@ -28,6 +28,7 @@ BODY: dict[str, Any] = {
     "prompt_cache_key": "k",
     "store": True,
     "temperature": 0.2,
+    "top_p": 0.9,
     "logprobs": True,
     "top_logprobs": 2,
 }
@@ -236,6 +237,7 @@ def test_an_error_about_another_parameter_changes_no_roles() -> None:
         ("'temperature' does not support 0.2 with this model. Only 1 (or no top_p) is.", None, ("temperature",)),
         ("Model m does not support parameter topLogprobs.", None, ("top_logprobs",)),
         ("logprobs are not supported with this model", None, ("logprobs", "top_logprobs")),
+        ("Errors: `temperature` and `top_p` cannot both be specified for this model. Use one.", None, ("top_p",)),
     ],
 )
 def test_refused_sampling_is_removed_unless_the_client_named_the_model(

@@ -42,3 +42,10 @@ def test_an_interrupted_stream_is_unreadable(content: list[dict[str, Any]], size
     data = as_stream(json.dumps(message(content)).encode(), usage=True)
     with pytest.raises(Unreadable):
         message_of(data[: min(size, data.index(b"event: message_delta"))])
+
+
+def test_arguments_that_were_cut_at_the_cap_do_not_fail_the_answer() -> None:
+    block = {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": "long"}}
+    data = as_stream(json.dumps(message([block]) | {"stop_reason": "max_tokens"}).encode(), usage=True)
+    read, _ = message_of(data.replace(rb"\"long\"}", rb"\"lo"))
+    assert (read["stop_reason"], read["content"][0]["input"]) == ("max_tokens", {"arguments": '{"a":"lo'})

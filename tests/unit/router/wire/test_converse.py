@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from router.request import ChatRequest
+from router.request import ChatRequest, parse
 from router.target import Target
 from router.wire import anthropic_requests, dialects
 from router.wire.converse import converse_body
@@ -99,10 +99,41 @@ def test_parameters_that_converse_lacks_are_named(body: dict[str, Any]) -> None:
         converse_body({"messages": [HELLO]} | body)
 
 
-def test_harmless_settings_are_accepted() -> None:
-    assert converse_body({"messages": [HELLO], "n": 1, "logprobs": False, "user": "u"}) == {
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n": 1, "logprobs": False, "top_logprobs": 0, "user": "u", "modalities": ["text"]},
+        {"presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "response_format": {"type": "text"}},
+        {"prompt_cache_retention": "24h", "verbosity": "low", "prediction": {"type": "content", "content": "x"}},
+    ],
+)
+def test_harmless_settings_are_accepted(settings: dict[str, Any]) -> None:
+    assert converse_body({"messages": [HELLO]} | settings) == {
         "messages": [{"role": "user", "content": [{"text": "hello"}]}]
     }
+
+
+def test_hints_are_left_out_by_name() -> None:
+    request = parse(json.dumps({"model": "m", "messages": [HELLO], "verbosity": "low", "seed": 1}).encode(), {})
+    assert dialects.left_out(request, BEDROCK) == ("seed", "verbosity")
+
+
+@pytest.mark.parametrize(
+    "arguments, value",
+    [("{", {"arguments": "{"}), ("[1]", {"arguments": [1]}), ("null", {}), ("", {}), ({"a": 1}, {"a": 1})],
+)
+def test_arguments_of_earlier_calls_are_an_object(arguments: Any, value: dict[str, Any]) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    sent = converse_body({"messages": [HELLO, {"role": "assistant", "content": None, "tool_calls": [call]}]})
+    assert sent["messages"][1]["content"][0]["toolUse"]["input"] == value
+
+
+def test_the_schema_of_an_answer_has_no_unsupported_bounds() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}}
+    response_format = {"type": "json_schema", "json_schema": {"name": "r", "schema": schema}}
+    sent = converse_body({"messages": [HELLO], "response_format": response_format})
+    fitted = json.loads(sent["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"])
+    assert (fitted["additionalProperties"], "minimum" in fitted["properties"]["n"]) == (False, False)
 
 
 MARK = {"type": "ephemeral"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.responses import ResponseUsage
+from openai.types.responses import ResponseError, ResponseUsage
 
 from router.request import ChatRequest
 from router.target import Target
@@ -144,6 +144,15 @@ def test_reasoning_that_others_encrypted_is_not_sent(content: Any) -> None:
     items = [{"role": "user", "content": "hi"}, reasoning, {"role": "assistant", "content": "x"}, reasoning]
     request = responses_requests.parse(json.dumps({"model": "m", "input": items}).encode(), {})
     assert json.loads(bytes(request.tree["messages"])) == [items[0], items[2]]
+
+
+@pytest.mark.parametrize(
+    "kind, code", [("upstream_error", "server_error"), ("rate_limit_exceeded", "rate_limit_exceeded")]
+)
+def test_the_code_of_a_failed_response_is_one_of_openais(kind: str, code: str) -> None:
+    body = responses_requests.error(502, "no", kind)
+    *_, failed = map(json.loads, StreamReader().feed(responses_requests.error_event(body, REQUEST)))
+    assert ResponseError.model_validate(failed["response"]["error"]).code == code
 
 
 SEARCHING = responses_requests.parse(
