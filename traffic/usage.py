@@ -213,6 +213,7 @@ _PARENTS = frozenset(
 
 
 _NOTHING = Usage()
+_ORIGINAL = "original_usage."
 _CACHE_ROLES: tuple[Role, ...] = ("read", "write")
 
 
@@ -247,7 +248,7 @@ def usage_of(counts: Any) -> Usage | None:
     if (usual := usual_usage(counts)) is not None:
         return usual if usual != _NOTHING else None
     by_role: dict[Role, _Count] = {}
-    for (role, rank, placement), value in _spelled_counts(counts):
+    for (role, rank, placement), value in _spelled_counts(_of_provider(counts)):
         earlier = by_role.get(role)
         # Prefer counts above 0, then the spelling of the lowest rank.
         if earlier is None or (value > 0, -rank) > (earlier.value > 0, -earlier.rank):
@@ -257,6 +258,12 @@ def usage_of(counts: Any) -> Usage | None:
     for step in _compactions(counts):
         usage = _sum(usage, step)
     return usage if usage != _NOTHING else None
+
+
+def _of_provider(counts: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """The provider's own counts, which Opik repeats, flattened, beside its own; else all counts."""
+    original = {key.removeprefix(_ORIGINAL): n for key, n in counts.items() if str(key).startswith(_ORIGINAL)}
+    return original if any(spelling.role == "input" for spelling, _ in _spelled_counts(original)) else counts
 
 
 def _compactions(counts: Mapping[Any, Any]) -> Iterator[Usage]:

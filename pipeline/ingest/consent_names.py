@@ -22,7 +22,9 @@ _PERMISSIONS = _CONSENTS - {"optout"} | _set(
     """allow allows allowed permit permits permitted permission permissions agree agrees agreed accept accepts accepted
     grant grants granted eligible approve approves approved authorize authorized authorise authorised"""
 )
-_WEAK_PERMISSIONS = _set("can may use usable available include enable enables enabled ok given trainable")
+_WEAK_PERMISSIONS = _set(
+    "can may use usable available include enable enables enabled ok given trainable share shared sharing"
+)
 """Permission only among known words: `use_for_training`, but not `training_use_case`."""
 _REFUSALS = re.compile(
     r"""optout | not | dont | doesnt | didnt | cannot | cant | shouldnt | mustnt | wont | never | without

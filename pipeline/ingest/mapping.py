@@ -14,7 +14,7 @@ import msgspec
 
 Places = tuple[str, ...]
 
-REQUEST_HEADERS: Places = ("headers", "request.headers", "request_headers")
+REQUEST_HEADERS: Places = ("headers", "request.headers", "request_headers", "request.extra_headers")
 """Objects with the headers of a request, which have tags under common names in every format."""
 
 

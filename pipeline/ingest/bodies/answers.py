@@ -120,11 +120,8 @@ def _of_list(items: list[Any], notes: Notes) -> Answer:
         if any(item.get("type") in ("message", *_BLOCKS) for item in items):
             return _blocks(items, notes)
         if all("toolName" in item or "toolCallId" in item for item in items):
-            return Answer(
-                tool_calls=[
-                    tool_call(i.get("toolCallId"), i.get("toolName"), i.get("input", i.get("args"))) for i in items
-                ]
-            )
+            calls = [tool_call(i.get("toolCallId"), i.get("toolName"), i.get("input", i.get("args"))) for i in items]
+            return Answer(tool_calls=calls)
         if any("message" in item or "finish_reason" in item for item in items):
             return _chat({"choices": items}, notes)
         if "generated_text" in items[0]:
@@ -402,7 +399,10 @@ def _plain(tree: dict[str, Any], notes: Notes) -> Answer:
     return answer
 
 
-_PLAIN = ("completion", "generation", "outputText", "generated_text", "output_text", "text", "content", "answer")
+_PLAIN = (
+    *("completion", "generation", "outputText", "generated_text", "output_text", "text", "content", "answer"),
+    "combined_chunk_content",
+)
 
 
 def _usage_of(tree: Mapping[str, Any]) -> Any:

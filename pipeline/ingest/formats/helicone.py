@@ -46,7 +46,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         provider=(text(row.get("provider"), "provider", notes) or "").casefold() or None,
         model=text(row.get("request_model") or row.get("model"), "model", notes) if prompt is None else None,
         usage=None if answer and answer.usage else _usage(row, notes),
-        cost_usd=row.get("cost", row.get("cost_usd")),
+        cost_usd=next((row[key] for key in ("cost", "cost_usd", "costUSD") if row.get(key) is not None), None),
         ttft_ms=row.get("time_to_first_token"),
         latency_ms=row.get("latency", row.get("delay_ms")),
         cache_hit=row.get("cache_hit"),

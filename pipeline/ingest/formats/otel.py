@@ -112,21 +112,16 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
             a = attributes_of(event.get("attributes")) | a
     operation = a.get("gen_ai.operation.name", a.get("llm.request.type"))
     model = a.get("gen_ai.request.model", a.get("llm.model_name", a.get("gen_ai.response.model")))
-    if operation is not None and operation not in _REQUESTS:
-        raise NotARequest(f"{operation} span")
-    if operation is None and model is None:
-        raise NotARequest("span without gen_ai attributes")
-    if a.get("openinference.span.kind", "LLM") != "LLM":
-        raise NotARequest(f"{a['openinference.span.kind']} span")
+    status, error = _outcome(span, a, notes)
+    if (kind := _other_kind(a, operation, model, failed=error is not None)) is not None:
+        raise NotARequest(kind)
     if row.get(_AROUND):
         raise NotARequest(f"{operation or 'chat'} span around others")
-    status, error = _outcome(span, a, notes)
     usage = _usage(a, notes)
     if status is None and error is None and usage is not None and usage.output:
         # Content is opt-in. Output tokens show that the request was answered.
         status = 200
-    start, end = nanoseconds(span, "start"), nanoseconds(span, "end")
-    begun = start if start is not None else _first_of(span, _STARTS)
+    begun, latency_ms = _times(span, a, notes)
     return Draft(
         id=_own_id(a) or a.get("gen_ai.response.id") or span_id(span),
         ts=begun,
@@ -147,9 +142,36 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         ttft_ms=(ttft := _ttft(a, notes)),
         # Only streams have a first chunk.
         stream=True if ttft is not None and a.get("gen_ai.request.stream") is None else None,
-        latency_ms=(end - start) / 1e6 if start is not None and end is not None else _duration(begun, span, notes),
+        latency_ms=latency_ms,
         tags=_tags(row, a),
     )
+
+
+def _other_kind(a: Mapping[str, Any], operation: Any, model: Any, *, failed: bool) -> str | None:
+    """What a span is that is no request of its own; None for one that is."""
+    if operation is not None and operation not in _REQUESTS:
+        return f"{operation} span"
+    if operation is None and model is None:
+        return "span without gen_ai attributes"
+    if a.get("openinference.span.kind", "LLM") != "LLM":
+        return f"{a['openinference.span.kind']} span"
+    if not failed and a.get("logfire.span_type") == "span" and not any(a.get(name) for name in _ANSWERS):
+        # Logfire logs the answer of a stream at its end.
+        request = opened_value(a.get("request_data"))
+        return "span of a stream" if isinstance(request, Mapping) and request.get("stream") is True else None
+    return None
+
+
+def _times(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tuple[Any, float | None]:
+    """Start, and milliseconds to the end."""
+    start, end = nanoseconds(span, "start"), nanoseconds(span, "end")
+    if start is None or end is None:
+        begun = start if start is not None else _first_of(span, _STARTS)
+        return begun, _duration(begun, span, notes)
+    if start == end and (seconds := amount(a.get("duration"), "duration", notes)):
+        # The log of a stream at its end.
+        start -= int(seconds * 1e9)
+    return start, (end - start) / 1e6
 
 
 def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -209,9 +231,12 @@ _COSTS = (".usage.cost", ".total_cost", "operation.cost", ".cost.total")
 """Ends of the attributes with the cost of the whole request."""
 _PROMPTS = (
     *("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.prompt_json", "ai.prompt.messages"),
-    *("gen_ai.request.messages", "gcp.vertex.agent.llm_request"),
+    *("gen_ai.request.messages", "gcp.vertex.agent.llm_request", "request_data"),
 )
-_ANSWERS = ("gen_ai.output.messages", "gen_ai.completion", "gen_ai.completion_json", "gcp.vertex.agent.llm_response")
+_ANSWERS = (
+    *("gen_ai.output.messages", "gen_ai.completion", "gen_ai.completion_json"),
+    *("gcp.vertex.agent.llm_response", "response_data"),
+)
 
 
 def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -265,6 +290,9 @@ def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answ
         or _in_parts(a)
         or _first(a, ("output.value",))
     )
+    if isinstance(output, list) and all(isinstance(item, Mapping) and "finish_reason" in item for item in output):
+        # Several choices, not several messages.
+        output = output[:1]
     answer = read_answer(output, notes)
     refuse_printed(answer.text if answer else None)
     reasons = a.get("gen_ai.response.finish_reasons", a.get("ai.response.finishReason"))

@@ -269,6 +269,19 @@ ODD_CASES: list[tuple[dict[str, Any], Usage]] = [
         {"promptTokenCount": 10, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 19},
         Usage(input_uncached=17, output=2),
     ),
+    # A tracer's own counts beside the provider's.
+    (
+        {
+            "prompt_tokens": 1000,
+            "completion_tokens": 5,
+            "total_tokens": 1005,
+            "original_usage.prompt_tokens": 1000,
+            "original_usage.completion_tokens": 5,
+            "original_usage.total_tokens": 1005,
+            "original_usage.prompt_tokens_details.cached_tokens": 800,
+        },
+        Usage(input_uncached=200, cache_read=800, output=5),
+    ),
     # An input that cannot be read is what the total leaves.
     ({"prompt_tokens": "?", "completion_tokens": 3, "total_tokens": 63}, Usage(input_uncached=60, output=3)),
     ({"prompt_tokens": 8, "total_tokens": 8}, Usage(input_uncached=8)),

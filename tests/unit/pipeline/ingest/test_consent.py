@@ -30,7 +30,8 @@ def training(tags: dict[str, Any]) -> str | None:
         {"opt_out": ["training"]}, {"opt_in": "false"}, {"training_disabled": "true"},
         {"headers": {"X-Do-Not-Train": "1"}}, {"x-acme-training-opt-out": "true"}, {"X-Training-Consent": "no"},
         {"consent_withdrawn": True}, {"userConsentRevoked": "yes"}, {"usedForTraining": "No"}, {"in_training": False},
-        {"improve_models": False}, {"data_use": {"modelImprovement": "off"}}, {"useToImproveTheModel": "no"},
+        {"improve_models": False}, {"shareDataForTraining": False}, {"settings": {"data_sharing_for_training": "off"}},
+        {"data_use": {"modelImprovement": "off"}}, {"useToImproveTheModel": "no"},
         {"tags": ["web", "no-train"]}, {"labels": ["plan:pro", "training_opt_out"]}, {"tags": ["consent:no"]},
     ],
 )  # fmt: skip

@@ -269,6 +269,14 @@ CASES = [
         [TOPIC | {"ts": TIME, "finish_reason": "stop"}],
     ),
     Case(
+        "helicone-cost-of-the-api",
+        jsonl(
+            {"request_id": "h1", "request_created_at": TIME, "request_body": {"model": "m", "messages": ASK}}
+            | {"response_body": chat(), "response_status": 200, "cost": None, "costUSD": 0.0003}
+        ),
+        [topic(cost_usd=0.0003, logged=True)],
+    ),
+    Case(
         "bedrock-without-the-input-body",
         jsonl(
             {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import reported
-from tests.fakes.reported import ASK, END, GEMINI_ASK, START, TIME, TOPIC, Case, jsonl, topic
+from tests.fakes.reported import ASK, END, GEMINI_ASK, REQUEST, START, TIME, TOPIC, Case, jsonl, topic
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,7 @@ def otlp(*spans: dict[str, Any]) -> bytes:
 MODEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.provider.name": "openai"}
 
 
+LOGFIRE = {"gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini"}
 OLD = {"gen_ai.system": "OpenAI", "gen_ai.request.model": "gpt-4o-mini", "llm.request.type": "chat"}
 
 
@@ -387,6 +388,57 @@ CASES = [
     *(
         Case(f"cost-{name}", otlp(span(MODEL | COUNTS | TEXTS | {name: 0.0007})), [topic(cost_usd=0.0007, logged=True)])
         for name in ("gen_ai.usage.cost", "gen_ai.cost.total_cost", "llm.cost.total", "opencode.llm.cost.total")
+    ),
+    Case(
+        "bodies-of-logfire",
+        otlp(
+            span(
+                LOGFIRE
+                | COUNTS
+                | {
+                    "request_data": json.dumps(REQUEST),
+                    "response_data": json.dumps({"message": {"role": "assistant", "content": "billing"}}),
+                }
+            )
+        ),
+        [topic(tokens=(21, 0, 0, 3))],
+    ),
+    Case(
+        "stream-that-logfire-logs-at-its-end",
+        otlp(
+            span(LOGFIRE | {"logfire.span_type": "span", "request_data": json.dumps(REQUEST | {"stream": True})}),
+            span(
+                LOGFIRE
+                | {
+                    "logfire.span_type": "log",
+                    "request_data": json.dumps(REQUEST | {"stream": True}),
+                    "response_data": json.dumps({"combined_chunk_content": "billing", "chunk_count": 2}),
+                    "duration": 1.5,
+                },
+                spanId="c" * 16,
+                startTimeUnixNano=str(END),
+            ),
+        ),
+        [topic(ts=TIME, latency_ms=1500.0, stream=True)],
+        counts={"passed_over": {"span of a stream": 1}},
+    ),
+    Case(
+        "several-choices",
+        otlp(
+            span(
+                MODEL
+                | TEXTS
+                | {
+                    "gen_ai.output.messages": json.dumps(
+                        [
+                            {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": "stop"}
+                            for text in ("billing", "delivery")
+                        ]
+                    )
+                }
+            )
+        ),
+        [TOPIC],
     ),
     Case(
         "attributes-under-data",

@@ -95,7 +95,12 @@ def test_a_place_of_the_mapping_may_stand_in_a_list_of_names_and_values() -> Non
 
 def test_request_headers_hold_tags_without_being_named_in_the_mapping() -> None:
     headers = {"X-Do-Not-Train": "1", "User-Id": "u-1"}
-    for row in ({"headers": headers}, {"request_headers": headers}, {"request": {"headers": headers}}):
+    for row in (
+        {"headers": headers},
+        {"request_headers": headers},
+        {"request": {"headers": headers}},
+        {"request": {"extra_headers": headers}},
+    ):
         read = tags(row)
         assert (read.user_id, consent_of(read.cohort["training"])) == ("u-1", "no")
 
