@@ -78,7 +78,8 @@ class TierModel:
                 StandardScaler(), FunctionTransformer(_clipped), LogisticRegression(C=0.05, max_iter=3000)
             ),
             HistGradientBoostingClassifier(
-                max_iter=150, learning_rate=0.06, max_leaf_nodes=8, min_samples_leaf=5, early_stopping=False
+                max_iter=200, learning_rate=0.06, max_leaf_nodes=6, min_samples_leaf=8, l2_regularization=5,
+                max_features=0.3, early_stopping=False, random_state=0,
             ),
         ]  # fmt: skip
         for model in self._of_measurements:
