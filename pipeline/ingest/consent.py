@@ -51,7 +51,8 @@ def named(items: Iterable[Any]) -> dict[str, str]:
     for item in items:
         if type(item) is str:
             key, colon, value = item.partition(":")
-            if colon or (len(item) <= _MAX_CHARS and kind_of(item) in ("opt_out", "unclear")):
+            # Longer ones are texts.
+            if len(key) <= _MAX_CHARS and (colon or kind_of(key) in ("opt_out", "unclear")):
                 tags[key] = value if colon else "true"
     return tags
 

@@ -43,6 +43,10 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     own_span: Places = ()
     parent_span: Places = ()
     """Span ids: of nested requests only the innermost counts (shipped mappings)."""
+    continues: Places = ()
+    """Id of the request whose messages and answer the rows skipped by `only` continue (shipped mappings)."""
+    position: Places = ()
+    """Position of such a row; texts are joined in this order."""
     id: Places = ()
     time: Places = ()
     end: Places = ()

@@ -213,6 +213,13 @@ _AROUND = "around_a_request"
 """Marks a row whose request is also reported by a nested row."""
 
 
+def _appended(values: list[Any]) -> Any:
+    """Texts as one; of other values the first."""
+    if all(isinstance(value, str) for value in values):
+        return "".join(values)
+    return values[0]
+
+
 def _shipped(name: str) -> Format:
     """The format of a shipped mapping, which is loaded on first use."""
 
@@ -232,17 +239,27 @@ def _shipped(name: str) -> Format:
         return f"{read.place('trace_id', row)}/{own}" if own else None
 
     def given(row: Mapping[str, Any]) -> list[Part]:
+        places, read, _ = reader()
+        if (request := read.place("continues", row)) is not None and read.other_kind(row) is not None:
+            position = count(read.place("position", row), "position", Notes()) or 0
+            return [(str(request), position, {key: row.get(key) for key in (*places.messages, *places.answer)})]
         parent = span("parent_span", row)
         return [(parent, 0, True)] if parent else []
 
-    return Format(
-        name,
-        recognises,
-        functools.partial(_reader, name=name),
-        companions=Companions(
-            given, functools.partial(span, "own_span"), lambda row, parts: {**row, _AROUND: True}, unique_keys=True
-        ),
-    )
+    def wanted(row: Mapping[str, Any]) -> str | None:
+        places, read, _ = reader()
+        if places.continues:
+            return str(read.place("continues", row)) if read.other_kind(row) is None else None
+        return span("own_span", row)
+
+    def joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
+        if not reader()[0].continues:
+            return {**row, _AROUND: True}
+        pieces = [row, *parts]
+        return {**row, **{key: _appended([piece[key] for piece in pieces if piece.get(key)]) for key in parts[0]}}
+
+    companions = Companions(given, wanted, joined, unique_keys=True)
+    return Format(name, recognises, functools.partial(_reader, name=name), companions=companions)
 
 
 FORMAT = Format("mapped", lambda tree: False, _reader)

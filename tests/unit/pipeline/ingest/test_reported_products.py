@@ -108,15 +108,19 @@ CASES = [
         counts={"passed_over": {"event $pageview": 1}},
     ),
     Case(
-        "azures-gateway-splits-long-messages",
+        "azures-gateway-spreads-messages-over-rows",
         jsonl(
             apim(json.dumps(ASK)),
-            apim(json.dumps(ASK)[:50], CorrelationId="c2", ResponseMessages=""),
             apim(json.dumps(ASK)[50:], 1, CorrelationId="c2"),
+            apim(json.dumps(ASK)[:50], CorrelationId="c2", ResponseMessages=""),
+            apim("", CorrelationId="c3", ResponseMessages=""),
+            apim("", 2, CorrelationId="c3", PromptTokens=0, CompletionTokens=0),
+            apim(json.dumps(ASK), 1, CorrelationId="c3", ResponseMessages=None, PromptTokens=0, CompletionTokens=0),
+            apim(json.dumps(ASK)[:50], CorrelationId="c4"),
         ),
-        [topic(id="c1", tokens=(21, 0, 0, 3))],
+        [topic(id=name, tokens=(21, 0, 0, 3)) for name in ("c1", "c2", "c3")],
         rejected=1,
-        counts={"reasons": {"cut_text": 1}, "passed_over": {"SequenceNumber 1": 1}},
+        counts={"reasons": {"cut_text": 1}, "passed_over": {"SequenceNumber 1": 2, "SequenceNumber 2": 1}},
     ),
     Case(
         "kong-payloads-with-cost",
