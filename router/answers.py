@@ -176,7 +176,7 @@ async def read_body(client: Client, headers: Mapping[bytes, bytes], max_bytes: i
     try:
         data = await client.read(max_bytes)
     except TooLarge:
-        raise Refused(413, "the request is too large") from None
+        raise Refused(413, f"the request is larger than serving.max_body_mib, {max_bytes / 2**20:g} MiB") from None
     encoding = headers.get(b"content-encoding", b"identity").strip().lower().decode("latin-1")
     if encoding in ("", "identity"):
         return data
@@ -187,4 +187,4 @@ async def read_body(client: Client, headers: Mapping[bytes, bytes], max_bytes: i
     except content_encoding.BadEncoding as error:
         raise Refused(400, str(error)) from None
     except content_encoding.TooLarge:
-        raise Refused(413, "the request is too large") from None
+        raise Refused(413, f"the request is larger than serving.max_body_mib, {max_bytes / 2**20:g} MiB") from None

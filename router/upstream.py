@@ -18,8 +18,9 @@ from traffic.tiers import Endpoint
 ERROR_BODY_BYTES = 65_536
 NO_CONTENT = (204, 205)
 WHOLE_SECONDS_FROM = 10.0
-TRY_AGAIN = (408, 409, 425, 499)
-"""4xx that concern the server's state rather than the request: timeout, conflict, too early, cancelled (Google)."""
+TRY_AGAIN = (408, 409, 424, 425, 499)
+"""4xx that concern the server's state rather than the request: timeout, conflict, a model that failed (Bedrock), too
+early, cancelled (Google)."""
 
 
 class AttemptFailed(Exception):

@@ -223,8 +223,8 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     min_margin: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
     """Minimum margin (p1 - p2) of the least certain token of an adapter's answer, for deployments without a
     calibration; answers below it escalate to Tier 2. None: off."""
-    max_body_mib: Annotated[float, msgspec.Meta(gt=0)] = 16.0
-    """Maximum size of a request body."""
+    max_body_mib: Annotated[float, msgspec.Meta(gt=0)] = 32.0
+    """Maximum size of a request body. Anthropic's API accepts 32 MB."""
     allow_origins: tuple[str, ...] = ()
     """Browser origins, besides those of this machine, that may send requests if no client keys are configured, such as
     `app://obsidian.md`."""

@@ -63,8 +63,8 @@ _HANDLED = frozenset(
 )
 _TEXTS = ("text", "input_text", "output_text", "refusal")
 """Types of message parts; some clients use those of the Responses API."""
-_NO_EFFORT = ("default", "auto", "")
-"""Efforts that leave the decision to the model."""
+_NO_EFFORT = (None, "none", "default", "auto", "")
+"""Efforts that leave the decision to the model, and the one without thinking."""
 _EFFORTS = {"minimal": "low"} | {effort: effort for effort in ANTHROPIC_EFFORTS}
 _JSON_INSTRUCTION = "Answer with one valid JSON object and nothing else."
 
@@ -219,19 +219,27 @@ def _output(sent: Tree, body: Tree) -> list[Tree]:
         instructions.append({"type": "text", "text": _JSON_INSTRUCTION})
     elif response_format.get("type") != "text":
         raise Untranslatable(f"response_format {response_format.get('type')}")
-    effort = sent.get("reasoning_effort")
-    if effort == "none":
+    effort = fitted_effort(sent)
+    if effort is not None:
+        config["effort"] = effort
+    elif sent.get("reasoning_effort") == "none":
         body["thinking"] = {"type": "disabled"}
-    elif effort in _EFFORTS:
-        config["effort"] = _EFFORTS[effort]
-    elif effort is not None and effort not in _NO_EFFORT:
-        raise Untranslatable(f"reasoning_effort {effort}")
     if isinstance(sent.get("thinking"), dict):
         # Anthropic's own parameter, from clients that know the model.
         body["thinking"] = sent["thinking"]
     if config:
         body["output_config"] = config
     return instructions
+
+
+def fitted_effort(sent: Tree) -> str | None:
+    """The effort as Anthropic and Bedrock name it, None for the model's own. Raises: Untranslatable."""
+    effort = sent.get("reasoning_effort")
+    if effort in _NO_EFFORT:
+        return None
+    if effort not in _EFFORTS:
+        raise Untranslatable(f"reasoning_effort {effort}")
+    return _EFFORTS[effort]
 
 
 # ------------------------------------------------------------------------------------------- messages

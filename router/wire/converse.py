@@ -15,11 +15,12 @@ from router.target import Target
 from router.wire.anthropic import UNSIGNED
 from router.wire.anthropic_requests import full_tree
 from router.wire.call_ids import fitted_id, safe_id
-from router.wire.chat_requests import is_optional
+from router.wire.chat_requests import fitted_effort, is_optional
 from router.wire.converse_answers import Chunks, ConverseStream, completion_of
 from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, answer_schema, fitted_name, fitted_names
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, Untranslatable
+from router.wire.thinking import with_effort
 from router.wire.turns import in_order, with_ids, with_results
 from traffic.loose_json import Tree, encode, text, tree, trees
 from traffic.tool_calls import arguments_tree
@@ -52,7 +53,7 @@ def path(target: Target, *, stream: bool) -> str:
 
 def converse_body(body: Tree) -> Tree:
     """A chat completion body converted to Converse. Raises: Untranslatable."""
-    known = _SUPPORTED | _HINTS
+    body, known = with_effort(body), _SUPPORTED | _HINTS
     unknown = [key for key in body if key not in known and body[key] is not None and not is_optional(key, body[key])]
     if unknown:
         raise Untranslatable(", ".join(unknown))
@@ -255,9 +256,8 @@ def _output(body: Tree) -> Tree:
         output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
     elif response_format.get("type") not in (None, "text"):
         raise Untranslatable(f"response_format {response_format['type']}")
-    if body.get("reasoning_effort") is not None:
-        output["effort"] = body["reasoning_effort"]
-    return output
+    effort = fitted_effort(body)
+    return output | ({"effort": effort} if effort is not None else {})
 
 
 def _without_marks(value: Any) -> Any:
@@ -308,7 +308,7 @@ class Converse:
             raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
-        return self._inner.read(completion_of(body, _names(request)), request, target)
+        return self._inner.read(completion_of(body, _names(request), target.model), request, target)
 
     def stream(self, request: ChatRequest, target: Target) -> Stream:
         return ConverseStream(self._inner.stream(request, target), Chunks(target.model, _names(request)))

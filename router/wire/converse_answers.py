@@ -1,5 +1,7 @@
 """Converts answers of Amazon Bedrock's Converse API, complete or streamed, to chat completions."""
 
+import secrets
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +22,12 @@ _FINISHES = {
 }
 
 
-def completion_of(body: bytes, names: dict[str, str] | None = None) -> bytes:
+def _head(kind: str, model: str | None) -> Tree:
+    """Converse states none of these."""
+    return {"id": f"chatcmpl-{secrets.token_hex(12)}", "object": kind, "created": int(time.time()), "model": model}
+
+
+def completion_of(body: bytes, names: dict[str, str] | None = None, model: str | None = None) -> bytes:
     """A Converse answer as a chat completion. `names`: the client's tool names by those sent. Raises: Unreadable."""
     try:
         answer = loads(body)
@@ -33,7 +40,7 @@ def completion_of(body: bytes, names: dict[str, str] | None = None) -> bytes:
     reply = _message_of(trees(message.get("content")), names or {})
     finish = _finish(answer.get("stopReason"), called="tool_calls" in reply)
     choice = {"index": 0, "message": reply, "logprobs": None, "finish_reason": finish}
-    completion: Tree = {"id": "", "object": "chat.completion", "created": 0, "model": None, "choices": [choice]}
+    completion = _head("chat.completion", model) | {"choices": [choice]}
     usage = usage_of(answer.get("usage"))
     return encode(completion | ({"usage": usage_tree(usage)} if usage is not None else {}))
 
@@ -82,7 +89,7 @@ def _annotations(citations: Any, start: int, end: int) -> list[Tree]:
 
 
 def _finish(reason: Any, *, called: bool) -> str:
-    return "tool_calls" if called else _FINISHES.get(text(reason), "stop")
+    return _FINISHES.get(text(reason)) or ("tool_calls" if called else "stop")
 
 
 class Chunks:
@@ -92,7 +99,7 @@ class Chunks:
         from botocore.eventstream import EventStreamBuffer
 
         self._frames = EventStreamBuffer()
-        self._head: Tree = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": model}
+        self._head = _head("chat.completion.chunk", model)
         self._names = names or {}
         self._calls: dict[int, int] = {}
         """Positions of tool calls by block index."""

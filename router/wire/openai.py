@@ -16,7 +16,7 @@ from router.target import Target
 from router.wire import plain_completion
 from router.wire.chat import Assembly, Piece, is_content
 from router.wire.chat_tools import is_flat, nested, nested_choice
-from router.wire.errors import error_in
+from router.wire.errors import error_in, error_text
 from router.wire.history import fitted_messages
 from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events
@@ -160,7 +160,7 @@ def completion_of(body: bytes) -> tuple[Tree, bytes]:
     if failure is not None:
         raise StatedError(failure, completion)
     if not isinstance(completion, dict) or not trees(completion.get("choices")):
-        raise Unreadable("the answer has no choice")
+        raise Unreadable(f"the answer has no choice: {error_text(body) or 'no text'}")
     return completion, body
 
 

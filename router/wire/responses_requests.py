@@ -253,7 +253,10 @@ class _Translation:
         if kind == "input_image" and part.get("image_url"):
             # Chat completions do not know `original`.
             detail = "high" if part.get("detail") == "original" else part.get("detail")
-            image = {"url": part["image_url"]} | ({"detail": detail} if detail else {})
+            # Some clients write it as in chat completions.
+            image = {"url": tree(part["image_url"]).get("url", part["image_url"])} | (
+                {"detail": detail} if detail else {}
+            )
             return {"type": "image_url", "image_url": image}
         if kind == "input_file" and (part.get("file_data") or part.get("file_url")):
             if not part.get("file_data"):

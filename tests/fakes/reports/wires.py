@@ -204,6 +204,11 @@ WIRES = [
     ),
     WireCase("an error of nothing", failed("500"), (http(b"", status="500 X"),)),
     WireCase("a server's own timeout is no fault of the client's", ok, (http(b"{}", status="408 X"), http(ANSWER))),
+    WireCase(
+        "a model that failed behind its server is no fault of the client's",
+        ok,
+        (http(b"{}", status="424 X"), http(ANSWER)),
+    ),
     WireCase("a conflict is worth another try", ok, (http(b'{"error":"busy"}', status="409 X"), http(ANSWER))),
     WireCase("too early is worth another try", ok, (http(b'{"error":"early"}', status="425 X"), http(ANSWER))),
     WireCase("a pause in milliseconds", ok, (http(b"{}", "retry-after-ms: 30", status="429 X"), http(ANSWER))),

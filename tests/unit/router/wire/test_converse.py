@@ -88,6 +88,7 @@ def test_unpaired_calls_and_results_are_completed() -> None:
         {"n": 2},
         {"logit_bias": {"1": 2}},
         {"response_format": {"type": "json_object"}},
+        {"reasoning_effort": "extreme"},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}]}]},
         {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
         {"tools": [{"type": "custom", "custom": {"name": "f"}}]},
@@ -111,6 +112,19 @@ def test_harmless_settings_are_accepted(settings: dict[str, Any]) -> None:
     assert converse_body({"messages": [HELLO]} | settings) == {
         "messages": [{"role": "user", "content": [{"text": "hello"}]}]
     }
+
+
+@pytest.mark.parametrize(
+    "asked, sent",
+    [
+        ({"reasoning_effort": "minimal"}, {"effort": "low"}),
+        ({"reasoning_effort": "max"}, {"effort": "max"}),
+        ({"reasoning_effort": "none"}, None),
+        ({"reasoning": {"effort": "high"}}, {"effort": "high"}),
+    ],
+)
+def test_efforts_are_those_that_converse_has(asked: dict[str, Any], sent: dict[str, Any] | None) -> None:
+    assert converse_body({"messages": [HELLO]} | asked).get("outputConfig") == sent
 
 
 def test_hints_are_left_out_by_name() -> None:

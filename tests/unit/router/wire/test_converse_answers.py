@@ -1,11 +1,13 @@
 """Answers of Bedrock's Converse API as chat completions."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from router.wire.converse_answers import Chunks, completion_of
 from router.wire.protocol import Unreadable
@@ -84,3 +86,28 @@ def test_a_cited_text_is_text_with_annotations() -> None:
     assert said["content"] == "So blue"
     assert said["annotations"] == [{"type": "url_citation", "url_citation": place}]
     assert said["thinking_blocks"] == [{"type": "redacted_thinking", "data": "abc"}]
+
+
+USE = {"toolUseId": "c", "name": "f"}
+
+
+@pytest.mark.parametrize(
+    "stated, finish",
+    [("tool_use", "tool_calls"), ("max_tokens", "length"), ("new", "tool_calls"), (None, "tool_calls")],
+)
+def test_a_call_that_was_cut_at_the_cap_is_not_a_call_to_run(stated: str | None, finish: str) -> None:
+    answer = {"output": {"message": {"content": [{"toolUse": USE | {"input": {}}}]}}, "stopReason": stated}
+    assert json.loads(completion_of(json.dumps(answer).encode()))["choices"][0]["finish_reason"] == finish
+    chunks = Chunks("m")
+    chunks.feed(frame("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": USE}}))
+    (last,) = StreamReader().feed(chunks.feed(frame("messageStop", {"stopReason": stated})))
+    assert json.loads(last)["choices"][0]["finish_reason"] == finish
+
+
+def test_answers_have_what_openais_sdk_requires() -> None:
+    answer = {"output": {"message": {"content": [{"text": "ok"}]}}, "stopReason": "end_turn"}
+    completion = ChatCompletion.model_validate_json(completion_of(json.dumps(answer).encode(), model="m"))
+    (data,) = StreamReader().feed(Chunks("m").feed(frame("messageStart", {"role": "assistant"})))
+    chunk = ChatCompletionChunk.model_validate_json(data)
+    assert completion.model == chunk.model == "m"
+    assert all(head.id and abs(head.created - time.time()) < 60 for head in (completion, chunk))

@@ -12,6 +12,7 @@ from router.deployed import Prepared
 from router.request import ChatRequest, parse
 from router.target import Target
 from router.wire import openai
+from router.wire.protocol import Unreadable
 from traffic.callsites import Checks
 from traffic.deployments import Deployment
 from traffic.record import Usage
@@ -148,3 +149,8 @@ def test_a_complete_answer_is_the_same_after_streaming(text: str, usage: bool) -
 @pytest.mark.parametrize("content", [None, 7, [1], [{"token": "x"}], [{"logprob": "y"}], {"x": 1}])
 def test_log_probabilities_in_an_unknown_format_give_no_confidence(content: Any) -> None:
     assert openai.signals_of(content) is None
+
+
+def test_an_answer_without_a_choice_states_its_reason() -> None:
+    with pytest.raises(Unreadable, match="the model is loading"):
+        openai.completion_of(b'{"detail": "the model is loading"}')

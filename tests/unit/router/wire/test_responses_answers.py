@@ -184,3 +184,10 @@ def test_long_answers_are_translated_in_linear_time() -> None:
         start = time.process_time()
         played([*chunks, chunk({}, "tool_calls")], request)
         assert time.process_time() - start < 2
+
+
+def test_an_image_written_as_in_chat_completions_is_read() -> None:
+    image = {"type": "input_image", "image_url": {"url": "https://a.example/b.png"}}
+    request = responses_requests.parse(json.dumps({"input": [{"role": "user", "content": [image]}]}).encode(), {})
+    (message,) = json.loads(bytes(request.tree["messages"]))
+    assert message["content"] == [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]
