@@ -38,6 +38,8 @@ _LEFT_OUT = frozenset({"thinking", "redacted_thinking"})
 _TOOL_KEYS = frozenset({"name", "description", "input_schema", "type", "strict", "cache_control"})
 _TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_examples"})
 _OFFERED = ("web_search_", "web_fetch_")
+_IN_RESULTS = ("text", "image_url", "file")
+"""Parts that a tool result may have."""
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _TOO_LONG = "prompt is too long"
 """The words by which clients recognize this error, since it has no type or code of its own."""
@@ -186,43 +188,26 @@ class _Translation:
         return messages
 
     def _turn(self, role: str, content: str | list[Tree]) -> list[Tree]:
-        """Tool results become separate messages before the user's text; images and documents in them follow."""
+        """Tool results become separate messages before the user's text."""
         if isinstance(content, str):
             return [{"role": role, "content": content}]
-        results, files = [], []
-        for block in content:
-            if block["type"] == "tool_result":
-                result, inner_files = self._result(block)
-                results.append(result)
-                files += inner_files
+        results = [self._result(block) for block in content if block["type"] == "tool_result"]
         other_blocks = [block for block in content if block["type"] != "tool_result"]
-        user_content = self._content(other_blocks) if other_blocks or not (results or files) else ""
-        if files:
-            user_content = files + (
-                [{"type": "text", "text": user_content}]
-                if isinstance(user_content, str) and user_content
-                else list(user_content or ())
-            )
+        user_content = self._content(other_blocks)
         return results + ([{"role": role, "content": user_content}] if user_content or not results else [])
 
-    def _result(self, block: Tree) -> tuple[Tree, list[Tree]]:
-        """A tool result as a message, and its images and documents, which tool messages cannot contain."""
-        content = block.get("content") or ""
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        files = [part for part in parts if _is_file(part)]
-        text = self._content([part for part in parts if not _is_file(part)])
-        if isinstance(text, list) and any(part["type"] != "text" for part in text):
-            self.missing += [f"tool_result.{part['type']}" for part in text if part["type"] != "text"]
+    def _result(self, block: Tree) -> Tree:
+        """A tool result as a message, with its images and documents."""
+        content = self._content(block.get("content"))
+        if isinstance(content, list):
+            self.missing += [f"tool_result.{part['type']}" for part in content if part["type"] not in _IN_RESULTS]
         if block.get("is_error"):
             # Chat completions cannot express it otherwise.
-            text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
-        kinds = " and ".join(dict.fromkeys(part["type"] for part in files))
-        if files and not text:
-            text = f"(see the {kinds})"
+            content = (
+                f"Error: {content}" if isinstance(content, str) else [{"type": "text", "text": "Error:"}, *content]
+            )
         identity, _ = without_signature(block["tool_use_id"])
-        label = {"type": "text", "text": f"{kinds.capitalize()} in the result of tool call {identity}:"}
-        labelled_files = [label, *(part for file in files for part in self._parts(file))] if files else []
-        return self._marked({"role": "tool", "tool_call_id": identity, "content": text}, block), labelled_files
+        return self._marked({"role": "tool", "tool_call_id": identity, "content": content}, block)
 
     def _assistant(self, content: str | list[Tree]) -> list[Tree]:
         if isinstance(content, str):
@@ -318,12 +303,6 @@ class _Translation:
 
 
 # ------------------------------------------------------------------------------------ answers and errors
-
-
-def _is_file(block: Tree) -> bool:
-    """Whether the block is an image, or a document that is not a text."""
-    source = tree(block.get("source"))
-    return block["type"] == "image" or (block["type"] == "document" and source.get("type") == "base64")
 
 
 def _is_search(block: Tree) -> bool:

@@ -18,7 +18,7 @@ from router.wire.endpoint_limits import (
     is_strict,
     split_stops,
 )
-from router.wire.turns import with_results
+from router.wire.turns import with_files_after, with_results
 from traffic.loose_json import Tree, encode, text, tree, trees
 
 
@@ -49,7 +49,7 @@ def refused(request: ChatRequest, target: Target) -> str | None:
 def fitted(request: ChatRequest, target: Target) -> ChatRequest:
     """The request with a body within the endpoint's limits."""
     limits = limits_of(target)
-    paired = _paired(request)
+    paired = _paired(request, target)
     changed: dict[str, Any] = {} if paired is request else {"messages": paired.plain_messages}
     request = paired
     if "user" in request.tree:
@@ -82,11 +82,13 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
     return msgspec.structs.replace(request, tree=request.tree | raw)
 
 
-def _paired(request: ChatRequest) -> ChatRequest:
-    """The request with a result for each call and a call for each result."""
+def _paired(request: ChatRequest, target: Target) -> ChatRequest:
+    """The request with a result for each call and a call for each result, which have the files that they may have."""
     if b'"tool_call' not in bytes(request.tree["messages"]):
         return request
     messages = with_results(request.plain_messages)
+    if target.endpoint.kind != "bedrock":
+        messages = with_files_after(messages)
     if messages == request.plain_messages:
         return request
     return msgspec.structs.replace(request, tree=request.tree | {"messages": msgspec.Raw(encode(messages))})

@@ -218,22 +218,14 @@ class _Translation:
             self.missing.append(f"input.{kind}")
 
     def _output(self, item: Tree, messages: list[Tree]) -> None:
-        """Add a tool result; images in it follow as a user message, because tool messages cannot contain them."""
+        """Add a tool result, with its images and files."""
         output = item["output"]
         has_parts = isinstance(output, list) and all(tree(part).get("type") for part in output)
         if isinstance(output, dict) or (isinstance(output, list) and not has_parts):
             output = dumped(output)
         content = output if isinstance(output, str) else self._content(output or "")
         identity, _ = without_signature(item["call_id"])
-        result: Tree = {"role": "tool", "tool_call_id": identity, "content": content}
-        messages.append(result)
-        parts = content if isinstance(content, list) else []
-        images = [part for part in parts if part["type"] != "text"]
-        if images:
-            texts = [part for part in parts if part["type"] == "text"]
-            result["content"] = texts or "(see the image)"
-            label = {"type": "text", "text": f"Image in the result of tool call {identity}:"}
-            messages.append({"role": "user", "content": [label, *images]})
+        messages.append({"role": "tool", "tool_call_id": identity, "content": content})
 
     def _content(self, content: Any) -> str | list[Tree]:
         """A string if it is text only: templates and small servers handle that form best."""

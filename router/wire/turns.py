@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from traffic.loose_json import Tree, dumped, encode, text, tree, trees
+from traffic.loose_json import Tree, encode, text, tree, trees
 from traffic.tiers import TurnRule
 
 NO_RESULT = "(no result: the call was interrupted)"
@@ -59,6 +59,44 @@ def with_results(messages: list[Tree]) -> list[Tree]:
         open_calls, others = Counter(call["id"] for call in trees(message.get("tool_calls"))), []
         paired.append(message)
     return [*paired, *map(_interrupted, open_calls.elements()), *others]
+
+
+def with_files_after(messages: list[Tree]) -> list[Tree]:
+    """Move images and files of tool results into the user's turn that follows: tool messages have only text."""
+    moved: list[Tree] = []
+    waiting: list[Tree] = []
+    for message in messages:
+        if message["role"] == "tool":
+            result, files = _without_files(message)
+            moved.append(result)
+            waiting += files
+            continue
+        if waiting:
+            asks = message["role"] == "user"
+            moved.append({"role": "user", "content": waiting + (_as_parts(message["content"]) if asks else [])})
+            waiting = []
+            if asks:
+                continue
+        moved.append(message)
+    return moved + ([{"role": "user", "content": waiting}] if waiting else [])
+
+
+def _without_files(result: Tree) -> tuple[Tree, list[Tree]]:
+    """A tool result without its files, and these with a label."""
+    parts = trees(result.get("content"))
+    files = [part for part in parts if part["type"] != "text"]
+    if not files:
+        return result, []
+    kinds = " and ".join(dict.fromkeys("image" if file["type"] == "image_url" else "file" for file in files))
+    label = f"{kinds.capitalize()} in the result of tool call {result.get('tool_call_id')}:"
+    texts = [part for part in parts if part["type"] == "text"]
+    # A single text as a string: small servers handle that form best.
+    content = texts[0]["text"] if len(texts) == 1 and "cache_control" not in texts[0] else texts
+    return result | {"content": content or f"(see the {kinds})"}, [{"type": "text", "text": label}, *files]
+
+
+def _as_parts(content: str | list[Tree]) -> list[Tree]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def ruled(messages: list[Tree], rules: Sequence[TurnRule]) -> list[Tree]:
@@ -149,8 +187,9 @@ def with_ids(messages: list[Tree]) -> Iterable[Tree]:
 
 def _result_as_user_text(result: Tree) -> Tree:
     content = result.get("content") or ""
-    result_text = content if isinstance(content, str) else dumped(content)
-    return {"role": "user", "content": f"Result of tool call {result.get('tool_call_id')}: {result_text}"}
+    label = f"Result of tool call {result.get('tool_call_id')}: "
+    said = label + content if isinstance(content, str) else [{"type": "text", "text": label}, *content]
+    return {"role": "user", "content": said}
 
 
 def _interrupted(call: str) -> Tree:
@@ -177,6 +216,5 @@ def _joined(turns: list[Tree]) -> Tree:
     elif all(isinstance(content, str) for content in contents):
         joined["content"] = "\n\n".join(contents)
     else:
-        parts = ([{"type": "text", "text": content}] if isinstance(content, str) else content for content in contents)
-        joined["content"] = [part for content in parts for part in content]
+        joined["content"] = [part for content in contents for part in _as_parts(content)]
     return joined

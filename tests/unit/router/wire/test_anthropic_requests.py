@@ -1,5 +1,6 @@
 """Requests in Anthropic's protocol."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -154,12 +155,12 @@ def test_a_failed_tool_and_an_image_in_its_result_reach_the_model() -> None:
         {"type": "tool_result", "tool_use_id": "t1", "content": "timeout", "is_error": True},
         {"type": "tool_result", "tool_use_id": "t2", "content": [image]},
     ]
-    messages = tree_of(messages=[USER, {"role": "assistant", "content": use}, {"role": "user", "content": results}])[
-        "messages"
-    ]
+    request = parsed(messages=[USER, {"role": "assistant", "content": use}, {"role": "user", "content": results}])
+    messages = json.loads(anthropic_answers.payload(request, Target(GPT, 2), stream=False))["messages"]
     assert [m["role"] for m in messages] == ["user", "assistant", "tool", "tool", "user"]
     assert messages[2]["content"] == "Error: timeout"
     assert [part["type"] for part in messages[4]["content"]] == ["text", "image_url"]
+    assert [message.role for message in request.body.messages] == ["user", "assistant", "tool", "tool"]
 
 
 def test_a_turn_with_only_thinking_is_dropped_and_a_prefilled_answer_is_reported() -> None:

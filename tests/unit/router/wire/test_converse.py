@@ -230,3 +230,11 @@ def test_documents_of_one_name_are_numbered() -> None:
     message = {"role": "user", "content": [part, {"type": "file", "file": file | {"filename": "A.pdf"}}, part]}
     content = converse_body({"messages": [message]})["messages"][0]["content"]
     assert [block["document"]["name"] for block in content if "document" in block] == ["a pdf", "A pdf 2", "a pdf 3"]
+
+
+def test_an_image_in_a_tools_result_stays_in_it() -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    use = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [image]}]}
+    (block,) = sent_for(asked_by_anthropic(messages=[HELLO, use, result]))["messages"][2]["content"]
+    assert [*block["toolResult"]["content"][0]] == ["image"]

@@ -191,3 +191,16 @@ def test_an_image_written_as_in_chat_completions_is_read() -> None:
     request = responses_requests.parse(json.dumps({"input": [{"role": "user", "content": [image]}]}).encode(), {})
     (message,) = json.loads(bytes(request.tree["messages"]))
     assert message["content"] == [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]
+
+
+def test_an_image_in_a_tools_result_stays_in_it_where_the_endpoint_permits() -> None:
+    shot = {"type": "input_image", "image_url": "https://a.example/b.png"}
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    items = [{"role": "user", "content": "q"}, call, {"type": "function_call_output", "call_id": "c", "output": [shot]}]
+    request = responses_requests.parse(json.dumps({"input": items}).encode(), {})
+    sent = {}
+    for endpoint in (CLAUDE, TARGET.endpoint):
+        payload = dialects.of(request, endpoint).payload(request, Target(endpoint, 2), stream=False)
+        sent[endpoint.kind] = json.loads(payload)["messages"]
+    assert [block["type"] for block in sent["anthropic"][2]["content"][0]["content"]] == ["image"]
+    assert [message["role"] for message in sent["openai"]] == ["user", "assistant", "tool", "user"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.turns import in_order, ruled, with_ids, with_results
+from router.wire.turns import in_order, ruled, with_files_after, with_ids, with_results
 
 Tree = dict[str, Any]
 
@@ -133,3 +133,27 @@ def test_long_conversations_are_ordered_in_linear_time(messages: list[Tree]) -> 
     assert seconds(with_ids(messages)) < 1
     assert seconds(with_results(in_order(messages))) < 1
     assert seconds(ruled(messages, ("system_first", "alternate", "assistant_after_tool"))) < 1
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}
+
+
+def test_files_in_results_follow_them_in_the_users_turn() -> None:
+    words = {"type": "text", "text": "shot"}
+    results = [
+        {"role": "tool", "tool_call_id": "a", "content": [words, IMAGE]},
+        {"role": "tool", "tool_call_id": "b", "content": [IMAGE]},
+        {"role": "tool", "tool_call_id": "c", "content": "text"},
+    ]
+    for following in ([], [{"role": "user", "content": "and?"}], [{"role": "assistant", "content": "ok"}]):
+        first, second, third, user, *rest = with_files_after(results + following)
+        assert [m["role"] for m in (first, second, third, user)] == ["tool", "tool", "tool", "user"]
+        assert (first["content"], bool(second["content"]), third["content"]) == ("shot", True, "text")
+        asks = following[:1] == [{"role": "user", "content": "and?"}]
+        assert [part["type"] for part in user["content"]] == ["text", "image_url"] * 2 + ["text"] * asks
+        assert rest == ([] if asks else following)
+
+
+def test_a_stray_result_keeps_its_files() -> None:
+    (message,) = with_results([{"role": "tool", "tool_call_id": "gone", "content": [IMAGE]}])
+    assert (message["role"], message["content"][-1]) == ("user", IMAGE)
