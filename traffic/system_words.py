@@ -1,0 +1,49 @@
+"""How probable it is, by the words of a system prompt, that it belongs to a call site that needs a heavy model.
+
+A logistic regression over the words of the known call sites of invented companies, which of them occur and not how
+often; `python -m benchmarks.known_call_sites --fit-words` fits it. It sees what no list of wordings foresaw, in the
+languages of these prompts, and knows nothing of what the answers are like.
+"""
+
+import functools
+import math
+import re
+from pathlib import Path
+
+import msgspec
+
+FILE = Path(__file__).with_suffix(".json")
+READ_CHARS = 2000
+MIN_WORDS = 8
+"""Known words in a prompt below which it says too little."""
+_WORD = re.compile(r"\w\w+")
+
+
+class Words(msgspec.Struct, frozen=True):
+    """The fitted regression."""
+
+    intercept: float
+    weights: dict[str, float]
+    """Of each word; positive ones speak for a heavy model."""
+
+
+def words_of(prompt: str) -> set[str]:
+    """Different words of two letters and more at the beginning of a prompt, in lower case."""
+    return set(_WORD.findall(prompt[:READ_CHARS].lower()))
+
+
+@functools.cache
+def _fitted() -> Words:
+    return msgspec.json.decode(FILE.read_bytes(), type=Words)
+
+
+@functools.lru_cache(maxsize=1024)
+def hardness(system: str) -> float:
+    """Probability of Tier 3; 0 for a prompt of too few known words."""
+    fitted = _fitted()
+    known = fitted.weights.keys() & words_of(system)
+    if len(known) < MIN_WORDS:
+        return 0.0
+    # As in fitting, a prompt counts as one unit however many words it has.
+    odds = fitted.intercept + sum(map(fitted.weights.__getitem__, known)) / math.sqrt(len(known))
+    return 1 / (1 + math.exp(-odds))
