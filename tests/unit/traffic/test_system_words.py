@@ -1,15 +1,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic import policy, system_words
+from traffic import policy
 from traffic.config import CONFIGS
 from traffic.features import features_of, request_type
 from traffic.record import Message
 from traffic.system_words import MIN_WORDS, hardness, words_of
 
 PLANS = (
-    "You are the night desk of a tram depot. Weigh which carriages to hold back, what each choice costs the early lines "
-    "and in which order to send them out, and explain your plan with its figures before the shift decides."
+    "You are the night desk of a tram depot. Weigh which carriages to hold back, what each choice costs the early "
+    "lines and in which order to send them out, and explain your plan with its figures before the shift decides."
 )
 SORTS = (
     "Sort the message of a passenger under one of these names: lost property, delay, fare, other. "
