@@ -373,6 +373,6 @@ def error_event(body: bytes, request: ChatRequest) -> bytes:
 
 def models(names: list[str]) -> Tree:
     """The list of models as a single page."""
-    card = {"type": "model", "created_at": "1970-01-01T00:00:00Z"}
+    card = {"type": "model", "lifecycle": "active", "created_at": "1970-01-01T00:00:00Z"}
     cards = [card | {"id": name, "display_name": name} for name in names]
     return {"data": cards, "has_more": False, "first_id": names[0], "last_id": names[-1]}

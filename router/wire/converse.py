@@ -70,13 +70,16 @@ def converse_body(body: Tree) -> Tree:
     sent: Tree = {"messages": messages}
     if system:
         sent["system"] = system
+    stops = [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or ()
     limits = {
         "maxTokens": body.get("max_completion_tokens") or body.get("max_tokens"),
         "temperature": body.get("temperature"),
         "topP": body.get("top_p"),
-        "stopSequences": [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or None,
+        "stopSequences": [stop for stop in stops if stop] or None,
     }
     inference = {key: value for key, value in limits.items() if value is not None}
+    if (body.get("temperature") or 0) > 1:
+        raise Untranslatable("temperature above 1")
     if inference:
         sent["inferenceConfig"] = inference
     tools = _tools(body) or _called_tools(messages)
@@ -149,7 +152,10 @@ def _make_names_unique(messages: list[Tree]) -> None:
     """Number documents of equal names, which the API rejects."""
     names = set[str]()
     numbers: dict[str, int] = {}
-    for document in (block["document"] for message in messages for block in message["content"] if "document" in block):
+    blocks = (block for message in messages for block in message["content"])
+    # In order of appearance, so that later turns rename nothing that is in a cache.
+    inner = (part for block in blocks for part in (block, *tree(block.get("toolResult")).get("content", ())))
+    for document in (part["document"] for part in inner if "document" in part):
         stem = document["name"][:190]
         number = numbers.get(stem.lower(), 1)
         while document["name"].lower() in names:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from anthropic.types import ModelInfo
 
 from router.request import BadRequest, ChatRequest
 from router.target import Target
@@ -225,3 +226,8 @@ def test_errors_of_endpoints_are_passed_on_or_converted() -> None:
 @pytest.mark.parametrize("status, kind", [(404, "not_found_error"), (418, "invalid_request_error"), (502, "api_error")])
 def test_errors_have_the_type_of_their_status(status: int, kind: str) -> None:
     assert msgspec.json.decode(anthropic_requests.error(status, "no", "x"))["error"] == {"type": kind, "message": "no"}
+
+
+def test_listed_models_have_the_fields_of_anthropics_sdk() -> None:
+    (card,) = anthropic_requests.models(["m"])["data"]
+    assert ModelInfo.model_validate(card).id == "m"

@@ -89,6 +89,7 @@ def test_unpaired_calls_and_results_are_completed() -> None:
         {"logit_bias": {"1": 2}},
         {"response_format": {"type": "json_object"}},
         {"reasoning_effort": "extreme"},
+        {"temperature": 1.5},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}]}]},
         {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
         {"tools": [{"type": "custom", "custom": {"name": "f"}}]},
@@ -104,6 +105,8 @@ def test_parameters_that_converse_lacks_are_named(body: dict[str, Any]) -> None:
     "settings",
     [
         {"n": 1, "logprobs": False, "top_logprobs": 0, "user": "u", "modalities": ["text"]},
+        {"stop": ""},
+        {"stop": [""]},
         {"presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "response_format": {"type": "text"}},
         {"prompt_cache_retention": "24h", "verbosity": "low", "prediction": {"type": "content", "content": "x"}},
     ],
@@ -238,3 +241,14 @@ def test_an_image_in_a_tools_result_stays_in_it() -> None:
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [image]}]}
     (block,) = sent_for(asked_by_anthropic(messages=[HELLO, use, result]))["messages"][2]["content"]
     assert [*block["toolResult"]["content"][0]] == ["image"]
+
+
+def test_documents_in_results_are_numbered_too() -> None:
+    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}
+    document = {"type": "document", "title": "a.pdf", "source": source}
+    asked = {"role": "user", "content": [document, {"type": "text", "text": "q"}]}
+    use = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [document]}]}
+    first, _, last = sent_for(asked_by_anthropic(messages=[asked, use, result]))["messages"]
+    inner = last["content"][0]["toolResult"]["content"][0]
+    assert [block["document"]["name"] for block in (first["content"][0], inner)] == ["a pdf", "a pdf 2"]
