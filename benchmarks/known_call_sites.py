@@ -127,11 +127,15 @@ def words_fitted(known: Sequence[KnownCallSite]) -> Words:
     from sklearn.preprocessing import normalize
 
     prompts = [site for site in known if site.prompt]
-    counted = CountVectorizer(binary=True, min_df=2, analyzer=system_words.words_of)
+    counted = CountVectorizer(binary=True, min_df=2, analyzer=_words_of)
     table = normalize(counted.fit_transform([site.prompt for site in prompts]))
-    model = LogisticRegression(C=10, max_iter=2000).fit(table, [site.tier == 3 for site in prompts])
+    model = LogisticRegression(C=20, max_iter=2000).fit(table, [site.tier == 3 for site in prompts])
     weights = zip(counted.get_feature_names_out(), model.coef_[0], strict=True)
     return Words(round(float(model.intercept_[0]), 3), {str(word): round(float(weight), 3) for word, weight in weights})
+
+
+def _words_of(prompt: str) -> list[str]:
+    return [word for word in system_words.words_of(prompt) if len(word) > 1]
 
 
 def slim(site: KnownCallSite) -> dict[str, Any]:

@@ -7,16 +7,16 @@ languages of these prompts, and knows nothing of what the answers are like.
 
 import functools
 import math
-import re
 from pathlib import Path
 
 import msgspec
 
 FILE = Path(__file__).with_suffix(".json")
-READ_CHARS = 2000
+READ_CHARS = 1000
 MIN_WORDS = 8
 """Known words in a prompt below which it says too little."""
-_WORD = re.compile(r"\w\w+")
+_LETTERS = bytes(byte if byte >= 0x80 or chr(byte).isalnum() else ord(" ") for byte in range(256))
+"""Everything in ASCII that is neither letter nor digit becomes a space; other scripts stay as they are."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -27,21 +27,24 @@ class Words(msgspec.Struct, frozen=True):
     """Of each word; positive ones speak for a heavy model."""
 
 
-def words_of(prompt: str) -> set[str]:
-    """Different words of two letters and more at the beginning of a prompt, in lower case."""
-    return set(_WORD.findall(prompt[:READ_CHARS].lower()))
+def words_of(prompt: str) -> list[str]:
+    """The words at the beginning of a prompt, in lower case."""
+    # Bytes are translated seven times faster than a pattern finds words.
+    letters = prompt[:READ_CHARS].lower().encode("utf-8", "ignore").translate(_LETTERS)
+    return letters.decode("utf-8", "ignore").split()
 
 
 @functools.cache
-def _fitted() -> Words:
-    return msgspec.json.decode(FILE.read_bytes(), type=Words)
+def _fitted() -> tuple[Words, frozenset[str]]:
+    fitted = msgspec.json.decode(FILE.read_bytes(), type=Words)
+    return fitted, frozenset(fitted.weights)
 
 
 @functools.lru_cache(maxsize=1024)
 def hardness(system: str) -> float:
     """Probability of Tier 3; 0 for a prompt of too few known words."""
-    fitted = _fitted()
-    known = fitted.weights.keys() & words_of(system)
+    fitted, vocabulary = _fitted()
+    known = vocabulary.intersection(words_of(system))
     if len(known) < MIN_WORDS:
         return 0.0
     # As in fitting, a prompt counts as one unit however many words it has.
