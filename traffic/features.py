@@ -281,7 +281,8 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     hard = _hard_type(f, text)
     if hard is not None:
         return hard
-    if (f.asks_extraction and not f.asks_summary) or (f.names_fields and not f.schema_prose):
+    # The fields of data to write a text from look like those of an answer.
+    if not f.asks_draft and ((f.asks_extraction and not f.asks_summary) or (f.names_fields and not f.schema_prose)):
         return "extraction"
     if f.asks_options:
         return _label_type(f, text)

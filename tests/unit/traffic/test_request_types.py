@@ -199,6 +199,12 @@ def test_a_message_that_was_ordered_to_be_drafted_is_written_whatever_numbers_it
     assert type_of("Fill the berth.", facts) == "reasoning"
 
 
+def test_data_that_a_text_is_written_from_are_no_fields_of_the_answer() -> None:
+    data = '{"vessel": "Elke", "calls": [{"type": "berth", "no": "4", "date": "2026-12-04", "from": "Kiel"}]}'
+    assert type_of("", f"Turn the port call into a short e-mail to the agent.\n{data}") == "structured"
+    assert type_of("", f"Take out the fields of the port call.\n{data}") == "extraction"
+
+
 def test_one_of_many_listed_labels_is_no_verdict_on_a_case() -> None:
     labels = "berth crew customs fuel lost pilot repair tug water".split()
     mail = (
