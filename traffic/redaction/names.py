@@ -7,12 +7,19 @@ import re
 
 _WORD = r"\p{Lu}(?:['\u2019]\p{Lu})?\p{Ll}+(?:[-'\u2019]?\p{Lu}\p{Ll}+)*"
 _BETWEEN = r"(?: (?:\p{Lu}\.|van|von|der|den|de|da|dos|di|del|la|le|bin|al))*"
-_FULL = rf"{_WORD}(?:{_BETWEEN} {_WORD}){{1,3}}"
-_ANY = rf"{_WORD}(?:{_BETWEEN} {_WORD}){{0,3}}"
+_INITIALS = r"(?:\p{Lu}\. ?)+"
+_FULL = rf"(?:{_INITIALS}{_WORD}|{_WORD}{_BETWEEN} {_WORD})(?:{_BETWEEN} {_WORD}){{0,2}}"
+_ANY = rf"(?:{_INITIALS})?{_WORD}(?:{_BETWEEN} {_WORD}){{0,3}}"
+_TITLES = r"(?:(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\b\.? )*"
 
-_INTRODUCED = (
-    r"my (?:full |first |last |sur)?name(?: is|'s|\u2019s)|mein name ist|ich hei(?:\u00df|ss)e|je m['\u2019]appelle"
-    r"|mon nom est|mi nombre es|me llamo|mi chiamo|meu nome \u00e9|mijn naam is"
+_INTRODUCED = "|".join(
+    (
+        r"my (?:full |first |last |sur)?name(?: is|'s|\u2019s)",
+        r"mein name ist|ich hei(?:\u00df|ss)e|mijn naam is|(?:jag|jeg) (?:heter|hedder)|nimeni on",
+        r"je m['\u2019]appelle|mon nom est|mi nombre es|me llamo|mi chiamo|meu nome é|me chamo|mă numesc",
+        r"nazywam się|mam na imię|jmenuji se|volám sa|zovem se|меня зовут|мене звати|казвам се",
+        r"benim adım|με λένε|tên tôi là|tôi tên là",
+    )
 )
 _I_AM = r"i(?: am|['\u2019]m)"
 _GREETING = r"hi|hello|hey|hallo|guten tag|good (?:morning|afternoon|evening)|bonjour|hola"
@@ -36,18 +43,25 @@ PATTERNS = {
     "here": rf"(?:^|(?i:\b(?:{_GREETING}))[,.!]? )\K{_FULL}(?= here\b)",
     "last name": rf"(?i:\b(?:first|last|family|sur)[ -]?name(?: is|:)?) \K{_ANY}",
     "this is": rf"(?i:(?:\b(?:{_GREETING}))[,.!]? (?:this is|it (?:is|['\u2019]s)|{_I_AM}|hier ist|ich bin)) \K{_FULL}",
-    "sign-off": rf"(?i:(?:^|[.!?] ?)(?:{_SIGN_OFF}))[,.!]?[ \t]*\n\s*\K{_ANY}{_LINE_END}",
+    "sign-off": rf"(?i:(?:^|[.!?] ?)(?:{_SIGN_OFF}))[,.!]?[ \t]*\n\s*{_TITLES}\K{_ANY}{_LINE_END}",
     "signature": rf"^-- ?\n\s*\K{_FULL}{_LINE_END}",
-    "salutation": rf"^(?i:dear|sehr geehrte[rs]?) (?:(?:Mr|Mrs|Ms|Dr|Herr|Frau)\.? )?\K{_FULL}(?=[,:])",
+    "salutation": rf"^(?i:dear|sehr geehrte[rs]?) {_TITLES}\K{_FULL}(?=[,:])",
     "field": rf"(?i:(?:^|[\n{{,;|(\"'>])[ \t]*[\"']?(?:{_FIELD})[\"']?)[ \t]*[:=][ \t]*[\"']?\K{_ANY}",
 }
 
-MAY_HOLD = re.compile(
-    r"(?i)name|naam|nombre|ich hei|m['\u2019]appelle|llamo|chiamo|\bask for|\bhere\b|this is|it['\u2019]s|it is|i am"
-    r"|i['\u2019]m|\bhier|ich bin|thank|regards|wishes|\bbest|cheers|sincerely|truly|faithfully|mfg|cordial|salud"
-    r"|gr(?:\u00fc|u|ue)(?:\u00df|ss)|bien \u00e0|atenta|saluti|groet|^--|\bdear|geehrte|holder|att(?:n|ention)",
-    re.MULTILINE,
-)
+_STEMS = (
+    "name|naam|heter|hedder|nimeni|appelle|nom est|nombre|llamo|chiamo|nome é|chamo|numesc|nazywam|mam na imi|jmenuji"
+    "|volám|zovem|зовут|звати|казвам|benim ad|λένε|tên tôi|tôi tên|ich hei|ask for| here|this is|it is|it's|it\u2019s"
+    "|i am|i'm|i\u2019m|hier ist|ich bin|thank|regards|wishes|best|cheers|sincerely|truly|faithfully|mfg|cordial|salud"
+    "|grü|gruß|grus|grue|bien à|atenta|saluti|groet|--|dear|geehrte|holder|attn|attention"
+).split("|")
+
+
+def may_hold(text: str) -> bool:
+    """Fast pre-filter; False only if no wording of `PATTERNS` is in the text."""
+    lowered = text.lower()
+    return any(stem in lowered for stem in _STEMS)
+
 
 _NO_NAMES = frozenset(
     """account accounts advance advisor agent all anyone anybody apple app assistant bank banking billing card cards

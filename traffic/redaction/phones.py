@@ -12,11 +12,11 @@ import phonenumbers
 _CONTEXT_CHARS = 30
 _INTERNATIONAL = re.compile(
     r"(?<![0-9A-Za-z_+])(?:\+|(?<!(?<!\d)\d{4}[ -])00(?=[1-9]))"
-    r"\s?\(?[1-9](?:[\s\u00a0().\-/\u2010-\u2013]{0,3}\d){6,14}"
+    r"\s?\(?[1-9](?:[\s().\-/]{0,3}\d){6,14}"
 )
 _NATIONAL = re.compile(
     r"(?<!(?<!\d)\d{4}[ -])(?<![0-9A-Za-z_+#$\u20ac\u00a3.,:/-])"
-    r"\(?\d(?:[ \u00a0().\-/\u2010-\u2013]{0,2}\d){7,13}(?![\d\w])"
+    r"\(?\d(?:[ ().\-/]{0,2}\d){7,13}(?![\d\w])"
 )
 _WORD = re.compile(
     r"(?i)(?:\b(?:tele)?phones?|\bcell|\bmobile|\btel|\bfax|\bcall(?:ing)?|\bring|\bdial|\bte?xt|\bsms|\bwhats\s?app"

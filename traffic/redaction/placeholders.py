@@ -14,9 +14,10 @@ import msgspec
 from traffic.checks import parse_json
 from traffic.redaction import PERSONAL_TYPES, PersonalType
 from traffic.redaction.names import COMMON_WORDS
+from traffic.redaction.plain_text import plain_text
 from traffic.redaction.recognisers import Finding
 
-_BETWEEN = r"[\s\u00a0().\-/\u2010-\u2013]{0,3}"
+_BETWEEN = r"[\s().\-/]{0,3}"
 _NOTHING_LEFT = re.compile(r"[\W_]*")
 _PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PERSONAL_TYPES)})_[1-9]\d*>")
 
@@ -62,7 +63,7 @@ class Values:
                     numbers[finding.type] += 1
                 value = text[finding.start : finding.end]
                 self._values[finding.type, finding.key] = Value(
-                    finding.type, finding.key, placeholder, value, _pattern(finding, value)
+                    finding.type, finding.key, placeholder, value, _pattern(finding, plain_text(value).text)
                 )
 
     def __iter__(self) -> Iterator[Value]:
@@ -140,13 +141,16 @@ class Values:
             for finding in self._find(text)
             if (finding.type, finding.key) in self._values
         ]
+        plain = plain_text(text)
         for value in self:
-            spans += [(match.start(), match.end(), value) for match in value.pattern.finditer(text)]
+            spans += [(*plain.span(*match.span()), value) for match in value.pattern.finditer(plain.text)]
         # The longest span wins: a full name over its first name, an address over a phone number within it.
         chosen: list[tuple[int, int, Value]] = []
-        for span in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
-            if all(span[1] <= begin or end <= span[0] for begin, end, _ in chosen):
-                chosen.append(span)
+        taken = bytearray(len(text))
+        for begin, end, value in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
+            if taken.find(1, begin, end) < 0:
+                taken[begin:end] = b"\1" * (end - begin)
+                chosen.append((begin, end, value))
         return sorted(chosen, key=lambda span: span[0])
 
 
@@ -194,7 +198,7 @@ def _leaves(node: Any) -> Iterator[str]:
 
 
 def _pattern(finding: Finding, text: str) -> re.Pattern[str]:
-    """Matches other spellings of the value: spacing, hyphens, case, a phone number without country code."""
+    """Matches other spellings of the value in a plain text: spacing, case, a phone number without country code."""
     if finding.type == "PHONE":
         country, _, national = finding.key[1:].partition(" ")
         trunk = rf"(?:\(?0\)?{_BETWEEN})?"

@@ -23,6 +23,7 @@ import regex
 
 from traffic.redaction import PHONE_REGIONS, PersonalType, names
 from traffic.redaction.phones import phone_numbers
+from traffic.redaction.plain_text import plain_text
 
 _CONTEXT_CHARS = 30
 
@@ -38,14 +39,16 @@ class Finding(NamedTuple):
 
 Span = tuple[int, int]
 
-# Not \w: Japanese or Chinese words next to an address are not part of it. At most 64 characters before the @
-# (RFC 5321); without a bound a long run of such characters would take quadratic time.
-_ATOM = r"[0-9A-Za-z\u00c0-\u024f!#$%&'*+/=?^_`{|}~-]"
-_LABEL = r"[0-9A-Za-z\u00c0-\u024f]+(?:-+[0-9A-Za-z\u00c0-\u024f]+)*"
-_AT = r"(?:@| ?[(\[](?:at|AT)[)\]] ?)"
+# Latin, Greek and Cyrillic, not \w: Japanese or Chinese words next to an address are not part of it. At most 64
+# characters before the @ (RFC 5321); without a bound a long run of such characters would take quadratic time.
+_LETTERS = r"A-Za-z\u00c0-\u024f\u0370-\u052f"
+_ATOM = rf"[0-9{_LETTERS}!#$%&'*+/=?^_`{{|}}~-]"
+_LABEL = rf"[0-9{_LETTERS}]+(?:-+[0-9{_LETTERS}]+)*"
+_AT = r"(?:@|%40| ?[(\[](?:at|AT)[)\]] ?)"
+_DOT = r"(?:\.| ?[(\[](?:dot|DOT)[)\]] ?)"
 _EMAIL = re.compile(
-    r"(?<![0-9A-Za-z\u00c0-\u024f_])[0-9A-Za-z\u00c0-\u024f_+]"
-    rf"(?:\.?{_ATOM}){{0,63}}{_AT}(?:{_LABEL}\.)+(?:[A-Za-z]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9A-Za-z_@])"
+    rf"(?<![0-9{_LETTERS}_])[0-9{_LETTERS}_+](?:\.?{_ATOM}){{0,63}}{_AT}"
+    rf"(?:{_LABEL}{_DOT})+(?:[{_LETTERS}]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9{_LETTERS}@])"
 )
 
 
@@ -53,21 +56,30 @@ def emails(text: str) -> Iterator[Span]:
     return (match.span() for match in _EMAIL.finditer(text))
 
 
+_GAP = "[ .-]{0,3}"
 # Visa, Mastercard, Discover and UnionPay, JCB: 16 digits. Any 16 digits pass Luhn one time in ten.
-_FOUR = r"(?:4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|6(?:011|5\d{2}|4[4-9]\d|2\d{2})|35(?:2[89]|[3-8]\d))(?:[ -]?\d{4}){3}"
-_AMEX = r"3[47]\d{2}[ -]?\d{6}[ -]?\d{5}"
-_DINERS = r"3(?:0[0-5]|[68]\d)\d[ -]?\d{6}[ -]?\d{4}"
+_FOUR = (
+    r"(?:4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|6(?:011|5\d{2}|4[4-9]\d|2\d{2})|35(?:2[89]|[3-8]\d))"
+    rf"(?:{_GAP}\d{{4}}){{3}}"
+)
+_UNIONPAY = rf"62\d{{2}}(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{1,3}}"
+_AMEX = rf"3[47]\d{{2}}{_GAP}\d{{6}}{_GAP}\d{{5}}"
+_DINERS = rf"3(?:0[0-5]|[68]\d)\d{_GAP}\d{{6}}{_GAP}\d{{4}}"
 # A year may precede a number and an expiry date may follow it: both ends of a run of groups are tried.
 _CARDS = [
     re.compile(around.format(f"(?:{form})"))
-    for form in (_FOUR, _AMEX, _DINERS)
+    for form in (_FOUR, _UNIONPAY, _AMEX, _DINERS)
     for around in (r"(?<![\d+-])(?<!(?<!\d)\d{{4}}[ .]){}(?!\d)", r"(?<![\d+-]){}(?!\d|[ -]\d{{4}}(?!\d))")
 ]
 
 
 def cards(text: str) -> Iterator[Span]:
     for form in _CARDS:
-        yield from (match.span() for match in form.finditer(text) if _luhn(re.sub(r"[ -]", "", match.group())))
+        yield from (match.span() for match in form.finditer(text) if _luhn(_without_gaps(match.group())))
+
+
+def _without_gaps(number: str) -> str:
+    return re.sub("[ .-]", "", number)
 
 
 def _luhn(digits: str) -> bool:
@@ -75,13 +87,14 @@ def _luhn(digits: str) -> bool:
     return (sum(map(int, digits[-1::-2])) + sum(n - 9 if n > 9 else n for n in doubled)) % 10 == 0
 
 
-_IBAN_START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d{2}(?=[ -]?[A-Za-z0-9]{2})")
+_IBAN_START = re.compile(rf"(?<![A-Za-z0-9])([A-Za-z]{{2}})\d{{2}}(?={_GAP}[A-Za-z0-9]{{2}})")
 _IBAN_CHARS = {
     entry[:2]: int(entry[2:])
-    for entry in """AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DK18 DO28 EE20
-    EG29 ES24 FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28
-    LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU28 NL18 NO15 PK24 PL28 PS25 PT25 QA29 RO24 RS22
-    SA24 SC31 SE24 SI19 SK24 SM27 TL23 TN24 TR26 UA29 VA22 VG24 XK20""".split()
+    for entry in """AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18
+    DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27
+    JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU28 NI28 NL18 NO15 OM23
+    PK24 PL28 PS25 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29
+    VA22 VG24 XK20 YE30""".split()
 }
 """Characters of a country's numbers, by the IBAN registry of SWIFT."""
 
@@ -91,13 +104,13 @@ def ibans(text: str) -> Iterator[Span]:
     for start in _IBAN_START.finditer(text):
         chars = _IBAN_CHARS.get(start.group(1).upper())
         match = _iban_of(chars).match(text, start.start()) if chars is not None else None
-        if match is not None and _iban_check(re.sub(r"[ -]", "", match.group()).upper()):
+        if match is not None and _iban_check(_without_gaps(match.group()).upper()):
             yield match.span()
 
 
 @lru_cache(maxsize=64)
 def _iban_of(chars: int) -> re.Pattern[str]:
-    return re.compile(rf"[A-Za-z]{{2}}\d{{2}}(?:[ -]?[A-Za-z0-9]){{{chars - 4}}}(?![A-Za-z0-9])")
+    return re.compile(rf"[A-Za-z]{{2}}\d{{2}}(?:{_GAP}[A-Za-z0-9]){{{chars - 4}}}(?![A-Za-z0-9])")
 
 
 def _iban_check(iban: str) -> bool:
@@ -143,13 +156,13 @@ def people(text: str) -> Iterator[Span]:
 
 
 # Cheap pre-filters: most texts skip the recognisers.
-_MAY_HOLD: dict[PersonalType, re.Pattern[str]] = {
-    "EMAIL": re.compile(r"@|[(\[](?:at|AT)[)\]]"),
-    "IBAN": re.compile(r"[A-Za-z]{2}\d\d[ -]?[A-Za-z0-9]{2}"),
-    "CARD": re.compile(r"\d(?:[ -]?\d){12}"),
-    "IP": re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"),
-    "PHONE": re.compile(r"\d(?:[\s\u00a0().\-/\u2010-\u2013]{0,3}\d){6}"),
-    "PERSON": names.MAY_HOLD,
+_MAY_HOLD: dict[PersonalType, Callable[[str], object]] = {
+    "EMAIL": re.compile(_AT).search,
+    "IBAN": re.compile(rf"[A-Za-z]{{2}}\d\d{_GAP}[A-Za-z0-9]{{2}}").search,
+    "CARD": re.compile(rf"\d(?:{_GAP}\d){{12}}").search,
+    "IP": re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]").search,
+    "PHONE": re.compile(r"\d(?:[\s().\-/]{0,3}\d){6}").search,
+    "PERSON": names.may_hold,
 }
 # In order of precedence: an IBAN also contains the digits of a card or a phone number.
 _BEFORE_PHONES: tuple[tuple[PersonalType, Callable[[str], Iterable[Span]]], ...] = (
@@ -162,7 +175,8 @@ _BEFORE_PHONES: tuple[tuple[PersonalType, Callable[[str], Iterable[Span]]], ...]
 
 def may_hold(text: str) -> bool:
     """Fast pre-filter; False only if `find` returns nothing."""
-    return any(test.search(text) for test in _MAY_HOLD.values())
+    plain = plain_text(text).text
+    return any(test(plain) for test in _MAY_HOLD.values())
 
 
 def find(
@@ -172,18 +186,22 @@ def find(
 
     Raises: TooManyValues for more than `most_phones` candidates for phone numbers.
     """
+    plain = plain_text(text)
     values: list[Finding] = []
     for kind, recogniser in _BEFORE_PHONES:
-        if _MAY_HOLD[kind].search(text):
-            spans = (Finding(kind, start, end, key_of(kind, text[start:end])) for start, end in recogniser(text))
-            values += without_overlaps(spans, values)
-    if _MAY_HOLD["PHONE"].search(text):
-        numbers = phone_numbers(text, phone_regions, most_phones)
+        if _MAY_HOLD[kind](plain.text):
+            values += without_overlaps(_keyed(kind, plain.text, recogniser(plain.text)), values)
+    if _MAY_HOLD["PHONE"](plain.text):
+        numbers = phone_numbers(plain.text, phone_regions, most_phones)
         values += without_overlaps((Finding("PHONE", *number) for number in numbers), values)
-    if _MAY_HOLD["PERSON"].search(text):
-        spans = (Finding("PERSON", start, end, key_of("PERSON", text[start:end])) for start, end in people(text))
-        values += without_overlaps(spans, values)
-    return tuple(sorted(values, key=_start))
+    if _MAY_HOLD["PERSON"](plain.text):
+        values += without_overlaps(_keyed("PERSON", plain.text, people(plain.text)), values)
+    values.sort(key=_start)
+    return tuple(Finding(value.type, *plain.span(value.start, value.end), value.key) for value in values)
+
+
+def _keyed(kind: PersonalType, text: str, spans: Iterable[Span]) -> Iterator[Finding]:
+    return (Finding(kind, start, end, key_of(kind, text[start:end])) for start, end in spans)
 
 
 _start = attrgetter("start")
@@ -204,7 +222,7 @@ def without_overlaps(spans: Iterable[Finding], taken: Iterable[Finding]) -> list
 def key_of(kind: PersonalType, value: str) -> str:
     """Key shared by all spellings of a value (for phone numbers see `phones`)."""
     if kind in ("CARD", "IBAN"):
-        return re.sub(r"[ -]", "", value).upper()
+        return _without_gaps(value).upper()
     return " ".join(value.lower().split())
 
 

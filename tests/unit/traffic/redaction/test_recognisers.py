@@ -38,6 +38,24 @@ def found(text: str) -> list[tuple[str, str]]:
         ("to gb82west12345698765432 today", "IBAN", "gb82west12345698765432"),
         ("blocked for 203.0.113.7 again", "IP", "203.0.113.7"),
         ("blocked for 2001:db8::7f:1 again", "IP", "2001:db8::7f:1"),
+        ("an ana@\u200bexam\u00adple.com", "EMAIL", "ana@\u200bexam\u00adple.com"),
+        ("ａｎａ＠ｅｘａｍｐｌｅ．ｃｏｍ", "EMAIL", "ａｎａ＠ｅｘａｍｐｌｅ．ｃｏｍ"),
+        ("пишите: анна@почта.рф", "EMAIL", "анна@почта.рф"),
+        ("_ana@example.com_", "EMAIL", "_ana@example.com"),
+        ("mailto:ana%40example.com", "EMAIL", "ana%40example.com"),
+        ("ana [at] example [dot] org", "EMAIL", "ana [at] example [dot] org"),
+        ("電話 ０３－５５５０－４０３１", "PHONE", "０３－５５５０－４０３１"),
+        ("هاتف +٩٦٦ ٥٠ ١٢٣ ٤٥٦٧", "PHONE", "+٩٦٦ ٥٠ ١٢٣ ٤٥٦٧"),
+        ("+33\u202f6\u202f12\u202f34\u202f56\u202f78", "PHONE", "+33\u202f6\u202f12\u202f34\u202f56\u202f78"),
+        ("+49\u200b30\u221223125194", "PHONE", "+49\u200b30\u221223125194"),
+        ("4242\u00a04242\u20114242\u20134242", "CARD", "4242\u00a04242\u20114242\u20134242"),
+        ("4242.4242.4242.4242", "CARD", "4242.4242.4242.4242"),
+        ("4242 - 4242 - 4242 - 4242", "CARD", "4242 - 4242 - 4242 - 4242"),
+        ("٤٢٤٢ ٤٢٤٢ ٤٢٤٢ ٤٢٤٢", "CARD", "٤٢٤٢ ٤٢٤٢ ٤٢٤٢ ٤٢٤٢"),
+        ("6212 3456 7890 1234 569", "CARD", "6212 3456 7890 1234 569"),
+        ("DE89\u00a03704  0044.0532 0130 00", "IBAN", "DE89\u00a03704  0044.0532 0130 00"),
+        ("to OM81 0180 0000 0129 9123 456 now", "IBAN", "OM81 0180 0000 0129 9123 456"),
+        ("RU0204452560040702810412345678901", "IBAN", "RU0204452560040702810412345678901"),
     ],
 )
 def test_values_are_found_with_exact_spans(text: str, kind: str, value: str) -> None:
@@ -56,6 +74,18 @@ def test_values_are_found_with_exact_spans(text: str, kind: str, value: str) -> 
         ("Customer name: Ana Li\nOrder: 12", "Ana Li"),
         ('{"contact_name": "Ana Li", "city": "Oslo"}', "Ana Li"),
         ("my last name is Li", "Li"),
+        ("It broke.\r\n\r\nKind regards,  \r\nAna Li\r\n", "Ana Li"),
+        ("Best regards,\nDr. Ana Li", "Ana Li"),
+        ("Thanks,\nA. Li", "A. Li"),
+        ("My name is Jose\u0301 A\u0301lvarez", "Jose\u0301 A\u0301lvarez"),
+        *(
+            (f"{words} Ana Li", "Ana Li")
+            for words in (
+                "Mein Name ist|Ich heiße|Je m'appelle|Mon nom est|Mi nombre es|Me llamo|Mi chiamo|Meu nome é|Me chamo"
+                "|Mijn naam is|Jag heter|Jeg hedder|Nimeni on|Mă numesc|Nazywam się|Mam na imię|Jmenuji se|Volám sa"
+                "|Zovem se|Меня зовут|Мене звати|Казвам се|Benim adım|Με λένε|Tên tôi là|Tôi tên là"
+            ).split("|")
+        ),
     ],
 )
 def test_names_are_recognised_by_context(text: str, name: str) -> None:
@@ -91,7 +121,8 @@ def test_lookalikes_are_not_recognised(text: str) -> None:
         ("+1 (202) 555-0143", "+12025550143", "call 202-555-0143", "001 202 555 0143"),
         ("4242 4242 4242 4242", "4242424242424242", "4242-4242-4242-4242"),
         ("DE89370400440532013000", "de89 3704 0044 0532 0130 00"),
-        ("Ana@Example.com", "ana@example.com"),
+        ("Ana@Example.com", "ana@example.com", "ana\u200b@example.com"),
+        ("My name is Jose\u0301 Li", "my name is Jos\u00e9 Li"),
     ],
 )
 def test_spellings_of_one_value_have_the_same_key(texts: tuple[str, ...]) -> None:

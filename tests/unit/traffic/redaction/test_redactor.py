@@ -1,6 +1,7 @@
 """Redacted slots, and answers with restored values."""
 
 import json
+import time
 
 import pytest
 
@@ -19,6 +20,23 @@ def test_values_of_one_type_get_distinct_placeholders_and_spellings_share_one() 
         "<EMAIL_2>": "bo@example.com",
         "<PHONE_1>": "+1 202-555-0143",
     }
+
+
+def test_unusual_spellings_share_a_placeholder_and_are_restored_as_written() -> None:
+    redacted = redact(("mail ana\u200b@example.com, not ana@example.com; ４２４２ 4242\u00a04242 4242",), Redaction())
+    assert redacted.slots == ("mail <EMAIL_1>, not <EMAIL_1>; <CARD_1>",)
+    assert redacted.originals == {"<EMAIL_1>": "ana\u200b@example.com", "<CARD_1>": "４２４２ 4242\u00a04242 4242"}
+
+
+def test_a_name_repeated_many_times_takes_linear_time() -> None:
+    def seconds(repeats: int) -> float:
+        began = time.process_time()
+        redact(("My name is Ana Li. " + "Ana " * repeats,), Redaction())
+        return time.process_time() - began
+
+    seconds(100)
+    # Quadratic time would be 256 times as much.
+    assert seconds(16_000) < 64 * max(seconds(1_000), 0.001)
 
 
 def test_allowed_types_and_the_companys_own_values_are_kept() -> None:
