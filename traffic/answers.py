@@ -25,6 +25,7 @@ _REASONING = re.compile(
         <(?P<tag>{_OPENING})>.*?</(?P=tag)>
         | \[(?P<bracket>THINK|REASONING)\].*?\[/(?P=bracket)\]
         | ◁think▷.*?◁/think▷
+        | <details\s+type="reasoning"[^<>]*>.*?</details>
         | <\|begin_of_(?P<pipe>thought|thinking)\|>.*?<\|end_of_(?P=pipe)\|>
         | (?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)<\|message\|>.*?<\|end\|>
     )""",
@@ -43,11 +44,14 @@ _LEAD = re.compile(
 )
 _QUOTES = "\"'`“”„‟‘’‚«»‹›「」『』"
 _MARKS = f"{_QUOTES}*"
-_STOPS = ".。!;,"
+_STOPS = ".。!;,…۔।"
 # Letters and words in the brackets of an enumeration: `(b)`, `b)`, `[billing]`.
 _OPTION = re.compile(r"[(\[]?(\w[\w .&/+-]*)[)\]]")
-# What models put in front of an answer: a list's mark, or a number with its point.
-_ITEM = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+(?=[^\W\d])")
+# What models put in front of an answer: the mark of a list or heading, or a number with its point.
+_ITEM = re.compile(r"(?:[-*•]|#{1,6}|\d{1,2}[.)])\s+(?=[^\W\d])")
+_WRAPPED = re.compile(r"<(\w+)>([^<>]*)</\1>|\\boxed\{([^{}]*)\}")
+# Case of the Turkish i depends on the language, and emoji have a form without colour.
+_ONE_FORM = str.maketrans("İı", "ii", "\ufe0f")
 _PLUS = re.compile(r"\+(?=\d)")
 _SEPARATOR = re.compile(f"[{''.join(SEPARATORS)}]")
 
@@ -93,14 +97,16 @@ def unfenced(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """A one-line answer without fence, object of one key, emphasis, quotes, final full stop and leading `Answer:`."""
-    answer = _only_value(unfenced(visible(text)))
+    """A one-line answer without fence, tag, object of one key, emphasis, quotes, final full stop and leading `Answer:`."""
+    answer = _only_value(unfenced(visible(text))).replace("**", "")
     for _ in range(3):
         previous = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
         answer = _without_marks(_ITEM.sub("", _without_ticks(answer), count=1).rstrip(_STOPS).rstrip())
         if (option := _OPTION.fullmatch(answer)) is not None:
             answer = option[1]
+        elif (wrapped := _WRAPPED.fullmatch(answer)) is not None:
+            answer = wrapped[2] or wrapped[3] or ""
         if answer == previous:
             break
     return answer
@@ -115,8 +121,9 @@ def _without_ticks(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Comparison key of a label: ignores case, quotes, final full stops, plus signs, and how words are joined."""
-    plain = _PLUS.sub("", re.sub(r"\s+", " ", bare(text).casefold()))
+    """Comparison key of a label: ignores case, width, quotes, final full stops, plus signs, and how words are joined."""
+    cased = bare(text) if text.isascii() else bare(unicodedata.normalize("NFKC", text).translate(_ONE_FORM))
+    plain = _PLUS.sub("", re.sub(r"\s+", " ", cased.casefold()))
     return re.sub(r"[_-]", " ", plain)
 
 
@@ -153,6 +160,8 @@ def _only_value(text: str) -> str:
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return text
     value = next(iter(tree.values())) if len(tree) == 1 else None
+    if isinstance(value, bool | int):
+        return msgspec.json.encode(value).decode()
     return value if isinstance(value, str) else text
 
 

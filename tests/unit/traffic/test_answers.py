@@ -28,6 +28,9 @@ OBJECT = Checks(json=True)
         '{"label": "Billing"}', '```json\n{"topic":"billing"}\n```',
         "some thoughts</think>billing", "[THINK]hm[/THINK]billing",
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
+        "**Label:** billing", "**Label: billing**", "# Billing", r"\boxed{billing}", "<answer>billing</answer>",
+        "<label>\n Billing\n</label>", "ｂｉｌｌｉｎｇ", "𝐛𝐢𝐥𝐥𝐢𝐧𝐠", "billing…", "Label：billing", "BİLLİNG", "billing۔",
+        '<details type="reasoning" done="true">\nmoney\n</details>\nbilling',
     ],
 )  # fmt: skip
 def test_spelling_variants_resolve_to_the_label(text: str) -> None:
@@ -37,6 +40,25 @@ def test_spelling_variants_resolve_to_the_label(text: str) -> None:
 def test_plus_signs_and_option_brackets_are_ignored_and_other_signs_are_not() -> None:
     assert [resolve_label(text, ("-1", "0", "1")) for text in ("+1", "-1.", "(0)", "+-1")] == ["1", "-1", "0", None]
     assert [resolve_label(text, ("C", "C++", "f(x)")) for text in ("c", "c++", "F(X)")] == ["C", "C++", "f(x)"]
+
+
+@pytest.mark.parametrize(
+    "text, labels, label",
+    [
+        ('{"score": 4}', ("3", "4"), "4"),
+        ('{"spam": true}', ("true", "false"), "true"),
+        ("\u2764", ("\u2764\ufe0f", "\U0001f44d"), "\u2764\ufe0f"),
+        ("KAYIT", ("kayıt", "iade"), "kayıt"),
+        ("İADE", ("kayıt", "iade"), "iade"),
+        ("H₂O", ("H2O", "CO2"), "H2O"),
+        ("m²", ("m²", "m2"), "m²"),
+        ("{}", ("a", "b"), None),
+        ('{"label": null}', ("null", "a"), None),
+        ("<b>a</i>", ("a", "b"), None),
+    ],
+)
+def test_spellings_of_other_labels(text: str, labels: tuple[str, ...], label: str | None) -> None:
+    assert resolve_label(text, labels) == label
 
 
 @pytest.mark.parametrize("text", ["out of scope", "Out-of-scope", "OUT_OF_SCOPE."])
