@@ -24,6 +24,8 @@ _SYMBOLS = {"€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr", "US$": "usd", 
 _CODES = ("usd", "eur", "gbp", "chf", "jpy", "inr", "cad", "aud", "sek", "nok", "dkk", "pln", "brl", "cny", "sgd")
 _SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/\d{4}(?!\d)")
 _DATE_FORMATS = ("%d.%m.%Y", "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y")
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+"""The first line by which Excel is told the delimiter."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -71,19 +73,22 @@ def table_of(path: Path, text: str, *, strict: bool = False) -> Table:
 
     Raises: InputError for a duplicate column name or an unreadable cell; if `strict`, also for misplaced quotes.
     """
-    head = text.lstrip().partition("\n")[0]
-    source = io.StringIO(text.lstrip(), newline="")
-    reader = csv.DictReader(source, delimiter=max(",;\t", key=head.count), strict=strict)
+    text = text.lstrip()
+    stated = _SEPARATOR_LINE.match(text)
+    text, lines_above = (text, 0) if stated is None else (text[stated.end() :], 1)
+    head = text.partition("\n")[0]
+    delimiter = max(",;\t", key=head.count) if stated is None else stated[1]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
     names = tuple(name for name in reader.fieldnames or () if name)
     if duplicates := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{path}: duplicate column {duplicates[0]}")
     rows, last = [], reader.line_num
     try:
         for row in reader:
-            rows.append((last + 1, row))
+            rows.append((lines_above + last + 1, row))
             last = reader.line_num
     except csv.Error as error:
-        raise InputError(f"{path}:{last + 1}: {error}") from None
+        raise InputError(f"{path}:{lines_above + last + 1}: {error}") from None
     return Table(names, tuple(rows))
 
 

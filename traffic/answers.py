@@ -97,7 +97,7 @@ def unfenced(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """A one-line answer without fence, tag, object of one key, emphasis, quotes, final full stop and leading `Answer:`."""
+    """A one-line answer without fence, tag, object of one key, emphasis, quotes, final stop and leading `Answer:`."""
     answer = _only_value(unfenced(visible(text))).replace("**", "")
     for _ in range(3):
         previous = answer
@@ -121,7 +121,7 @@ def _without_ticks(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Comparison key of a label: ignores case, width, quotes, final full stops, plus signs, and how words are joined."""
+    """Comparison key of a label: ignores case, width, quotes, final stops, plus signs, and how words are joined."""
     cased = bare(text) if text.isascii() else bare(unicodedata.normalize("NFKC", text).translate(_ONE_FORM))
     plain = _PLUS.sub("", re.sub(r"\s+", " ", cased.casefold()))
     return re.sub(r"[_-]", " ", plain)

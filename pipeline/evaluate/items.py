@@ -15,6 +15,7 @@ from pipeline.labels import references
 from pipeline.metrics import Reference, TaskType
 from traffic.artifacts import Home
 from traffic.errors import ConfigError, NotEnoughData
+from traffic.number_format import some
 
 ReferenceSource = Literal["labels", "logged"]
 """What items are scored against: human labels, or the dataset's completions (mostly the logged answers)."""
@@ -94,10 +95,18 @@ def read(home: Home, folder: Path, split: str, *, limit: int | None = None, labe
         return load(folder, split, limit=limit, stored=human_labels.stored(home))
     split_labels = references.for_split(labels, folder, split)
     unusable = Counter(split_labels.unusable.values())
+    unlisted = split_labels.unlisted
     return msgspec.structs.replace(
         load(folder, split, limit=limit, labels=split_labels.references),
         labels_sha256=hashlib.sha256(labels.read_bytes()).hexdigest(),
-        notes=tuple(f"{n} labels of kind {kind} cannot be scored against" for kind, n in unusable.items()),
+        notes=(
+            *(f"{n} labels of kind {kind} cannot be scored against" for kind, n in unusable.items()),
+            *(
+                [f"{len(unlisted)} labels are in no label set: {some(sorted(set(unlisted.values())))}"]
+                if unlisted
+                else []
+            ),
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
 from pipeline.spreadsheets import text_of
+from traffic.answers import visible
 from traffic.errors import ConfigError, InputError, NotEnoughData
 from traffic.number_format import count, some
 
@@ -29,6 +30,8 @@ TERMS = "terms_"
 UNKNOWN_CONSENT = "unknown_consent"
 _SPREADSHEET_NUMBER = re.compile(r"^(\d+)\.0$")
 """Spreadsheets and data frames write a column of numbers with gaps as 1001.0."""
+_REMARK = re.compile(r"^[-*•]\s+|\s+#.*$")
+"""The mark of a list in front of an id, and a comment behind it."""
 _ID_HEADING = re.compile(
     r"(?:customer|user|account|client|tenant|org(?:ani[sz]ation)?|company)(?:[ _-]?(?:id|key))?|id"
 )
@@ -58,7 +61,8 @@ def load(config: RightsConfig) -> Permissions:
 
 
 def _listed(path: Path) -> Iterable[str]:
-    """Ids of an opt-out list: one per line, or a column of a table separated by commas, semicolons, tabs or bars.
+    """Ids of an opt-out list: one per line, all in one line, or a column of a table separated by commas, semicolons,
+    tabs or bars.
 
     The column is the first whose heading names customer or user ids, else the first. The heading is yielded as well,
     since no customer has that id.
@@ -66,7 +70,9 @@ def _listed(path: Path) -> Iterable[str]:
     text = text_of(path, f"rights.opted_out: no file {path}; one customer or user id a line")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     separator = max(";\t|,", key=lambda mark: sum(mark in line for line in lines))
-    rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+    rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+    if len(rows) == 1:
+        rows = [[cell] for cell in rows[0]]
     headings = [cell.strip().casefold() for cell in rows[0]] if rows else []
     column = next((n for n, cell in enumerate(headings) if _ID_HEADING.fullmatch(cell)), 0)
     for row in rows:
@@ -76,7 +82,8 @@ def _listed(path: Path) -> Iterable[str]:
 
 def _key(name: str | None) -> str:
     """Id for comparison: an opt-out of `Cust-2` also covers `cust-2 `, and `="0012"` of a spreadsheet `0012`."""
-    return _SPREADSHEET_NUMBER.sub(r"\1", (name or "").strip("\ufeff=\"' \t").casefold())
+    bare = _REMARK.sub("", visible(name or "").strip()).strip("=\"'[]{} \t")
+    return _SPREADSHEET_NUMBER.sub(r"\1", bare.casefold())
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:

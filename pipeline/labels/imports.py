@@ -17,7 +17,7 @@ import msgspec
 from pipeline import dataset as datasets
 from pipeline import labels, spreadsheets, store
 from pipeline.extract.task import canonical_answer
-from pipeline.labels import label_studio
+from pipeline.labels import files, label_studio
 from traffic import artifacts
 from traffic.artifacts import Home, hash8, write_atomic
 from traffic.callsites import Checks
@@ -128,20 +128,12 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
 def read(path: Path) -> Iterator[LabelRow]:
     """Rows of a CSV file with the columns `id` and `label`, or of Label Studio's JSON. Raises: NotFound, InputError."""
     text = spreadsheets.text_of(path, f"no labels file {path}")
-    return _json_rows(path, text) if text.lstrip().startswith(("[", "{")) else _csv_rows(path, text)
+    return _json_rows(path, text) if files.is_json(text) else _csv_rows(path, text)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[LabelRow]:
-    table = spreadsheets.table_of(path, text, strict=True)
-    if missing := {"id", "label"} - set(table.names):
-        raise InputError(f"{path}:1: no column {', '.join(sorted(missing))}; it has {', '.join(table.names)[:100]!r}")
-    for line, row in table.rows:
-        problem = "more cells than columns" if None in row else None
-        yield LabelRow(line, _cell(row["id"]), _cell(row["label"]), problem)
-
-
-def _cell(text: str | None) -> str | None:
-    return spreadsheets.restore(text.strip()).strip() or None if text else None
+    for line, row in files.csv_rows(path, text, ("id", "label"), strict=True):
+        yield LabelRow(line, row["id"], row["label"], "more cells than columns" if row.get(None) else None)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[LabelRow]:

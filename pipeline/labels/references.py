@@ -7,18 +7,23 @@ A CSV file has the columns `id` and `label`.
 """
 
 import typing
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline import dataset as datasets
 from pipeline import spreadsheets
+from pipeline.labels import files
 from pipeline.metrics import Reference, ReferenceKind
-from traffic.callsites import RequestType
+from traffic import answers
+from traffic.callsites import Checks, RequestType
+from traffic.checks import parse_json
 from traffic.errors import InputError
 
 _KINDS = frozenset(typing.get_args(ReferenceKind))
+_NO_CHECKS = Checks()
 
 
 class References(msgspec.Struct, frozen=True):
@@ -27,73 +32,113 @@ class References(msgspec.Struct, frozen=True):
     references: dict[str, Reference]
     unusable: dict[str, str]
     """Kinds of labels that answers cannot be scored against."""
+    unlisted: dict[str, str]
+    """Labels that are not in the label set of their call site: no answer of a candidate is one."""
 
 
-def load(path: Path, request_type: RequestType) -> References:
-    """Read the file; the last label of an id counts, null is no label. A bare value is read by the request type.
+class _Gold(NamedTuple):
+    """The label of one row."""
+
+    value: Any
+    kind: str | None
+    place: str
+    """File and line."""
+
+
+def load(path: Path, request_type: RequestType, checks: Checks = _NO_CHECKS) -> References:
+    """Read the file; the last label of an id counts, null and blank texts are no label.
+
+    A value without `gold_kind` is read by the request type. Labels of the call site may have any spelling.
 
     Raises: NotFound, InputError with the line.
     """
-    text = spreadsheets.text_of(path, f"no labels file {path}")
-    rows = spreadsheets.table_of(path, text).rows if ".csv" in path.suffixes else _json_rows(path, text)
-    references: dict[str, Reference] = {}
-    unusable: dict[str, str] = {}
-    for number, row in rows:
-        record_id = row.get("id", row.get("record_id"))
-        if not record_id or not ("label" in row or "gold" in row):
-            raise InputError(f"{path}:{number}: expected `id`, and `label` or `gold`; got {', '.join(map(str, row))}")
-        value = row["label"] if "label" in row else row["gold"]
-        if value is None or (value == "" and ".csv" in path.suffixes):
-            continue
-        kind = row.get("gold_kind") or _kind(value, request_type)
-        if kind in _KINDS:
-            references[str(record_id)] = Reference(kind, value)
-        else:
-            unusable[str(record_id)] = str(kind)
-    if not references:
-        raise InputError(f"{path}: no usable label")
-    return References(references, unusable)
+    return _references((record_id, gold, request_type, checks) for record_id, gold in _read(path).items())
 
 
 def for_split(path: Path, dataset: Path, split: str) -> References:
-    """Labels of a file for the rows of a split; a bare value is read by the request type of its row's call site.
+    """Labels of a file for the rows of a split, read by the request type and labels of each row's call site.
 
     Raises: NotFound, InputError.
     """
-    types = {name: site.request_type for name, site in datasets.load(dataset).call_sites.items()}
-    by_type = {request_type: load(path, request_type) for request_type in dict.fromkeys(types.values())}
+    sites = datasets.load(dataset).call_sites
+    golds = _read(path)
     rows = datasets.read_split(dataset, split).select(["record_id", "call_site"]).to_pylist()
+    labelled = [(row["record_id"], sites[row["call_site"]]) for row in rows if row["record_id"] in golds]
+    return _references((name, golds[name], site.request_type, site.checks) for name, site in labelled)
+
+
+def _read(path: Path) -> dict[str, _Gold]:
+    text = spreadsheets.text_of(path, f"no labels file {path}")
+    golds: dict[str, _Gold] = {}
+    for number, row in files.json_rows(path, text) if files.is_json(text) else files.csv_rows(path, text):
+        name = row.get("id", row.get("record_id"))
+        record_id = "" if name is None else str(name).strip()
+        if not record_id or not ("label" in row or "gold" in row):
+            raise InputError(f"{path}:{number}: expected `id`, and `label` or `gold`; got {', '.join(map(str, row))}")
+        value = row["label"] if "label" in row else row["gold"]
+        if value is not None and not (isinstance(value, str) and not value.strip()):
+            golds[record_id] = _Gold(value, row.get("gold_kind"), f"{path}:{number}")
+    if not any(gold.kind is None or gold.kind in _KINDS for gold in golds.values()):
+        raise InputError(f"{path}: no usable label")
+    return golds
+
+
+def _references(golds: Iterable[tuple[str, _Gold, RequestType, Checks]]) -> References:
     references: dict[str, Reference] = {}
     unusable: dict[str, str] = {}
-    for row in rows:
-        record_id, labels = row["record_id"], by_type[types[row["call_site"]]]
-        if record_id in labels.references:
-            references[record_id] = labels.references[record_id]
-        elif record_id in labels.unusable:
-            unusable[record_id] = labels.unusable[record_id]
-    return References(references, unusable)
+    unlisted: dict[str, str] = {}
+    for record_id, gold, request_type, checks in golds:
+        kind = gold.kind or _kind(gold.value, request_type, checks)
+        if kind not in _KINDS:
+            unusable[record_id] = kind
+            continue
+        reference = references[record_id] = _reference(gold, kind, checks)
+        if checks.labels and kind in ("label", "label_set"):
+            labels = [reference.value] if kind == "label" else reference.value
+            if strange := [label for label in labels if label not in checks.labels]:
+                unlisted[record_id] = strange[0]
+    return References(references, unusable, unlisted)
 
 
-def _kind(value: Any, request_type: RequestType) -> ReferenceKind:
+def _reference(gold: _Gold, kind: Any, checks: Checks) -> Reference:
+    value = gold.value
+    if kind == "label":
+        if isinstance(value, dict | list):
+            raise InputError(f"{gold.place}: a label cannot be {str(value)[:60]!r}")
+        value = _label(value, checks)
+    elif kind == "label_set" and isinstance(value, str | list):
+        members = (answers.items_of(value) or [value]) if isinstance(value, str) else value
+        value = [_label(member, checks) for member in members]
+    elif kind == "json" and isinstance(value, str) and gold.kind is None:
+        try:
+            value = parse_json(value)
+        except ValueError as error:
+            raise InputError(f"{gold.place}: {value[:60]!r} is not JSON: {error}") from None
+    elif kind == "any_of_text" and isinstance(value, bool):
+        value = _text(value)
+    return Reference(kind, value)
+
+
+def _label(value: Any, checks: Checks) -> str:
+    text = _text(value)
+    return answers.resolve_label(text, checks.labels) or text
+
+
+def _text(value: Any) -> str:
+    """The label that a JSON value stands for; data frames write the label 4 as 4.0."""
+    if isinstance(value, str):
+        return value.strip()
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return msgspec.json.encode(whole).decode()
+
+
+def _kind(value: Any, request_type: RequestType, checks: Checks) -> ReferenceKind:
     """Kind of a label without `gold_kind`, by its JSON type and the request type."""
-    if isinstance(value, dict):
+    is_json = request_type in ("extraction", "structured")
+    if isinstance(value, dict) or (is_json and isinstance(value, str | list)):
         return "json"
-    if isinstance(value, list):
-        return "json" if request_type in ("extraction", "structured") else "label_set"
-    if isinstance(value, int | float):
-        return "number"
+    if isinstance(value, list) or checks.multiple is not None:
+        return "label_set"
     if request_type in ("classification", "intent", "moderation"):
         return "label"
-    return "any_of_text"
-
-
-def _json_rows(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append((number, msgspec.json.decode(line, type=dict[str, Any])))
-        except msgspec.DecodeError as error:
-            raise InputError(f"{path}:{number}: {error}") from None
-    return rows
+    return "any_of_text" if isinstance(value, str | bool) else "number"

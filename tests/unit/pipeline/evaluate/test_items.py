@@ -12,6 +12,7 @@ from pipeline.evaluate import items
 from pipeline.metrics import Reference
 from tests.fakes.task_datasets import make
 from traffic import config
+from traffic.artifacts import Home
 from traffic.errors import ConfigError, NotEnoughData
 
 
@@ -47,6 +48,15 @@ def test_rows_without_a_label_are_dropped_and_counted_before_the_limit(folder: P
     assert loaded.source == "labels"
     assert [(item.record_id, item.reference) for item in loaded.items] == [(ids[1], labels[ids[1]])]
     assert loaded.without_label == 4
+
+
+def test_labels_outside_of_the_label_set_are_noted(folder: Path, tmp_path: Path) -> None:
+    ids = [item.record_id for item in items.load(folder, "test").items]
+    (tmp_path / "gold.csv").write_text(f"ID,Label\n{ids[0]}, REFUND \n{ids[1]},lost\n")
+    loaded = items.read(Home(tmp_path), folder, "test", labels=tmp_path / "gold.csv")
+    assert [item.reference for item in loaded.items] == [Reference("label", "refund"), Reference("label", "lost")]
+    assert len(loaded.notes) == 1
+    assert "lost" in loaded.notes[0]
 
 
 def test_labels_without_matching_items_are_an_error(folder: Path) -> None:

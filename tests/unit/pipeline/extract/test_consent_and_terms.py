@@ -62,6 +62,12 @@ def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
         "\ufeffCust-1|\r\nCust-2|\r\n",
         "cust-1\ncust-2,left in May\n",
         'Customer ID\tReason\n="Cust-1"\tmail\n="Cust-2"\tform\n',
+        "cust-1\u200b\n\u00a0Cust\u20602\n".replace("\u2060", "-\u2060"),
+        "- cust-1\n* cust-2  # asked on the phone\n",
+        "cust-1, cust-2, cust-9\n",
+        '["cust-1", "cust-2"]\n',
+        '[\n  "cust-1",\n  "cust-2"\n]\n',
+        "{cust-1}\n{cust-2}\n",
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -71,6 +77,12 @@ def test_opt_out_lists_are_read_in_common_export_formats(text: str, encoding: st
     kept, removed = permitted(rows, RightsConfig(opted_out=str(tmp_path / "out.csv")))
     assert kept == ["r00000", "r00003"]
     assert removed == {"opted_out": 2}
+
+
+def test_an_opt_out_counts_in_either_unicode_form(tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_text("Zoe\u0308\n", encoding="utf-8")
+    kept, _ = permitted([row(1, user_id="zo\u00eb"), row(2)], RightsConfig(opted_out=str(tmp_path / "out.txt")))
+    assert kept == ["r00002"]
 
 
 def test_an_opt_out_list_without_a_match_in_the_log_is_refused(tmp_path: Path) -> None:

@@ -118,6 +118,13 @@ def test_invalid_rows_are_reported_and_valid_ones_imported(home, tmp_path):
     assert f"{path}:4: " in "\n".join(summary.lines())
 
 
+def test_headings_in_capitals_and_blank_rows_of_a_spreadsheet_are_read(home, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(b"sep=;\r\nID;Label\r\n;;\r\nr00056;refund\r\n")
+    summary = imports.run(path, home=home, now=NOW)
+    assert (summary.read, summary.new, summary.rejected) == (1, 1, 0)
+
+
 @pytest.mark.parametrize(
     "content, says",
     [
