@@ -40,7 +40,7 @@ def evaluate(
         path = candidates or common.config or config.CONFIGS / "candidates.yaml"
         asked_to_judge = (f"judge.candidate={judge}",) if judge else ()
         chosen = config.load(path, CandidatesConfig, (*common.set_, *asked_to_judge))
-        if budget is not None and budget < 0:
+        if budget is not None and not budget >= 0:
             raise ConfigError(f"--budget {budget}: an amount in USD, 0 or more")
         with endpoints_of(folder, chosen, home, endpoint) as endpoints:
             return stage.run(

@@ -335,7 +335,7 @@ def _labels(answer: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
+_NUMBER = re.compile(r"[-−]?(?:\d[\d,]*(?:\.\d+)?|(?<![\w.])\.\d+)(?:[eE][-+]?\d{1,3}(?!\w))?")
 
 
 def _number(value: object) -> Decimal:

@@ -42,7 +42,8 @@ def proportion_interval(successes: float, n: float, level: float = LEVEL) -> Int
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} successes of {n}")
     low, high = proportion_confint(successes, n, alpha=1 - level, method="wilson")
-    return Interval(max(0.0, float(low)), min(1.0, float(high)), level)
+    # Rounding may leave a perfect score just outside of its interval.
+    return Interval(max(0.0, float(low)) if successes else 0.0, min(1.0, float(high)), level)
 
 
 def mean_interval(values: ArrayLike, level: float = LEVEL, seed: int = SEED) -> Interval:

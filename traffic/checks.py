@@ -116,7 +116,7 @@ def parse_json(text: str) -> Any:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether the answer begins by refusing the task, in English or one of eight other languages.
+    """Whether the answer begins by refusing the task, in English or one of twelve other languages.
 
     Requires a verb of the assistant's work after "cannot": "I cannot come on Friday" is not a refusal.
     """
@@ -160,10 +160,12 @@ def _excerpt(text: str, limit: int = _SHOWN_CHARS) -> str:
 
 # Per language: an optional apology, "cannot", and a verb of the assistant's work.
 _REFUSAL_OPENINGS = (
-    r"""(?:(?:i'?m |i am )?(?:very |so |really )?(?:sorry|afraid)[,.!]?(?: but)?(?: that)? )(?:i|we)
+    r"""(?:(?:(?:i'?m |i am )?(?:very |so |really )?(?:sorry|afraid)|(?:i |my )?(?:sincere(?:ly)? )?apologi(?:[sz]e|es))
+        [,.!]?(?: but)?(?: that)? )(?:i|we)
         (?: can't| cannot| can not| won't| will not| am unable to| am not able to)(?: \w+ly)?
         [ ](?:help|assist|comply|fulfil+|do that|answer|provide|support|process|create|generate|write|engage)\b""",
-    r"""(?:i|we)(?: can't| cannot| can not| won't| will not| am unable to| am not able to|'m unable to|'m not able to)
+    r"""(?:(?:unfortunately|regrettably),? )?
+        (?:i|we)(?: can't| cannot| can not| won't| will not| am unable to| am not able to|'m unable to|'m not able to)
         [ ](?:help(?: you)? with|assist|comply|fulfil+ (?:this|that|your)|do that|answer (?:this|that|your)|engage in
         |(?:provide|create|generate|write|share|process) (?:this|that|such|any|harmful|illegal|the requested))\b""",
     r"""as an? (?:ai|artificial intelligence|(?:large )?language model)(?: \w+){0,3},? i
@@ -184,6 +186,13 @@ _REFUSAL_OPENINGS = (
         [ ](?:ajudar|ajudá-\w+|auxiliar|responder|atender|fornecer|processar)\b""",
     r"""(?:(?:het )?spijt me,? (?:maar )?)?(?:ik kan|(?:dat|daar|hier) kan ik)[ ][^.!?\n]{0,60}?
         niet (?:bij |mee )?(?:helpen|beantwoorden|voldoen|assisteren)\b""",
+    r"""(?:(?:bardzo )?(?:przykro mi|przepraszam),? (?:ale )?)?nie (?:mogę|jestem w stanie)[ ]
+        (?:ci |panu |pani |państwu )?(?:pomóc|odpowiedzieć|udzielić|spełnić)\b""",
+    r"""(?:(?:к сожалению|извините|простите|мне жаль),? (?:но )?)?я не могу (?:вам |тебе )?(?:с этим |в этом )?
+        (?:помочь|ответить|предоставить|выполнить)\b""",
+    r"""(?:üzgünüm|maalesef|özür dilerim),?[ ][^.!?\n]{0,60}?(?:yardımcı olamam|yanıtlayamam|cevaplayamam)\b""",
+    r"""죄송(?:하지만|합니다만|합니다)[,.]?[ ][^.!?\n]{0,60}?
+        (?:도와드릴|도울|답변드릴|답변할|제공할|제공해 드릴) 수가? 없""",
     r"""(?:(?:大変)?申し訳(?:ありません|ございません|ないです)[がけど、。]*)?[^。\n]{0,40}?
         (?:お答え|お応え|お手伝い|ご?対応|ご?提供)(?:する(?:こと(?:が|は))?)?(?:は|が)?(?:いた)?(?:し)?(?:できません|できかね|しかね|かね)""",
     r"""(?:(?:非常|很)?(?:抱歉|对不起|對不起)[,\uff0c\u3001\u3002!\uff01]?\s*(?:但是?)?)?我?(?:不能|无法|無法)

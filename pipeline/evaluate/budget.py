@@ -37,7 +37,8 @@ class Budget:
 
     def reserve(self, usd: float) -> bool:
         """Reserve an amount; False if it exceeds what is left."""
-        if usd > self.left_usd + _TOLERANCE_USD:
+        # A limit that is no number is exceeded by everything.
+        if not usd <= self.left_usd + _TOLERANCE_USD:
             return False
         self._reserved_usd += usd
         return True

@@ -19,6 +19,10 @@ _MOSTLY = 0.8
 _CLOSED: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 
 
+_Place = tuple[str | None, ...]
+"""Keys on the way to a value of a document; None for the items of a list."""
+
+
 class TaskChecks(NamedTuple):
     """Checks of a task's answers, and their origin."""
 
@@ -35,29 +39,50 @@ def canonical_answer(text: str, checks: Checks) -> str:
 
 
 def in_one_key_order(answers: Sequence[str]) -> list[str]:
-    """JSON answers with the keys of equal objects in one order, the most frequent: the order carries no meaning."""
+    """JSON answers with the keys of each object in one order, mostly the most frequent: the order has no meaning.
+
+    Objects at the same place of the answers share an order, also where some have optional fields.
+    """
     trees = [parse_json(answer) for answer in answers]
-    orders: dict[frozenset[str], Counter[tuple[str, ...]]] = {}
+    orders: dict[_Place, Counter[tuple[str, ...]]] = {}
 
-    def count(node: Any) -> None:
+    def count(node: Any, place: _Place) -> None:
         if isinstance(node, dict):
-            orders.setdefault(frozenset(node), Counter())[tuple(node)] += 1
-        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-            count(child)
+            orders.setdefault(place, Counter())[tuple(node)] += 1
+            for key, child in node.items():
+                count(child, (*place, key))
+        elif isinstance(node, list):
+            for child in node:
+                count(child, (*place, None))
 
-    def ordered(node: Any) -> Any:
+    def ordered(node: Any, place: _Place) -> Any:
         if isinstance(node, dict):
-            return {key: ordered(node[key]) for key in chosen[frozenset(node)]}
-        return [ordered(child) for child in node] if isinstance(node, list) else node
+            return {key: ordered(node[key], (*place, key)) for key in sorted(node, key=ranks[place].__getitem__)}
+        return [ordered(child, (*place, None)) for child in node] if isinstance(node, list) else node
 
     for tree in trees:
-        count(tree)
+        count(tree, ())
     if all(len(key_orders) == 1 for key_orders in orders.values()):
         return list(answers)
-    chosen = {
-        keys: min(key_orders, key=lambda order: (-key_orders[order], order)) for keys, key_orders in orders.items()
-    }
-    return [msgspec.json.encode(ordered(tree)).decode() for tree in trees]
+    ranks = {place: _ranks(key_orders) for place, key_orders in orders.items()}
+    return [msgspec.json.encode(ordered(tree, ())).decode() for tree in trees]
+
+
+def _ranks(orders: Counter[tuple[str, ...]]) -> dict[str, int]:
+    """Positions of all keys: each order, the most frequent first, adds its new keys behind the key before them."""
+    following: dict[str | None, str | None] = {None: None}
+    for keys in sorted(orders, key=lambda keys: (-orders[keys], keys)):
+        previous: str | None = None
+        for key in keys:
+            if key not in following:
+                following[key], following[previous] = following[previous], key
+            previous = key
+    ranks: dict[str, int] = {}
+    ranked = following[None]
+    while ranked is not None:
+        ranks[ranked] = len(ranks)
+        ranked = following[ranked]
+    return ranks
 
 
 def discover_checks(

@@ -157,6 +157,21 @@ def test_the_last_number_of_an_answer_is_its_result() -> None:
     assert score("reasoning", "-3.5", Reference("number", -3.5), NONE).correct
 
 
+@pytest.mark.parametrize(
+    "answer, number, right",
+    [
+        ("1e3", "1000", True),
+        ("about 2.5E-3 m", 0.0025, True),
+        ("it is .5", "0.5", True),
+        ("version 1.2.5", "0.5", False),
+        ("3e", 3, True),
+        ("1e999", "1", False),
+    ],
+)
+def test_numbers_may_have_an_exponent_or_begin_with_the_point(answer: str, number: object, right: bool) -> None:
+    assert score("reasoning", answer, Reference("number", number), NONE).correct is right
+
+
 def test_failed_checks_are_kept_with_the_item() -> None:
     item = score("rewrite", "I cannot assist with this.", "Fine.", NONE, finish_reason="length")
     assert [reason.partition(":")[0] for reason in item.detail.failed] == ["truncated", "refusal"]

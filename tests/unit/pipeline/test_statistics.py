@@ -37,6 +37,12 @@ def test_the_interval_of_a_perfect_score_ends_at_1() -> None:
     assert interval.low == pytest.approx(50 / (50 + stats.norm.ppf(0.975) ** 2))
 
 
+@pytest.mark.parametrize("n", [1, 50, 10**6])
+def test_the_interval_of_no_success_begins_at_0(n: int) -> None:
+    assert proportion_interval(0, n).low == 0
+    assert proportion_interval(n, n).high == 1
+
+
 @pytest.mark.parametrize("successes,n", [(0, 0), (3, 2), (-1, 5)])
 def test_an_impossible_proportion_is_refused(successes: int, n: int) -> None:
     with pytest.raises(ValueError, match="successes of"):

@@ -75,6 +75,13 @@ def test_a_refusal_counts_as_a_wrong_label_where_a_label_set_is_given() -> None:
         "抱歉,我无法回答这个问题。",
         "抱歉\uff0c我无法提供帮助。",
         "很抱歉,我不能提供该信息。",
+        "I apologize, but I cannot provide that information.",
+        "Apologies, I can't help with that.",
+        "Unfortunately, I am unable to assist with this.",
+        "Przykro mi, ale nie mogę pomóc.",
+        "К сожалению, я не могу вам помочь.",
+        "Üzgünüm, bu konuda yardımcı olamam.",
+        "죄송하지만 도와드릴 수 없습니다.",
     ],
 )
 def test_a_refusal_is_recognised_at_the_start_of_the_answer(text: str) -> None:
@@ -96,6 +103,10 @@ def test_a_refusal_is_recognised_at_the_start_of_the_answer(text: str) -> None:
         "申し訳ありませんが、本日は参加できません。",
         "抱歉,我今天来晚了。",
         "I can help with that.",
+        "Unfortunately, we cannot process your return without a receipt.",
+        "I apologize for the delay, your parcel is on its way.",
+        "К сожалению, я не могу прийти.",
+        "죄송하지만 오늘은 쉽니다.",
     ],
 )
 def test_an_answer_that_only_sounds_like_a_refusal_passes(text: str) -> None:

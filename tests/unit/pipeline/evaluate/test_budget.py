@@ -36,6 +36,10 @@ def test_the_budget_is_never_exceeded_in_any_order_of_requests(
     assert budget.spent_usd <= limit + 1e-9
 
 
+def test_a_limit_that_is_no_number_allows_nothing() -> None:
+    assert not Budget(float("nan")).reserve(0.01)
+
+
 def test_without_a_limit_all_costs_are_counted() -> None:
     budget = Budget()
     assert budget.reserve(1e9)

@@ -1,6 +1,9 @@
+import time
+
 import pytest
 
 from pipeline.extract.filters import Ledger, distinct, with_good_answer, with_template, without_control_tokens
+from pipeline.extract.task import in_one_key_order
 from tests.fakes.call_site_rows import row
 from traffic.callsites import Checks
 from traffic.templates import find_templates
@@ -74,6 +77,25 @@ def test_keys_get_their_most_frequent_order_at_every_depth() -> None:
     answers = ['{"a":1,"b":{"c":1,"d":2}}', '{"b":{"d":2,"c":1},"a":1}', '{"a":2,"b":{"d":3,"c":1}}']
     kept = with_good_answer([row(n, answer=a) for n, a in enumerate(answers)], Checks(json=True), Ledger(3))
     assert [r.answer for r in kept] == ['{"a":1,"b":{"d":2,"c":1}}'] * 2 + ['{"a":2,"b":{"d":3,"c":1}}']
+
+
+def test_keys_of_objects_with_optional_fields_have_one_order() -> None:
+    answers = [
+        '{"a":1,"b":2,"c":{"x":1,"a":2}}',
+        '{"a":1,"b":2,"c":{}}',
+        '{"b":2,"a":1}',
+        '{"d":1,"b":2}',
+        '{"c":{"a":1}}',
+    ]
+    kept = with_good_answer([row(n, answer=a) for n, a in enumerate(answers)], Checks(json=True), Ledger(5))
+    assert [r.answer for r in kept] == [*answers[:2], '{"a":1,"b":2}', *answers[3:]]
+
+
+def test_thousands_of_different_keys_are_ordered_in_linear_time() -> None:
+    answers = ["{" + ",".join(f'"{n}.{k}":{k}' for k in range(200)) + "}" for n in range(100)]
+    began = time.process_time()
+    assert in_one_key_order(answers) == answers
+    assert time.process_time() - began < 2
 
 
 def test_refusals_are_counted_separately() -> None:

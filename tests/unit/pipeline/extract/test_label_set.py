@@ -102,6 +102,13 @@ def test_spelling_variants_are_one_label_as_written_in_the_prompt() -> None:
     assert discovered.labels == ("delivery", "refund")
 
 
+def test_labels_in_tags_and_of_full_width_are_no_labels_of_their_own() -> None:
+    answers = Counter({"refund": 40, "<answer>refund</answer>": 10, "other": 30, "ｏｔｈｅｒ": 10})
+    assert discover(answers, "Which is it?", CONFIG).labels == ("other", "refund")
+    tagged = Counter({"<answer>refund</answer>": 40, "<answer>other</answer>": 30})
+    assert discover(tagged, "refund or other?", CONFIG).labels == ("<answer>other</answer>", "<answer>refund</answer>")
+
+
 def test_labels_that_differ_by_case_in_the_prompt_stay_distinct() -> None:
     prompt = "Which one is meant?\n- US\n- us\n- them"
     assert discover(Counter({"US": 50, "us": 50, "them": 20}), prompt, CONFIG).labels == ("US", "them", "us")
