@@ -367,6 +367,9 @@ def _assembled(by_role: dict[Role, _Count]) -> Usage:
         # The prompt count is missing or unreadable, but the total includes it.
         prompt = max(0, of("total") - output - tool_tokens)
     unexplained = of("total") - prompt - output - tool_tokens
+    if of("total") and unexplained in (0, write) and read and read <= prompt < read + write and _is_gross(by_role):
+        # LiteLLM's counts for Anthropic: cache reads are part of the prompt, cache writes are not.
+        prompt, unexplained = prompt + write, 0
     cached_beside, reasoning_beside = _placements(by_role, prompt, read + write, unexplained if of("total") else None)
     if reasoning_beside:
         output += reasoning
@@ -383,6 +386,11 @@ def _assembled(by_role: dict[Role, _Count]) -> Usage:
         cache_write_1h=min(one_hour, write),
         web_searches=of("search"),
     )
+
+
+def _is_gross(by_role: dict[Role, _Count]) -> bool:
+    """Whether the input count includes cached tokens, by its spelling."""
+    return "input" in by_role and by_role["input"].placement == "inside"
 
 
 def _placements(by_role: dict[Role, _Count], prompt: int, cached: int, unexplained: int | None) -> tuple[bool, bool]:

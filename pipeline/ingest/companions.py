@@ -142,8 +142,11 @@ class PartStore:
         return any(result for (result,) in self._query(query, *values))
 
     def _parts(self, key: str, file: int | None) -> list[Any]:
-        query = "select min(value) from part where key = ?1 and (?2 is null or file = ?2) group by place order by place"
-        return [msgspec.json.decode(value) for (value,) in self._query(query, key, file)]
+        # Clocks may give several messages of a request one time; only batches reuse a key for something else.
+        query = """
+            select min(value) from part where key = ?1 and (?2 is null or file = ?2)
+            group by place, case when ?3 then value end order by place, min(rowid)"""
+        return [msgspec.json.decode(value) for (value,) in self._query(query, key, file, self.unique_keys)]
 
     def _query(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         yield from self._database.execute(query, values)

@@ -23,6 +23,12 @@ _WITHDRAWN = re.compile(r"(?:consent_)?(?:withdrawn|revoked|declined|rejected)(?
 _ENDS = re.compile(r"(?:expires?|expiry|expiration|valid_until|valid_to|until|ends?)(?:_(?:at|on|date|time))?")
 _PURPOSES = frozenset({"training", "train", "model_training", "ai_training", "ml_training", "all", "everything"})
 _OPPOSITE = {"yes": "false", "no": "true"}
+_BODY_NAMES = frozenset(
+    """request response req res resp body request_body response_body input output prompt completion messages choices
+    tools functions response_format schema properties parameters""".split()
+)
+_BODY_KEYS = frozenset("messages choices contents candidates content request response model tools properties".split())
+"""Names of bodies, and keys in them: what they hold are texts and schemas, not tags."""
 _MAX_DEPTH = 3
 _MAX_CHARS = 80
 _STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
@@ -39,9 +45,11 @@ def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> 
             if (word := word_of(value, kind)) is not None:
                 is_clear = kind in ("consent", "opt_out") or (kind == "use" and consent_of(word) == "no")
                 yield word if is_clear else f"{key}: {word}"[:_MAX_CHARS]
-        elif inside and type(value) is dict and depth < _MAX_DEPTH:
+        elif not inside or key in _BODY_NAMES:
+            continue
+        elif type(value) is dict and depth < _MAX_DEPTH and _BODY_KEYS.isdisjoint(value):
             yield from answers(value, depth=depth + 1)
-        elif inside and type(value) is list:
+        elif type(value) is list:
             yield from answers(named(value), inside=False)
 
 

@@ -94,7 +94,7 @@ def list_path(tree: Mapping[str, Any], depth: int = 0) -> Path | None:
     """The path to the longest list of objects, or None."""
     best: tuple[int, Path] | None = None
     for key, value in tree.items():
-        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        if isinstance(value, list) and value and all(map(_is_row, value)):
             if best is None or len(value) > best[0]:
                 best = (len(value), (str(key),))
         elif (
@@ -104,6 +104,17 @@ def list_path(tree: Mapping[str, Any], depth: int = 0) -> Path | None:
         ):
             best = best or (1, (str(key), *inner))
     return None if best is None else best[1]
+
+
+def _is_row(item: Any) -> bool:
+    """Whether an item of a list may be a row: an object that is no message, choice or tool of a body."""
+    return isinstance(item, Mapping) and not any(keys <= item.keys() for keys in _PARTS_OF_BODIES)
+
+
+_PARTS_OF_BODIES: tuple[set[str], ...] = (
+    *({"role", "content"}, {"role", "parts"}, {"role", "tool_calls"}),
+    *({"index", "finish_reason"}, {"type", "function"}),
+)
 
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.(?:[A-Za-z_]\w*|\d+))*\.[A-Za-z_]\w*")

@@ -21,6 +21,7 @@ from pipeline.ingest.values import Notes, opened_value, parse_time, plausible
 from traffic.config import dump
 from traffic.errors import InputError
 from traffic.loose_json import json_or
+from traffic.usage import usage_of
 
 _SAMPLE = 200
 _MAX_DEPTH = 5
@@ -144,10 +145,11 @@ def _best(
             or (inside_body and names is not _ANY)
         ):
             continue
-        key = _folded(path.rpartition(".")[2])
+        *_, around, last = ("", *path.split("."))
+        key, longer = _folded(last), _folded(around + last)
         if fits in _OF_PROMPTS and any(word in key for word in _ANSWER_WORDS):
             continue
-        rank = next((n for n, name in enumerate(names) if key == name), None)
+        rank = next((n for n, name in enumerate(names) if name in (key, longer)), None)
         if rank is None and names is not _ANY:
             rank = next((n + 100 for n, name in enumerate(names) if len(name) > 3 and key.endswith(name)), None)
         if rank is None and names is not _ANY:
@@ -256,37 +258,47 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
         "answer",
         _names(
             "completion answer output outputtext response responsetext reply generation generated result llmoutput "
-            "choices outputmessages responsemessages fullresponse"
+            "choices outputmessages responsemessages fullresponse assistantmessage assistant botmessage aimessage"
         ),
         _is_answer,
     ),
-    ("id", _names("id requestid callid logid eventid messageid uuid spanid"), _is_id),
+    ("id", _names("id requestid callid logid eventid messageid uuid spanid responseid completionid rowid"), _is_id),
     (
         "time",
         _names(
             "timestamp time createdat requestedat startedat starttime ts date datetime created loggedat "
-            "timegenerated startns startms at"
+            "timegenerated startns startms askedat sentat calledat insertedat occurredat at"
         ),
         _is_time,
     ),
-    ("model", ("model", "modelname", "modelid", "engine", "deployment"), _is_text),
+    ("model", _names("model modelname modelid engine deployment llm llmname"), _is_text),
     ("provider", ("provider", "vendor", "llmprovider"), _is_text),
     ("status", ("status", "statuscode", "httpstatus", "code"), _is_number),
     ("error", ("error", "errormessage", "exception"), _is_answer),
     ("finish_reason", ("finishreason", "stopreason"), _is_text),
-    ("usage", ("usage", "tokenusage", "usagedetails"), lambda value: isinstance(value, Mapping)),
-    ("input_tokens", _names("inputtokens prompttokens tokensin tokensprompt intokens inputtokencount"), _is_number),
+    ("usage", ("usage", "tokenusage", "usagedetails"), lambda value: usage_of(value) is not None),
     (
-        "output_tokens",
-        _names("outputtokens completiontokens tokensout tokenscompletion outtokens outputtokencount"),
+        "input_tokens",
+        _names(
+            "inputtokens prompttokens tokensin tokensprompt intokens inputtokencount usagein usageinput usageprompt"
+        ),
         _is_number,
     ),
-    ("cached_tokens", ("cachedtokens", "cachereadtokens", "tokenscached"), _is_number),
+    (
+        "output_tokens",
+        _names(
+            "outputtokens completiontokens tokensout tokenscompletion outtokens outputtokencount usageout usageoutput"
+        ),
+        _is_number,
+    ),
+    ("cached_tokens", ("cachedtokens", "cachereadtokens", "tokenscached", "usagecached"), _is_number),
     ("cost_usd", _names("costusd cost totalcost price usd spend"), _is_number),
     ("latency_ms", _names("latencyms durationms elapsedms responsetimems latency duration"), _is_milliseconds),
     (
         "latency_s",
-        _names("latencys durations elapsed latencyseconds durationseconds seconds latency duration"),
+        _names(
+            "latencys durations elapsed latencyseconds durationseconds latencysec durationsec seconds latency duration"
+        ),
         _is_seconds,
     ),
     ("ttft_ms", ("ttftms", "ttft", "timetofirsttoken"), _is_number),

@@ -112,8 +112,8 @@ class _Layout(NamedTuple):
     """Objects with keys for feedback, and these keys."""
     has_feedback: bool
     """Whether there may be feedback."""
-    consents: tuple[tuple[int, bool], ...]
-    """Objects that may contain consent to training, and whether to search nested objects."""
+    consents: tuple[int, ...]
+    """Objects that may contain consent to training."""
 
 
 class TagReader:
@@ -152,7 +152,7 @@ class TagReader:
         call_site, feature, visibility, user_id, customer_id, session_id, tier = texts
         cohort = {name: word for name, position in layout.cohorts if (word := _cohort_text(name, values[position]))}
         if layout.consents:
-            words = [w for index, inside in layout.consents for w in consent.answers(objects[index], inside=inside)]
+            words = [word for index in layout.consents for word in consent.answers(objects[index])]
             if words:
                 known = [cohort[CONSENT]] if CONSENT in cohort else []
                 cohort[CONSENT] = consent.strictest(known + words) or ""
@@ -186,14 +186,12 @@ class TagReader:
             and (name == CONSENT or _cohort_text(name, values[place]))
         }
         feedback: list[tuple[int, tuple[Any, ...]]] = []
-        consents: list[tuple[int, bool]] = []
+        consents: list[int] = []
         for number in [*self._objects.with_tags, *([0] if self._whole_row else [])]:
             tags = objects[number]
             keys = _known_keys(tuple(tags))
-            # Objects directly inside the row are bodies, not tags.
-            inside = number != 0
-            if keys.consent or (inside and not {dict, list}.isdisjoint(map(type, tags.values()))):
-                consents.append((number, inside))
+            if keys.consent or not {dict, list}.isdisjoint(map(type, tags.values())):
+                consents.append(number)
             if keys.feedback:
                 feedback.append((number, keys.feedback))
             for field, names in keys.fields:

@@ -6,10 +6,13 @@ Source: the Bedrock user guide, "Model invocation logging"; `schemaType: ModelIn
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from pipeline.ingest.bodies import Answer, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
 from pipeline.ingest.values import Notes, count, opened_value, text
+from traffic.record import Usage
 
 _CALLS = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", "", None})
 _ERRORS = {
@@ -68,9 +71,11 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     )
 
 
-def _usage(given: Mapping[str, Any], output: Mapping[str, Any], answer: Answer | None, notes: Notes) -> Any:
-    if answer is not None and answer.usage is not None:
-        return answer.usage
+def _usage(given: Mapping[str, Any], output: Mapping[str, Any], answer: Answer | None, notes: Notes) -> Usage | None:
+    """The counts of the answer; those it lacks, as some streams do, are the log's own."""
+    stated = answer.usage if answer is not None else None
+    if stated is not None and stated.input_total and stated.output:
+        return stated
     counts = {
         "inputTokens": given.get("inputTokenCount"),
         "outputTokens": output.get("outputTokenCount"),
@@ -78,7 +83,12 @@ def _usage(given: Mapping[str, Any], output: Mapping[str, Any], answer: Answer |
         "cacheWriteInputTokens": given.get("cacheWriteInputTokenCount"),
     }
     # The log writes 0 for tokens of requests that failed.
-    return read_usage(counts, notes) if any(counts.values()) else None
+    logged = read_usage(counts, notes) if any(counts.values()) else None
+    if stated is None or logged is None:
+        return stated or logged
+    if stated.input_total:
+        return msgspec.structs.replace(stated, output=logged.output)
+    return msgspec.structs.replace(logged, output=stated.output or logged.output, reasoning=stated.reasoning)
 
 
 def _latency(output: Mapping[str, Any]) -> Any:

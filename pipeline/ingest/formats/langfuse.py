@@ -124,9 +124,14 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     # Texts with a gateway's truncation mark are kept, counted and filtered by the mark.
     if isinstance(given, str) and begins_like_messages(given) and mark_in([given]) is None:
         raise Unreadable("cut_text", "input: truncated JSON; raise the limit on lengths")
+    prompt = _prompt(given, parameters, notes) if given not in (None, "", [], {}) else None
     answer = _answer(row.get("output"), notes)
     start, end = _field(row, "startTime"), _field(row, "endTime")
     status, error = _outcome(row, notes)
+    usage = _usage(row, notes)
+    if prompt is not None and (answer, end, usage, error) == (None,) * 4:
+        # An export has a row for each state of an observation; the request counts in the last one.
+        raise NotARequest("unfinished GENERATION")
     if answer is not None and answer.finish_reason is None:
         answer.finish_reason = _finish(row, parameters, notes)
     name = text(row.get("name"), "name", notes)
@@ -137,12 +142,12 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         session_id=text(_field(row, "sessionId"), "sessionId", notes),
         user_id=text(_field(row, "userId"), "userId", notes),
         call_site=text(_field(row, "promptName"), "promptName", notes) or name,
-        prompt=_prompt(given, parameters, notes) if given not in (None, "", [], {}) else None,
+        prompt=prompt,
         answer=answer,
         status=status,
         error=error,
         model=text(_field(row, "providedModelName") or row.get("model"), "model", notes),
-        usage=_usage(row, notes),
+        usage=usage,
         cost_usd=_field(row, "totalCost") or _calculated(row),
         ttft_ms=_ttft(row, start, notes),
         latency_ms=_latency(row, start, end, notes),

@@ -57,9 +57,12 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     if any(key in tree for key in _RESOURCES):
         return True
     span = as_span(tree.get("span", tree))
-    if not isinstance(span, Mapping) or not {"traceId", "spanId", "trace_id", "span_id", "context"} & span.keys():
+    if not isinstance(span, Mapping):
         return False
     attributes = opened_value(span.get("attributes"))
+    if not {"traceId", "spanId", "trace_id", "span_id", "context"} & span.keys():
+        # Attributes in a log service (Google's, Azure's): the ids stay in the enclosing object.
+        return "attributes" not in tree and isinstance(attributes, Mapping) and "gen_ai.request.model" in attributes
     names = (
         attributes_of(attributes)
         if isinstance(attributes, Mapping)
@@ -191,7 +194,7 @@ def _duration(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None
     return elapsed_ms(begun, _first_of(span, _ENDS), "end_time", notes)
 
 
-_STARTS = ("start_time", "startTime", "start_timestamp", "@timestamp")
+_STARTS = ("start_time", "startTime", "start_timestamp", "@timestamp", "timestamp", "time")
 _ENDS = ("end_time", "endTime", "end_timestamp")
 
 
@@ -376,10 +379,12 @@ def _from_events(span: Mapping[str, Any], names: tuple[str, ...], old: str) -> A
             content = {
                 key.rpartition(".")[2]: opened_value(value) for key, value in inside.items() if key != "gen_ai.system"
             }
+            # By the convention the role is left out where the name of the event says it.
+            usual = {"role": "assistant" if role == "choice" else role}
             messages.append(
-                {"finish_reason": inside.get("finish_reason"), **message}
+                {**usual, "finish_reason": inside.get("finish_reason"), **message}
                 if isinstance(message, Mapping)
-                else {"role": "assistant" if role == "choice" else role, "content": message, **content}
+                else {**usual, "content": message, **content}
             )
     return messages or None
 

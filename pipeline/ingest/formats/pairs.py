@@ -3,7 +3,9 @@
 The API is detected row by row; formats that share this shape differ in the names of other fields.
 """
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pipeline.ingest.bodies import Answer, Unreadable, failure_text, read_answer, read_prompt
@@ -144,17 +146,26 @@ def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
 
 def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) -> Any:
     """Milliseconds, as logged beside the bodies or the response, else from start and end."""
-    for key in ("latency_ms", "duration_ms", "latencyMs", "durationMs", "execution_time_ms", "execution_duration_ms"):
-        if row.get(key) is not None:
-            return row[key]
-    seconds = amount(row.get("latency_s", row.get("duration_s")), "latency_s", notes)
-    if seconds is not None:
-        return seconds * 1000
+    for key, is_seconds in _latencies(tuple(row)):
+        if row[key] is not None:
+            seconds = amount(row[key], key, notes) if is_seconds else None
+            return row[key] if seconds is None else seconds * 1000
     if isinstance(response, Mapping) and "body" in response:
         return next((response[key] for key in _RESPONSE_TIMES if response.get(key) is not None), None)
     return elapsed_ms(start, row.get("end_time", row.get("endTime")), "end_time", notes)
 
 
+@lru_cache(maxsize=512)
+def _latencies(keys: tuple[Any, ...]) -> tuple[tuple[Any, bool], ...]:
+    """Keys of durations, and whether they are in seconds: `latency_ms`, `elapsedMs`, `duration_seconds`."""
+    found = ((key, _LATENCY.fullmatch(str(key).replace("_", "").casefold())) for key in keys)
+    return tuple((key, match["seconds"] is not None) for key, match in found if match is not None)
+
+
+_LATENCY = re.compile(
+    r"(?:total|request|response|execution|llm|api|call)?(?:latency|duration|elapsed|time|took)"
+    r"(?:in)?(?:(?P<seconds>s|secs?|seconds)|ms|millis|milliseconds)"
+)
 _RESPONSE_TIMES = ("delay_ms", "latency_ms", "response_time", "responseTime")
 """Of recorders, in milliseconds."""
 

@@ -297,6 +297,14 @@ def test_unusual_usage_objects_are_read(stated: dict[str, Any], expected: Usage)
     assert usage_of(stated) == expected
 
 
+@pytest.mark.parametrize("total", [1010, 1060])
+def test_cache_writes_may_be_beside_a_prompt_that_includes_the_reads(total: int) -> None:
+    """Counts of LiteLLM for Anthropic; the total has the writes or not."""
+    stated = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": total}
+    cached = {"cache_read_input_tokens": 990, "cache_creation_input_tokens": 50}
+    assert usage_of(stated | cached) == Usage(input_uncached=10, cache_read=990, cache_write=50, output=10)
+
+
 @pytest.mark.parametrize("stated", [None, 7, "usage", [], {}, {"prompt_tokens": None}, {"x": 1}, {"prompt_tokens": 0}])
 def test_no_count_above_zero_is_unknown(stated: Any) -> None:
     assert usage_of(stated) is None

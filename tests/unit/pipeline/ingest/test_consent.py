@@ -148,6 +148,23 @@ def test_a_schema_in_a_body_beside_the_tags_is_no_consent() -> None:
     assert TagReader(TagMapping(tags_under=(".",))).read(row).cohort == {"training": "yes"}
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"user": {"id": "u", "training_consent": False}}, {"customer": {"settings": {"allowTraining": "no"}}},
+        {"context": {"user": {"gdpr": {"training": False}}}}, {"labels": ["no-train"]},
+        {"account": {"dataUsage": {"modelTraining": "off"}}},
+    ],
+)  # fmt: skip
+def test_a_no_in_an_object_or_list_of_the_row_counts(row: dict[str, Any]) -> None:
+    assert consent_of(TagReader(TagMapping(tags_under=(".",))).read(row).cohort["training"]) == "no"
+
+
+@pytest.mark.parametrize("body", [{"input": ["consent:yes"]}, {"llm": {"model": "m", "extra": {"consent": "yes"}}}])
+def test_texts_and_bodies_give_no_consent(body: dict[str, Any]) -> None:
+    assert TagReader(TagMapping(tags_under=(".",))).read(body).cohort == {}
+
+
 @given(st.dictionaries(st.sampled_from(["consent", "opt_out", "training", "a"]), JSON))
 def test_any_json_gives_words_without_an_error(tags: dict[str, Any]) -> None:
     assert all(isinstance(word, str) for word in consent.answers(tags))

@@ -171,6 +171,27 @@ def test_a_mapping_is_proposed_by_names_and_values_without_empty_places(tmp_path
     assert "[]" not in suggestion.yaml()
 
 
+def test_places_are_found_under_the_names_of_an_applications_own_table(tmp_path: Path) -> None:
+    row = {"asked_at": "2026-10-05T09:30:00Z", "answered_at": "2026-10-05T09:30:02Z", "response_id": "r1"}
+    row |= {"user_message": "I was charged twice", "assistant_message": "billing", "latency_sec": "0.8"}
+    nested = {"llm": {"name": "gpt-4o-mini", "usage": {"in": 20, "out": 5}}}
+    suggestion = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row | nested).encode()] * 3)))
+    record = suggestion.mapping.record
+    assert record is not None
+    assert (record.prompt, record.answer) == (("user_message",), ("assistant_message",))
+    assert (record.time, record.id, record.latency_s) == (("asked_at",), ("response_id",), ("latency_sec",))
+    assert (record.model, record.usage) == (("llm.name",), ())
+    assert (record.input_tokens, record.output_tokens) == (("llm.usage.in",), ("llm.usage.out",))
+
+
+@pytest.mark.parametrize("prompt", ["prompt", "messages"])
+def test_the_messages_of_a_single_row_are_no_rows(prompt: str, tmp_path: Path) -> None:
+    asked = [{"role": "user", "content": "I was charged twice"}]
+    row = {"ts": "2026-10-05T09:30:00Z", "meta": {prompt: asked, "completion": "billing"}, "model": "m"}
+    suggestion = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()])))
+    assert (suggestion.readable, suggestion.mapping.record and suggestion.mapping.record.rows) == (1, None)
+
+
 def test_every_shipped_mapping_loads() -> None:
     for path in (config.CONFIGS / "log_mappings").glob("*.yaml"):
         assert config.load(path, mapped.TagMapping).record is not None

@@ -44,6 +44,29 @@ LC_ANSWER = {
     },
 }
 
+COUNTS = {"gen_ai.usage.input_tokens": 21, "gen_ai.usage.output_tokens": 3}
+DETAILS = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.input.messages": ASK,
+    "gen_ai.output.messages": [{"role": "assistant", "content": "billing"}],
+    **COUNTS,
+}
+SPAN = {
+    "traceId": "a" * 32,
+    "spanId": "b" * 16,
+    "startTimeUnixNano": str(START),
+    "endTimeUnixNano": str(END),
+    "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", **COUNTS},
+}
+
+
+def log_records(*events: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """Records of one moment that belong to `SPAN`."""
+    ids = {"traceId": "a" * 32, "spanId": "b" * 16, "timeUnixNano": str(START)}
+    records = [ids | {"eventName": name, "attributes": body} for name, body in events]
+    return {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}
+
 
 def mlflow(inputs: Any, outputs: Any, **more: Any) -> dict[str, Any]:
     attributes = {
@@ -269,6 +292,41 @@ CASES = [
             )
         ),
         [TOPIC | {"finish_reason": "stop"}],
+    ),
+    Case(
+        "langfuse-an-unfinished-state-of-an-observation",
+        jsonl(
+            generation(None, endTime=None, updatedAt="2026-10-05T09:30:00.500Z"),
+            generation("billing", usageDetails={"input": 21, "output": 3}, updatedAt="2026-10-05T09:30:02Z"),
+        ),
+        [topic(tokens=(21, 0, 0, 3), failed=False)],
+        counts={"passed_over": {"unfinished GENERATION": 1}},
+    ),
+    Case(
+        "messages-in-log-records-of-one-moment",
+        {
+            "logs": jsonl(
+                log_records(
+                    ("gen_ai.system.message", {"content": "Name the topic."}),
+                    ("gen_ai.user.message", {"content": "I was charged twice"}),
+                    ("gen_ai.choice", {"index": 0, "finish_reason": "stop", "message": {"content": "billing"}}),
+                )
+            ),
+            "spans": jsonl({"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}),
+        },
+        [topic(finish_reason="stop", tokens=(21, 0, 0, 3))],
+    ),
+    Case(
+        "attributes-in-a-log-service",
+        jsonl(
+            {"timestamp": TIME, "spanId": "1", "trace": "projects/p/traces/1", "labels": {}, "jsonPayload": DETAILS},
+        ),
+        [topic(ts=TIME, tokens=(21, 0, 0, 3))],
+    ),
+    Case(
+        "attributes-in-a-text-of-a-log-service",
+        jsonl({"timestamp": TIME, "itemType": "dependency", "customDimensions": json.dumps(DETAILS)}),
+        [topic(ts=TIME, tokens=(21, 0, 0, 3))],
     ),
 ]
 

@@ -174,6 +174,36 @@ FILES = [
         },
         [topic(ts=TIME), topic(ts="2026-10-05T09:30:01+00:00")],
     ),
+    Case(
+        "durations-under-other-names",
+        jsonl(
+            *(pair(id=key, **{key: value}) for key, value in (("elapsed_ms", 250), ("requestDurationSeconds", 0.25)))
+        ),
+        [topic(latency_ms=250.0)] * 2,
+    ),
+    Case(
+        "stream-whose-chunks-lack-a-count-that-the-log-has",
+        jsonl(
+            {"schemaType": "ModelInvocationLog", "timestamp": TIME, "requestId": "r", "modelId": "m"}
+            | {"operation": "InvokeModelWithResponseStream"}
+            | {"input": {"inputBodyJson": {"inputText": "I was charged twice"}, "inputTokenCount": 21}}
+            | {
+                "output": {
+                    "outputBodyJson": [
+                        {"outputText": "bil", "index": 0, "completionReason": None, "inputTextTokenCount": 21},
+                        {
+                            "outputText": "ling",
+                            "index": 0,
+                            "completionReason": "FINISH",
+                            "totalOutputTextTokenCount": 3,
+                        },
+                    ],
+                    "outputTokenCount": 3,
+                }
+            }
+        ),
+        [{"text": "billing", "tokens": (21, 0, 0, 3)}],
+    ),
 ]
 
 
