@@ -62,14 +62,12 @@ def measured(known: Sequence[KnownCallSite]) -> dict[str, Any]:
     for author in sorted({site.author for site in known}):
         model = TierModel([site for site in known if site.author != author])
         errors: dict[str, Counter[str]] = defaultdict(Counter)
-        for site in known:
-            if site.author != author:
-                continue
-            tier = propose(site.behaviour, model.probabilities(site.behaviour, site.prompt)).tier
-            errors[site.company]["requests"] += site.requests
-            errors[site.company]["sent_low" if tier < site.tier else "sent_high" if tier > site.tier else "right"] += (
-                site.requests
-            )
+        own = [site for site in known if site.author == author]
+        tiers = model.probabilities([(site.behaviour, site.prompt) for site in own])
+        for site, probabilities in zip(own, tiers, strict=True):
+            tier = propose(site.behaviour, probabilities).tier
+            error = "sent_low" if tier < site.tier else "sent_high" if tier > site.tier else "right"
+            errors[site.company].update({"requests": site.requests, error: site.requests})
         for company, counts in errors.items():
             shares = {f"{key}_share": counts[key] / counts["requests"] for key in ("sent_low", "sent_high")}
             by_company[company] = {"author": author, "requests": counts["requests"], **shares}
@@ -129,7 +127,7 @@ def words_fitted(known: Sequence[KnownCallSite]) -> Words:
     prompts = [site for site in known if site.prompt]
     counted = CountVectorizer(binary=True, min_df=2, analyzer=_words_of)
     table = normalize(counted.fit_transform([site.prompt for site in prompts]))
-    model = LogisticRegression(C=20, max_iter=2000).fit(table, [site.tier == 3 for site in prompts])
+    model = LogisticRegression(C=3, max_iter=2000).fit(table, [site.tier == 3 for site in prompts])
     weights = zip(counted.get_feature_names_out(), model.coef_[0], strict=True)
     return Words(round(float(model.intercept_[0]), 3), {str(word): round(float(weight), 3) for word, weight in weights})
 

@@ -61,10 +61,10 @@ def fitted() -> "TierModel":
 
 
 class TierModel:
-    """Probabilities of the three tiers: two models of the measurements and one of the prompt's words."""
+    """Probabilities of the three tiers: three models of the measurements and one of the prompt's words."""
 
     def __init__(self, known: Sequence[KnownCallSite]) -> None:
-        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -81,6 +81,7 @@ class TierModel:
                 max_iter=200, learning_rate=0.06, max_leaf_nodes=6, min_samples_leaf=8, l2_regularization=5,
                 max_features=0.3, early_stopping=False, random_state=0,
             ),
+            ExtraTreesClassifier(200, max_features=0.3, random_state=0),
         ]  # fmt: skip
         for model in self._of_measurements:
             model.fit(self._table(rows), tiers)
@@ -89,13 +90,16 @@ class TierModel:
         self._of_prompts.fit([site.prompt for site in known], tiers)
         self._tiers: list[int] = sorted(set(tiers))
 
-    def probabilities(self, b: Behaviour, prompt: str) -> TierProbabilities:
-        """Of each tier, for a shape of this behaviour and prompt."""
-        row = self._table([measurements(b)])
-        measured = np.mean([model.predict_proba(row)[0] for model in self._of_measurements], axis=0)
-        worded = self._of_prompts.predict_proba([prompt[:PROMPT_CHARS]])[0]
+    def probabilities(self, shapes: Sequence[tuple[Behaviour, str]]) -> list[TierProbabilities]:
+        """Of each tier, for shapes with these behaviours and prompts."""
+        if not shapes:
+            return []
+        table = self._table([measurements(behaviour) for behaviour, _ in shapes])
+        measured = np.mean([model.predict_proba(table) for model in self._of_measurements], axis=0)
+        worded = self._of_prompts.predict_proba([prompt[:PROMPT_CHARS] for _, prompt in shapes])
         joined = (measured + _LEAST) ** (1 - _WORDING_WEIGHT) * (worded + _LEAST) ** _WORDING_WEIGHT
-        return {tier: float(p) for tier, p in zip(self._tiers, joined / joined.sum(), strict=True)}
+        joined /= joined.sum(axis=1, keepdims=True)
+        return [{tier: float(p) for tier, p in zip(self._tiers, row, strict=True)} for row in joined]
 
     def _table(self, rows: Iterable[dict[str, float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Shape (rows, measurements)."""

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from pipeline.profile import batches, known_call_sites
-from pipeline.profile.behaviour import behaviour, with_skill
+from pipeline.profile.behaviour import Behaviour, behaviour, with_skill
 from pipeline.profile.propose import propose
 from pipeline.profile.proposed_registry import Profiled
 from pipeline.profile.shapes import Shape
@@ -20,24 +20,23 @@ def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> 
     """Shapes of the temp table `priced` that have requests, the most frequent first."""
     counts = _counts(connection)
     labels = _labels(connection)
-    known = known_call_sites.fitted()
-    profiles = []
+    measured: list[tuple[int, Shape, Behaviour]] = []
     for number, shape in enumerate(shapes):
-        row = counts.get(number)
-        if row is None or not shape.samples:
-            continue
-        samples = batches.items([sampled.with_arguments() for sampled in shape.samples])
-        measured = with_skill(behaviour(samples), samples)
-        profiles.append(
-            Profiled(
-                number=number,
-                shape=shape,
-                behaviour=measured,
-                proposal=propose(measured, known.probabilities(measured, shape.prompt)),
-                label_counts=labels.get(number, {}),
-                **row,
-            )
+        if number in counts and shape.samples:
+            samples = batches.items([sampled.with_arguments() for sampled in shape.samples])
+            measured.append((number, shape, with_skill(behaviour(samples), samples)))
+    tiers = known_call_sites.fitted().probabilities([(b, shape.prompt) for _, shape, b in measured])
+    profiles = [
+        Profiled(
+            number=number,
+            shape=shape,
+            behaviour=b,
+            proposal=propose(b, known),
+            label_counts=labels.get(number, {}),
+            **counts[number],
         )
+        for (number, shape, b), known in zip(measured, tiers, strict=True)
+    ]
     profiles.sort(key=lambda p: (-p.requests, p.shape.name))
     return profiles
 

@@ -24,13 +24,14 @@ def _known(tier: int, b: Behaviour, prompt: str) -> KnownCallSite:
 
 def test_probabilities_are_highest_for_the_tier_of_call_sites_that_behave_alike(model: TierModel) -> None:
     for tier, behaviour in ((1, CLOSED), (2, DRAFTED), (3, ARGUED)):
-        probabilities = model.probabilities(behaviour, "")
+        (probabilities,) = model.probabilities([(behaviour, "")])
         assert max(probabilities, key=lambda t: probabilities[t]) == tier
         assert sum(probabilities.values()) == pytest.approx(1.0)
 
 
 def test_the_prompt_moves_the_probabilities(model: TierModel) -> None:
-    assert model.probabilities(DRAFTED, "work it out")[3] > model.probabilities(DRAFTED, "write a reply")[3]
+    hard, easy = model.probabilities([(DRAFTED, "work it out"), (DRAFTED, "write a reply")])
+    assert hard[3] > easy[3]
 
 
 def test_an_unknown_measurement_is_no_zero() -> None:
