@@ -13,7 +13,7 @@ import msgspec
 
 FILE = Path(__file__).with_suffix(".json")
 READ_CHARS = 1000
-MIN_WORDS = 8
+MIN_WORDS = 12
 """Known words in a prompt below which it says too little."""
 _LETTERS = bytes(byte if byte >= 0x80 or chr(byte).isalnum() else ord(" ") for byte in range(256))
 """Everything in ASCII that is neither letter nor digit becomes a space; other scripts stay as they are."""
