@@ -110,15 +110,15 @@ def score(
 ) -> ItemScore:
     """Score an answer; None (no answer) scores 0.
 
-    A reference that is plain text is read by the request type: a label, JSON (extraction,
-    structured), or the one accepted text.
+    A reference that is plain text is read by the request type: a label, JSON (extraction, structured; single values
+    of a call site without JSON are texts), or the one accepted text.
 
     Raises: InputError if the reference itself cannot be read.
     """
     if checks.multiple is not None and isinstance(reference, str):
         expected = Reference("label_set", list(answers.labels_of(reference, checks)))
     else:
-        expected = _as_reference(request_type, reference)
+        expected = _as_reference(request_type, reference, checks)
     failed = failed_checks(output, finish_reason, checks)
     answer = None if output is None else canonical(output, checks)
     if expected.kind in ("json", "json_any_of"):
@@ -205,14 +205,26 @@ def counts_by_field(answer: Any, reference: Any) -> dict[str, tuple[int, int, in
     return {name: (hits, extra, missed) for name, (hits, extra, missed) in sides.items()}
 
 
-def _as_reference(request_type: RequestType, reference: str | Reference) -> Reference:
+def json_reference(text: str, checks: Checks) -> Reference:
+    """The reference that a text stands for where answers may be JSON: a document, or a text without one.
+
+    Raises: InputError if the call site's answers must be JSON and the text is none.
+    """
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        if checks.needs_json:
+            raise InputError(f"the reference {text[:60]!r} is not JSON: {error}") from None
+        value = None
+    is_document = checks.needs_json or isinstance(value, dict | list)
+    return Reference("json", value) if is_document else Reference("any_of_text", [text])
+
+
+def _as_reference(request_type: RequestType, reference: str | Reference, checks: Checks) -> Reference:
     if isinstance(reference, str):
         names = METRICS.get(request_type, TEXT_METRICS)
         if "json_valid" in names:
-            try:
-                return Reference("json", parse_json(reference))
-            except ValueError as error:
-                raise InputError(f"the reference {reference[:60]!r} is not JSON: {error}") from None
+            return json_reference(reference, checks)
         return Reference("label", reference.strip()) if "macro_f1" in names else Reference("any_of_text", [reference])
     expected: dict[str, type | tuple[type, ...]] = {"label": str, "label_set": (list, tuple), "json_any_of": dict}
     if not isinstance(reference.value, expected.get(reference.kind, object)) or reference.value == []:

@@ -207,7 +207,7 @@ def resolve(text: str, checks: Checks, *, keep_reasoning: bool = False) -> str:
     if checks.labels:
         resolved = resolve_labels(answer, checks) if checks.multiple else resolve_label(answer, checks.labels)
         return answer if resolved is None else resolved
-    if checks.json or checks.json_schema is not None:
+    if checks.needs_json:
         # Invisible characters are removed around the document only: inside, they may belong to a value.
         return unfenced(answer.strip(INVISIBLE))
     return answer.strip("\u200b\u2060\ufeff").strip()

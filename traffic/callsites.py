@@ -40,6 +40,11 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refuse_refusals: bool = True
     """A refusal ("I cannot help with ...") is a failed answer."""
 
+    @property
+    def needs_json(self) -> bool:
+        """Whether the answer must be JSON."""
+        return self.json or self.json_schema is not None
+
 
 class ShapeTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Fixed text of one request shape, by which requests without a call-site tag are matched."""

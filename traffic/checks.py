@@ -60,7 +60,7 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
     if reason in TRUNCATED:
         failed.append("truncated: the answer hit the cap on output tokens")
     if text is None or not text.strip():
-        wants_text = checks.labels or checks.json or checks.json_schema is not None
+        wants_text = checks.labels or checks.needs_json
         if wants_text or finish_reason != "tool_calls":
             failed.append("empty")
         return tuple(failed)
@@ -71,7 +71,7 @@ def failed_checks(text: str | None, finish_reason: str | None, checks: Checks) -
             failed.append(fault)
     elif checks.refuse_refusals and is_refusal(answer):
         failed.append(f"refusal: {_excerpt(answer)}")
-    if checks.json or checks.json_schema is not None:
+    if checks.needs_json:
         failed.extend(_json_faults(answer, checks))
     if checks.max_chars is not None and len(answer) > checks.max_chars:
         failed.append(f"length: {len(answer)} characters, at most {checks.max_chars} are allowed")

@@ -24,7 +24,7 @@ CHECK_FILTERS = {
     "filtered": ("refused", "the model or its content filter refused"),
     "refusal": ("refused", "the model or its content filter refused"),
     "label": ("off_label_set", "the answer is none of the task's labels"),
-    "json": ("invalid_json", "the answer is not exactly one JSON object"),
+    "json": ("invalid_json", "the answer is not exactly one JSON object or list"),
     "schema": ("schema_invalid", "the answer breaks the task's JSON schema"),
     "length": ("too_long", "the answer is longer than the call site allows"),
 }
@@ -169,12 +169,12 @@ def with_good_answer(rows: Sequence[Row], checks: Checks, ledger: Ledger, *, kee
             if checks.labels and logged.strip() != row.answer:
                 ledger.variants[logged.strip()[:SHOWN_CHARS], row.answer] += 1
             passed.append(row)
-    if checks.json or checks.json_schema is not None:
+    if checks.needs_json:
         for row, answer in zip(passed, in_one_key_order([row.answer for row in passed]), strict=True):
             row.answer = answer
     # Checks that removed nothing are listed too.
     on = {"refusal", "label"} if checks.labels else {"refusal"}
-    on |= {"json"} if checks.json or checks.json_schema is not None else set()
+    on |= {"json"} if checks.needs_json else set()
     on |= {"schema"} if checks.json_schema is not None else set()
     on |= {"length"} if checks.max_chars is not None else set()
     named = {name: reason for check, (name, reason) in CHECK_FILTERS.items() if check in on or failed[name]}

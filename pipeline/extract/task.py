@@ -33,7 +33,7 @@ class TaskChecks(NamedTuple):
 def canonical_answer(text: str, checks: Checks) -> str:
     """The answer as a completion: canonical, and JSON without optional whitespace, with its keys in their order."""
     answer = canonical(text, checks)
-    if checks.json or checks.json_schema is not None:
+    if checks.needs_json:
         return msgspec.json.encode(parse_json(answer)).decode()
     return answer
 
@@ -94,7 +94,8 @@ def discover_checks(
 ) -> TaskChecks:
     """Checks of the call site's entry if it has any, else checks discovered in the log.
 
-    Classifying tasks get a label set. JSON answers get the schema of the requests if it hardly varies, else `json`.
+    Classifying tasks get a label set. JSON objects get the schema of the requests if it hardly varies, else `json`;
+    JSON lists of anything but labels must be lists.
     Other text has no checks except the one for refusals.
     """
     if entry is not None and entry.checks != Checks():
@@ -104,7 +105,7 @@ def discover_checks(
     answers = Counter(_plain(row.answer, config) for row in rows)
     # Invalid JSON that begins like an object is not a label; the filters report what is wrong with it.
     object_like = sum(n for text, n in answers.items() if text.startswith("{"))
-    objects = sum(n for text, n in answers.items() if _is_object(text))
+    objects = sum(n for text, n in answers.items() if _is_json(text, dict))
     if object_like > 0.5 * answers.total() and objects >= 0.5 * object_like:
         return _json_checks(rows, config)
     prompt = fixed_text(templates)
@@ -115,6 +116,8 @@ def discover_checks(
         if sets is not None:
             form = "JSON lists" if sets.multiple == "json" else "separated by commas"
             return TaskChecks(sets, f"answers are sets of {len(sets.labels)} labels, {form}")
+    if not single.labels and 2 * sum(n for text, n in answers.items() if _is_json(text, list)) > answers.total():
+        return TaskChecks(Checks(json_schema={"type": "array"}), "answers are JSON lists")
     if request_type in _CLOSED:
         return TaskChecks(Checks(labels=single.labels), single.source)
     return TaskChecks(Checks(), "none: free text")
@@ -133,11 +136,11 @@ def fixed_text(templates: Sequence[Template]) -> str:
     return "\n\n".join(part for t in templates for p in t.original for part in p.literals if part)
 
 
-def _is_object(text: str) -> bool:
-    if not text.startswith("{"):
+def _is_json(text: str, kind: type[dict[str, Any]] | type[list[Any]]) -> bool:
+    if not text.startswith(("{", "[")):
         return False
     try:
-        return isinstance(parse_json(text), dict)
+        return isinstance(parse_json(text), kind)
     except ValueError:
         return False
 
@@ -158,7 +161,7 @@ def _json_checks(rows: Sequence[Row], config: ExtractConfig) -> TaskChecks:
         )
     checks = Checks(json=True, json_schema=msgspec.json.decode(text))
     # A schema that the answers do not satisfy does not describe the task, even if the requests state it.
-    objects = [text for row in evenly(list(rows), _SAMPLE) if _is_object(text := _plain(row.answer, config))]
+    objects = [text for row in evenly(list(rows), _SAMPLE) if _is_json(text := _plain(row.answer, config), dict)]
     fitting = sum(not failed_checks(text, "stop", checks) for text in objects)
     sampled = len(objects)
     if fitting < _MOSTLY * sampled:

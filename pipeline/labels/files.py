@@ -48,6 +48,14 @@ def json_rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
                 raise InputError(f"{path}:{number}: {error}") from None
 
 
+def label_text(value: Any) -> str:
+    """The label that a JSON value stands for; data frames write the label 4 as 4.0."""
+    if isinstance(value, str):
+        return value.strip()
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return msgspec.json.encode(whole).decode()
+
+
 def _cell(cell: Any) -> Any:
     if isinstance(cell, list):
         return [text for text in cell if text.strip()]

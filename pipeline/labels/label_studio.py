@@ -10,6 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 import msgspec
 
+from pipeline.labels.files import label_text
 from pipeline.labels.items import Item
 
 NAME = "label"
@@ -61,7 +62,7 @@ def label(task: dict[str, Any]) -> str | None:
         value = task.get(NAME)
         if isinstance(value, dict | list):
             raise ValueError(f"more than one {NAME!r} in it")
-        return value if isinstance(value, str) and value.strip() else None
+        return None if value is None else label_text(value) or None
     votes: Counter[str] = Counter()
     for annotation in task["annotations"]:
         if not annotation.get("was_cancelled"):

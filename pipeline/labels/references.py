@@ -16,10 +16,9 @@ import msgspec
 from pipeline import dataset as datasets
 from pipeline import spreadsheets
 from pipeline.labels import files
-from pipeline.metrics import Reference, ReferenceKind
+from pipeline.metrics import Reference, ReferenceKind, json_reference
 from traffic import answers
 from traffic.callsites import Checks, RequestType
-from traffic.checks import parse_json
 from traffic.errors import InputError
 
 _KINDS = frozenset(typing.get_args(ReferenceKind))
@@ -111,25 +110,17 @@ def _reference(gold: _Gold, kind: Any, checks: Checks) -> Reference:
         value = [_label(member, checks) for member in members]
     elif kind == "json" and isinstance(value, str) and gold.kind is None:
         try:
-            value = parse_json(value)
-        except ValueError as error:
-            raise InputError(f"{gold.place}: {value[:60]!r} is not JSON: {error}") from None
+            return json_reference(value, checks)
+        except InputError as error:
+            raise InputError(f"{gold.place}: {error}") from None
     elif kind == "any_of_text" and isinstance(value, bool):
-        value = _text(value)
+        value = files.label_text(value)
     return Reference(kind, value)
 
 
 def _label(value: Any, checks: Checks) -> str:
-    text = _text(value)
+    text = files.label_text(value)
     return answers.resolve_label(text, checks.labels) or text
-
-
-def _text(value: Any) -> str:
-    """The label that a JSON value stands for; data frames write the label 4 as 4.0."""
-    if isinstance(value, str):
-        return value.strip()
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return msgspec.json.encode(whole).decode()
 
 
 def _kind(value: Any, request_type: RequestType, checks: Checks) -> ReferenceKind:

@@ -76,7 +76,7 @@ def _find(rows: Sequence[Row], fitted: Sequence[bool], task: Task, config: Label
     if sum(fitted) < config.min_rows:
         return []
     checks = task.checks
-    if checks.labels or checks.json or checks.json_schema is not None:
+    if checks.labels or checks.needs_json:
         texts = [classifiers.text_of(row.pruned) for row in rows]
         model = OutOfFold(texts, [row.group or row.id for row in rows], fitted, folds=config.folds)
         find = closed_labels.find if checks.labels else json_answers.find

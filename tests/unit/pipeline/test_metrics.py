@@ -197,6 +197,12 @@ def test_an_extraction_reference_that_is_not_json_is_an_input_error() -> None:
         score("extraction", "{}", "Rome", OBJECT)
 
 
+def test_values_of_an_extraction_without_json_are_texts() -> None:
+    items = [score("extraction", answer, "Rome", NONE) for answer in ("Rome", "Paris", None)]
+    assert [item.correct for item in items] == [True, False, False]
+    assert set(aggregate("extraction", items)) == {"accuracy", "format_ok"}
+
+
 def test_macro_f1_by_hand_with_an_unknown_label() -> None:
     expected = ["a", "a", "a", "b", "b", "c"]
     predicted = ["a", "a", "b", "b", "I think b", "a"]

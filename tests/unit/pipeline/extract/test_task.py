@@ -2,6 +2,8 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row
 from pipeline.extract.task import discover_checks, request_type_of
@@ -96,3 +98,19 @@ def test_the_request_type_comes_from_settings_registry_log_or_rules_in_this_orde
     assert request_type_of(logged, entry, ExtractConfig(), by_rules) == "intent"
     assert request_type_of(logged, None, ExtractConfig(), by_rules) == "moderation"
     assert request_type_of([row(1, request_type="no such type")], None, ExtractConfig(), by_rules) == "classification"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ['[{"b": 1, "a": 2}]', "[]", '[{"a": 3, "b": 2}]', "I found none."],
+        ['["Ana", "Bo"]', '["Cy"]', '```json\n["Di", "Ed"]\n```', "[1]"],
+    ],
+)
+def test_answers_that_are_lists_of_json_must_be_lists(answers: list[str]) -> None:
+    found = checks_of([row(n, answer=answers[n % 4] + " " * (n % 2)) for n in range(40)])
+    assert found.checks == Checks(json_schema={"type": "array"})
+
+
+def test_single_values_are_free_text() -> None:
+    assert checks_of([row(n, answer=("Rome", "12", "[unknown]")[n % 3]) for n in range(40)]).checks == Checks()

@@ -225,6 +225,9 @@ def test_several_annotators_decide_by_majority_and_a_tie_is_refused():
     assert label_studio.label(annotated("a", "b", "b")) == "b"
     assert label_studio.label(annotated()) is None
     assert label_studio.label({"record_id": "r1", "label": "a"}) == "a"
+    assert [label_studio.label({"label": value}) for value in (4, 4.0, False, None, " ")] == [
+        "4", "4", "false", None, None,
+    ]  # fmt: skip
     with pytest.raises(ValueError, match="annotators disagree: 'a', 'b'"):
         label_studio.label(annotated("a", "b"))
     with pytest.raises(ValueError, match="2 labels by one annotator"):

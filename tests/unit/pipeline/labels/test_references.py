@@ -91,6 +91,14 @@ def test_a_text_of_json_is_json_for_an_extracting_task(tmp_path: Path) -> None:
     assert references.load(path, "extraction").references == {"r1": Reference("json", {"b": 1, "a": None})}
 
 
+def test_a_single_value_is_a_text_where_answers_are_no_json(tmp_path: Path) -> None:
+    path = write(tmp_path, "l.csv", "id,label\nr1,Rome\nr2,12\n")
+    assert references.load(path, "extraction").references == {
+        "r1": Reference("any_of_text", ["Rome"]),
+        "r2": Reference("any_of_text", ["12"]),
+    }
+
+
 def test_gold_files_state_the_kind_and_null_is_not_a_label(tmp_path: Path) -> None:
     path = write(
         tmp_path,
@@ -140,7 +148,7 @@ def test_invalid_input_is_an_error_with_its_location(name: str, text: str, part:
 
 def test_a_text_that_is_no_json_is_an_error_of_an_extracting_task(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"l\.csv:3: "):
-        references.load(write(tmp_path, "l.csv", "id,label\nr1,{}\nr2,none\n"), "extraction")
+        references.load(write(tmp_path, "l.csv", "id,label\nr1,{}\nr2,none\n"), "extraction", Checks(json=True))
 
 
 def test_an_invalid_gzip_file_is_an_error(tmp_path: Path) -> None:
