@@ -49,4 +49,4 @@ def hardness(system: str) -> float:
         return 0.0
     # As in fitting, a prompt counts as one unit however many words it has.
     odds = fitted.intercept + sum(map(fitted.weights.__getitem__, known)) / math.sqrt(len(known))
-    return 1 / (1 + math.exp(-odds))
+    return round(1 / (1 + math.exp(-odds)), 3)
