@@ -5,6 +5,7 @@ If several fields are present, the strictest wins: "no", then a value that is no
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,11 +25,13 @@ _ENDS = re.compile(r"(?:expires?|expiry|expiration|valid_until|valid_to|until|en
 _PURPOSES = frozenset({"training", "train", "model_training", "ai_training", "ml_training", "all", "everything"})
 _OPPOSITE = {"yes": "false", "no": "true"}
 _BODY_NAMES = frozenset(
-    """request response req res resp body request_body response_body input output prompt completion messages choices
-    tools functions response_format schema properties parameters""".split()
+    """request response req res resp body input output prompt completion messages choices tools functions format schema
+    properties parameters""".split()
 )
 _BODY_KEYS = frozenset("messages choices contents candidates content request response model tools properties".split())
 """Names of bodies, and keys in them: what they hold are texts and schemas, not tags."""
+_MENTION = re.compile(r"train|consent|opt.?(?:in|out)|fine.?tun|improv", re.IGNORECASE)
+_OPENERS = ("{", "[")
 _MAX_DEPTH = 3
 _MAX_CHARS = 80
 _STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
@@ -45,12 +48,26 @@ def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> 
             if (word := word_of(value, kind)) is not None:
                 is_clear = kind in ("consent", "opt_out") or (kind == "use" and consent_of(word) == "no")
                 yield word if is_clear else f"{key}: {word}"[:_MAX_CHARS]
-        elif not inside or key in _BODY_NAMES:
             continue
-        elif type(value) is dict and depth < _MAX_DEPTH and _BODY_KEYS.isdisjoint(value):
-            yield from answers(value, depth=depth + 1)
-        elif type(value) is list:
-            yield from answers(named(value), inside=False)
+        if not inside or _is_body(str(key)):
+            continue
+        is_json = type(value) is str and value[:1] in _OPENERS and may_say(value)
+        tree = opened_value(value) if is_json else value
+        if type(tree) is dict and depth < _MAX_DEPTH and _BODY_KEYS.isdisjoint(tree):
+            yield from answers(tree, depth=depth + 1)
+        elif type(tree) is list:
+            yield from answers(named(tree), inside=False)
+
+
+@lru_cache(maxsize=4096)
+def _is_body(key: str) -> bool:
+    """Whether a key names a body, as its last word: `gen_ai.input.messages`, `request_body`, but not `request_tags`."""
+    return snake(key).rpartition("_")[2] in _BODY_NAMES
+
+
+def may_say(text: str) -> bool:
+    """Whether a text has a word that the name of a tag about consent has; tells most texts apart cheaply."""
+    return _MENTION.search(text) is not None
 
 
 def named(items: Iterable[Any]) -> dict[str, str]:

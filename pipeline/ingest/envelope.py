@@ -1,7 +1,8 @@
 """Rows inside other rows: `{"data": [...]}`, `{"hits": {"hits": [{"_source": {...}}]}}`, `{"log": "{...}"}`.
 
 A path of keys leads to the application's rows; of a list on the path every item is followed. Rows with dotted keys
-(`{"request.body": ...}`) are nested first. A row without a time inherits that of the enclosing object.
+(`{"request.body": ...}`) are nested first. A row inherits the consent to training of the enclosing objects, and
+their time if it has none.
 """
 
 import re
@@ -10,7 +11,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-from pipeline.ingest import lenient
+from pipeline.ingest import consent, lenient
 from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import opened_value
 
@@ -158,18 +159,36 @@ def inherited_time(row: Mapping[str, Any]) -> Any:
     return next((row[key] for key in _INHERITED_TIMES if row.get(key) is not None), None)
 
 
-def _dated(data: bytes, around: Mapping[str, msgspec.Raw]) -> bytes:
-    """The row with the time fields of its enclosing objects, unless it has a time."""
+def _completed(data: bytes, around: Mapping[str, msgspec.Raw]) -> bytes:
+    """The row with what it inherits of its enclosing objects: consent, and times unless it has a time."""
     if not around or not data.startswith(b"{"):
         return data
     fields = _decode_object(data)
     if any(key in fields for key in _TIMES):
-        return data
+        if _CONSENT not in around:
+            return data
+        around = {_CONSENT: around[_CONSENT]}
     return msgspec.json.encode({**around, **fields})
 
 
+_CONSENT = "user_training_consent"
+"""Name of an inherited consent in the row."""
+_MAX_TAGS_BYTES = 65_536
+
+
+def _consent_around(fields: Mapping[str, msgspec.Raw], inside: str) -> dict[str, msgspec.Raw]:
+    """Consent to training beside the object `inside`."""
+    tags = {
+        key: msgspec.json.decode(raw)
+        for key, raw in fields.items()
+        if key != inside and len(data := bytes(raw)) < _MAX_TAGS_BYTES and consent.may_say(key + data.decode())
+    }
+    word = consent.strictest(consent.answers(tags))
+    return {} if word is None else {_CONSENT: msgspec.Raw(msgspec.json.encode(word))}
+
+
 def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = None) -> Iterator[bytes]:
-    """The rows at a path; `around`: fields that a row without a time inherits.
+    """The rows at a path; `around`: fields that a row inherits.
 
     Raises: msgspec.DecodeError, KeyError if the path does not exist.
     """
@@ -182,7 +201,7 @@ def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = N
         for item in _decode_list(data):
             yield from rows_at(bytes(item), path, around)
     elif not path:
-        yield _dated(data, around or {})
+        yield _completed(data, around or {})
     elif path[0] in _RESHAPED:
         tree = msgspec.json.decode(data, type=dict[str, Any])
         yield from rows_at(msgspec.json.encode(_RESHAPED[path[0]](tree) or tree), path[1:], around)
@@ -191,7 +210,8 @@ def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = N
         if path[0] not in fields:
             raise KeyError(path[0])
         inherited = {key: fields[key] for key in _INHERITED if key in fields and _is_scalar(fields[key])}
-        yield from rows_at(bytes(fields[path[0]]), path[1:], {**(around or {}), **inherited})
+        consents = _consent_around(fields, path[0])
+        yield from rows_at(bytes(fields[path[0]]), path[1:], {**(around or {}), **inherited, **consents})
 
 
 def _is_scalar(raw: msgspec.Raw) -> bool:

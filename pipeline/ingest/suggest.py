@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.ingest import content, envelope, sources, tables
 from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
+from pipeline.ingest.consent_names import snake
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import NotARequest, mapped
 from pipeline.ingest.mapping import RecordPlaces, TagMapping
@@ -147,14 +148,19 @@ def _best(
             continue
         *_, around, last = ("", *path.split("."))
         key, longer = _folded(last), _folded(around + last)
-        if fits in _OF_PROMPTS and any(word in key for word in _ANSWER_WORDS):
+        if (fits in _OF_PROMPTS or names is _PROMPT_NAMES) and any(word in key for word in _ANSWER_WORDS):
             continue
+        words = frozenset(snake(last).split("_"))
         rank = next((n for n, name in enumerate(names) if name in (key, longer)), None)
         if rank is None and names is not _ANY:
             rank = next((n + 100 for n, name in enumerate(names) if len(name) > 3 and key.endswith(name)), None)
+        if rank is None and fits is _is_time and words & _TIME_WORDS:
+            rank = 200
         if rank is None and names is not _ANY:
             continue
-        ranked.append((rank or 0, -len(present) / rows, path.count("."), path))
+        # Texts of something else and shortened ones only where there is no other.
+        rank = (rank or 0) + (1000 if words & _SECOND_CHOICE else 0)
+        ranked.append((rank, -len(present) / rows, path.count("."), path))
     return min(ranked)[3] if ranked else None
 
 
@@ -204,7 +210,18 @@ def _is_response(value: Any) -> bool:
 
 
 _OF_PROMPTS = (_is_request, _is_messages)
-_ANSWER_WORDS = ("output", "response", "completion", "answer", "choice", "reply", "generation", "result")
+_ANSWER_WORDS = (
+    "output",
+    "response",
+    "completion",
+    "answer",
+    "choice",
+    "reply",
+    "generation",
+    "result",
+    "assistant",
+    "bottext",
+)
 """Name parts of answers, which may also be lists of messages."""
 
 
@@ -248,17 +265,29 @@ def _names(words: str) -> tuple[str, ...]:
 
 
 _ANY: tuple[str, ...] = ()
+_PROMPT_NAMES = _names(
+    "prompt prompttext input inputtext query question usermessage userinput usertext promptfull fullprompt text"
+)
+_TIME_WORDS = frozenset(_names("ts time timestamp date datetime at"))
+_SECOND_CHOICE = frozenset(
+    _names(
+        "expected gold reference ideal target correct corrected label previous preview short truncated summary "
+        "template hash end ended finished completed answered updated deleted expires expired"
+    )
+)
+"""Words in names of fields that are not the one sought."""
 _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
     ("request", _ANY, _is_request),
     ("response", _ANY, _is_response),
     ("messages", _ANY, _is_messages),
     ("system", ("system", "systemprompt", "systemmessage", "instructions"), _is_text),
-    ("prompt", _names("prompt prompttext input inputtext query question usermessage userinput text"), _is_answer),
+    ("prompt", _PROMPT_NAMES, _is_answer),
     (
         "answer",
         _names(
             "completion answer output outputtext response responsetext reply generation generated result llmoutput "
-            "choices outputmessages responsemessages fullresponse assistantmessage assistant botmessage aimessage"
+            "choices outputmessages responsemessages fullresponse responsefull assistantmessage assistanttext "
+            "assistant botmessage bottext aimessage aitext"
         ),
         _is_answer,
     ),
@@ -293,7 +322,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
     ),
     ("cached_tokens", ("cachedtokens", "cachereadtokens", "tokenscached", "usagecached"), _is_number),
     ("cost_usd", _names("costusd cost totalcost price usd spend"), _is_number),
-    ("latency_ms", _names("latencyms durationms elapsedms responsetimems latency duration"), _is_milliseconds),
+    ("latency_ms", _names("latencyms durationms elapsedms responsetimems latency duration ms"), _is_milliseconds),
     (
         "latency_s",
         _names(

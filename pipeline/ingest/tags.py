@@ -123,7 +123,9 @@ class TagReader:
     log few such layouts, so places are resolved once per layout and cached.
     """
 
-    def __init__(self, mapping: TagMapping) -> None:
+    def __init__(self, mapping: TagMapping, *, consent_in_row: bool = False) -> None:
+        """`consent_in_row`: search the whole line for consent to training, also where the mapping has no other tags."""
+        self._consent_in_row = consent_in_row
         self._objects = _Objects(place for place in (*mapping.tags_under, *REQUEST_HEADERS) if place != ".")
         self._whole_row = "." in mapping.tags_under
         self._fields = [(name, self._objects.places(places)) for name in _NAMES if (places := getattr(mapping, name))]
@@ -190,8 +192,6 @@ class TagReader:
         for number in [*self._objects.with_tags, *([0] if self._whole_row else [])]:
             tags = objects[number]
             keys = _known_keys(tuple(tags))
-            if keys.consent or not {dict, list}.isdisjoint(map(type, tags.values())):
-                consents.append(number)
             if keys.feedback:
                 feedback.append((number, keys.feedback))
             for field, names in keys.fields:
@@ -204,6 +204,12 @@ class TagReader:
                     key = _first_key(tags, names)
                     if key is not None and _text(tags[key]):
                         cohorts[field] = (number, key)
+        for number in {*self._objects.with_tags, *([0] if self._whole_row or self._consent_in_row else [])}:
+            kinds = set(map(type, objects[number].values()))
+            # Objects of a table's row may be JSON texts.
+            nested = {dict, list} if number else {dict, list, str}
+            if _known_keys(tuple(objects[number])).consent or not kinds.isdisjoint(nested):
+                consents.append(number)
         positions = {place: position for position, place in enumerate(values)}
         at = [values.get(fields[name]) if name in fields else None for name in _TEXTS]
         verdict = [_first_place(values, places) for places in self._verdict]

@@ -205,7 +205,7 @@ def tree_format(
 
 def draft_reader(read: DraftReader, mapping: TagMapping, source_format: str) -> LineReader:
     """A line reader from a function that turns decoded rows into drafts."""
-    tags = TagReader(mapping)
+    tags = TagReader(mapping, consent_in_row=True)
 
     def read_line(line: bytes) -> Reading:
         tree = _decode_object(line)

@@ -1,5 +1,6 @@
 """Consent to training in the forms that tags write it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -163,6 +164,13 @@ def test_a_no_in_an_object_or_list_of_the_row_counts(row: dict[str, Any]) -> Non
 @pytest.mark.parametrize("body", [{"input": ["consent:yes"]}, {"llm": {"model": "m", "extra": {"consent": "yes"}}}])
 def test_texts_and_bodies_give_no_consent(body: dict[str, Any]) -> None:
     assert TagReader(TagMapping(tags_under=(".",))).read(body).cohort == {}
+
+
+def test_consent_is_searched_in_the_whole_row_without_a_place_for_tags() -> None:
+    reader = TagReader(TagMapping(), consent_in_row=True)
+    assert reader.read({"id": 1, "plan": "pro", "ai_training_consent": "f"}).cohort == {"training": "f"}
+    assert reader.read({"meta": json.dumps({"user": {"training_opt_out": True}})}).cohort == {"training": "false"}
+    assert reader.read({"request_json": json.dumps({"messages": [], "consent": "yes"})}).cohort == {}
 
 
 @given(st.dictionaries(st.sampled_from(["consent", "opt_out", "training", "a"]), JSON))

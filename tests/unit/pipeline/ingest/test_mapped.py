@@ -17,6 +17,7 @@ from traffic.errors import ConfigError
 
 pytestmark = pytest.mark.slow
 
+TIME = "2026-10-05T09:30:00Z"
 MADE = attempts(40, 5, retries=0.0, usage_missing=0.0, cache_hits=0.0)
 TEXTS = [a for a in MADE if not a.tools]
 
@@ -182,6 +183,36 @@ def test_places_are_found_under_the_names_of_an_applications_own_table(tmp_path:
     assert (record.time, record.id, record.latency_s) == (("asked_at",), ("response_id",), ("latency_sec",))
     assert (record.model, record.usage) == (("llm.name",), ())
     assert (record.input_tokens, record.output_tokens) == (("llm.usage.in",), ("llm.usage.out",))
+
+
+@pytest.mark.parametrize(
+    "row, prompt, answer, time",
+    [
+        (
+            {"user_query": "q", "final_answer": "a", "expected_answer": "b", "ts_utc": TIME},
+            "user_query",
+            "final_answer",
+            "ts_utc",
+        ),
+        (
+            {
+                "prompt_preview": "q…",
+                "prompt_full": "q",
+                "response_preview": "a…",
+                "response_full": "a",
+                "created": TIME,
+            },
+            *("prompt_full", "response_full", "created"),
+        ),
+        ({"user_text": "q", "bot_text": "a", "ended_at": TIME, "begun_at": TIME}, "user_text", "bot_text", "begun_at"),
+    ],
+)
+def test_texts_of_something_else_are_not_proposed(
+    row: dict[str, str], prompt: str, answer: str, time: str, tmp_path: Path
+) -> None:
+    record = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()] * 3))).mapping.record
+    assert record is not None
+    assert (record.prompt, record.answer, record.time) == ((prompt,), (answer,), (time,))
 
 
 @pytest.mark.parametrize("prompt", ["prompt", "messages"])

@@ -204,6 +204,15 @@ FILES = [
         ),
         [{"text": "billing", "tokens": (21, 0, 0, 3)}],
     ),
+    Case(
+        "consent-outside-of-the-unwrapped-row",
+        jsonl(
+            {"@timestamp": TIME, "labels": {"training_consent": "no"}, "message": json.dumps(pair())},
+            {"@timestamp": TIME, "labels": {"app": "train"}, "message": json.dumps(pair(timestamp=TIME[:-6] + "Z"))}
+            | {"attributes": {"usr": {"allow_training": True}}, "message": json.dumps(pair(consent="no", id="2"))},
+        ),
+        [topic(consent="no"), topic(consent="no")],
+    ),
 ]
 
 
