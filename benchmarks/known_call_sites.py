@@ -2,11 +2,9 @@
 
     python -m benchmarks.known_call_sites [--json FILE]
     python -m benchmarks.known_call_sites --log LOG --gold GOLD --author NAME --company NAME
-    python -m benchmarks.known_call_sites --fit-words
 
 The signals were tuned on most of these companies, so only the fitted half of a proposal is tested on unseen authors.
-`--log` profiles a log of a new company and appends its call sites to `pipeline/profile/known_call_sites.jsonl`;
-`--fit-words` fits the rules' model of prompts (`traffic/system_words.json`) to them.
+`--log` profiles a log of a new company and appends its call sites to `pipeline/profile/known_call_sites.jsonl`.
 """
 
 import tempfile
@@ -25,9 +23,7 @@ from pipeline.profile import facts, known_call_sites, measure, sample, shapes
 from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.known_call_sites import FILE, PROMPT_CHARS, KnownCallSite, TierModel
 from pipeline.profile.propose import propose
-from traffic import system_words
 from traffic.artifacts import Home
-from traffic.system_words import Words
 
 PURE_SHARE = 0.8
 """Share of a shape's requests that must be of one tier; a shape of several teaches nothing."""
@@ -38,13 +34,7 @@ def main() -> None:
     parser = harness.parser(__doc__)
     for name, kind in (("log", Path), ("gold", Path), ("author", str), ("company", str)):
         parser.add_argument(f"--{name}", type=kind)
-    parser.add_argument("--fit-words", action="store_true")
     options = parser.parse_args()
-    if options.fit_words:
-        words = words_fitted(known_call_sites.load())
-        system_words.FILE.write_bytes(msgspec.json.format(msgspec.json.encode(words), indent=0) + b"\n")
-        harness.show({"words": len(words.weights)}, options.json, [f"{len(words.weights)} words"])
-        return
     if options.log is None:
         figures = measured(known_call_sites.load())
         harness.show(figures, options.json, lines(figures))
@@ -116,24 +106,6 @@ def of_log(log: Path, gold: Path, author: str, company: str, home: Home) -> list
             )
         )
     return found
-
-
-def words_fitted(known: Sequence[KnownCallSite]) -> Words:
-    """Regression of Tier 3 on which words the prompts have."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import normalize
-
-    prompts = [site for site in known if site.prompt]
-    counted = CountVectorizer(binary=True, min_df=2, analyzer=_words_of)
-    table = normalize(counted.fit_transform([site.prompt for site in prompts]))
-    model = LogisticRegression(C=3, max_iter=2000).fit(table, [site.tier == 3 for site in prompts])
-    weights = zip(counted.get_feature_names_out(), model.coef_[0], strict=True)
-    return Words(round(float(model.intercept_[0]), 3), {str(word): round(float(weight), 3) for word, weight in weights})
-
-
-def _words_of(prompt: str) -> list[str]:
-    return [word for word in system_words.words_of(prompt) if len(word) > 1]
 
 
 def slim(site: KnownCallSite) -> dict[str, Any]:

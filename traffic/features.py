@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from traffic import fences, forced_calls, hardness, system_words
+from traffic import fences, forced_calls, hardness, task_words
 from traffic.callsites import CallSite, RequestType
 from traffic.hardness import CJK
 from traffic.phrases import signs, signs_of_system
@@ -109,8 +109,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     code_fence: bool = False
     """A user message contains a fenced program, a diff or the definition of a function or class."""
 
-    system_hardness: float = 0.0
-    """Probability that the system prompt is that of a Tier 3 call site, by its words (`system_words.py`)."""
+    heavy_words: int = 0
+    """Words of heavy tasks in the system prompt less words of light ones (`task_words.yaml`)."""
     instruction: Literal["system", "user", "ad_hoc"] = "user"
     """Where the task is stated: system prompt, user message, or the user's request to a general assistant."""
     asks_label: bool = False
@@ -200,7 +200,7 @@ def features_of(
         _of_signs(signs),
         input_tokens_estimate=estimate_tokens(texts) + _json_tokens(tools) + _json_tokens(response_format),
         system_chars=len(system),
-        system_hardness=system_words.hardness(system) if system else 0.0,
+        heavy_words=task_words.balance(system) if system else 0,
         user_chars=sum(map(len, user)),
         last_user_chars=len(user[-1]) if user else 0,
         messages=len(messages),

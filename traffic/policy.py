@@ -1,4 +1,4 @@
-"""Chooses the tier of a request by rules from YAML; the first matching rule applies. Pure, without a language model.
+"""Chooses the tier of a request by rules from YAML; the first matching rule applies. Pure, and never a model.
 
     rules:
       - name: closed labels

@@ -1,0 +1,49 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffic import policy
+from traffic.config import CONFIGS
+from traffic.features import features_of
+from traffic.record import Message
+from traffic.task_words import READ_CHARS, balance
+
+HEAVY = "Weigh what each choice costs the depot and what it risks"
+LIGHT = "Name the label of the text in JSON"
+
+
+def test_heavy_words_count_for_and_light_ones_against() -> None:
+    assert balance(HEAVY) == 3
+    assert balance(LIGHT) == -3
+    assert balance(f"{HEAVY}. {LIGHT}") == 0
+    assert balance("") == 0
+
+
+def test_a_word_counts_once_whatever_its_case_and_what_stands_beside_it() -> None:
+    assert balance("WEIGH, weigh; (weigh)") == 1
+
+
+def test_a_part_of_a_word_does_not_count() -> None:
+    assert balance("weighbridge replanned") == 0
+
+
+def test_only_the_beginning_of_a_prompt_is_read() -> None:
+    assert balance(" " * READ_CHARS + HEAVY) == 0
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read(prompt: str) -> None:
+    assert abs(balance(prompt)) <= len(prompt)
+
+
+def test_two_more_heavy_words_in_a_long_prompt_lead_to_tier_3_where_no_other_rule_does() -> None:
+    rules = policy.load(CONFIGS / "router.yaml")
+    verdicts = {}
+    depot = (
+        " You are the night desk of a tram depot with forty carriages, two halls and one crew of fitters until morning."
+    )
+    for prompt in (HEAVY + depot, f"{HEAVY}. {LIGHT}" + depot, HEAVY):
+        features = features_of([Message("system", prompt), Message("user", "carriage 4 and carriage 9")])
+        verdicts[prompt] = policy.decide(rules, features, "generation", None)
+    heavy, both, short = verdicts.values()
+    assert (heavy.tier, heavy.rule) == (3, "words of heavy tasks")
+    assert "words of heavy tasks" not in (both.rule, short.rule)
