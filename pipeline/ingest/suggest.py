@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.ingest import content, envelope, sources, tables
 from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
+from pipeline.ingest.bodies.streams import joined
 from pipeline.ingest.consent_names import snake
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import NotARequest, mapped
@@ -76,9 +77,16 @@ def suggest(source: str) -> Suggestion:
     used: set[str] = set()
     for field, names, fits in _FIELDS:
         place = _best(values, names, fits, used, len(rows))
+        if field == "messages" and place is not None and _words(place) & _EARLIER:
+            # The turns before, if the question stands apart.
+            place = None if _best(values, _PROMPT_NAMES, _is_answer, used, len(rows)) else place
         if place is not None and not (field in _PARTS and _PARTS[field] & record.keys()):
             record[field] = (place,)
             used.add(place)
+    texts = [place for field in _TEXT_FIELDS for place in record.get(field, ())]
+    if texts and all(len(values[place]) < len(rows) for place in texts):
+        # Other lines of the application.
+        record["has"] = tuple(texts)
     tags: dict[str, Any] = {"cohort": {}}
     for field, names in _TAG_NAMES.items():
         place = _best(values, names, _is_tag, used, len(rows))
@@ -146,22 +154,44 @@ def _best(
             or (inside_body and names is not _ANY)
         ):
             continue
-        *_, around, last = ("", *path.split("."))
-        key, longer = _folded(last), _folded(around + last)
-        if (fits in _OF_PROMPTS or names is _PROMPT_NAMES) and any(word in key for word in _ANSWER_WORDS):
+        is_text = names is _PROMPT_NAMES or names is _ANSWER_NAMES
+        if (fits in _OF_PROMPTS or names is _PROMPT_NAMES) and any(
+            word in _folded(path.rpartition(".")[2]) for word in _ANSWER_WORDS
+        ):
             continue
-        words = frozenset(snake(last).split("_"))
-        rank = next((n for n, name in enumerate(names) if name in (key, longer)), None)
-        if rank is None and names is not _ANY:
-            rank = next((n + 100 for n, name in enumerate(names) if len(name) > 3 and key.endswith(name)), None)
-        if rank is None and fits is _is_time and words & _TIME_WORDS:
+        rank = _rank(path, names, is_text=is_text)
+        if rank is None and fits is _is_time and _words(path) & _TIME_WORDS:
             rank = 200
         if rank is None and names is not _ANY:
             continue
-        # Texts of something else and shortened ones only where there is no other.
-        rank = (rank or 0) + (1000 if words & _SECOND_CHOICE else 0)
+        # Texts of something else, shortened ones and the same text everywhere only where there is no other.
+        is_constant = is_text and len(present) > 2 and all(value == present[0] for value in present)
+        rank = (rank or 0) + (1000 if _words(path) & _SECOND_CHOICE else 0) + (500 if is_constant else 0)
         ranked.append((rank, -len(present) / rows, path.count("."), path))
     return min(ranked)[3] if ranked else None
+
+
+def _rank(path: str, names: Sequence[str], *, is_text: bool) -> int | None:
+    """How well the last key of a path agrees with the names, 0 is best; None: not at all."""
+    *_, around, last = ("", *path.split("."))
+    keys = {_plain(_folded(last)), _plain(_folded(around + last))}
+    if is_text:
+        keys.add("".join(word for word in snake(last).split("_") if word not in _FILLERS))
+    plain = list(map(_plain, names))
+    rank = next((n for n, name in enumerate(plain) if name in keys), None)
+    if rank is None:
+        ends = _plain(_folded(last))
+        rank = next((n + 100 for n, name in enumerate(plain) if len(name) > 3 and ends.endswith(name)), None)
+    return rank
+
+
+def _plain(name: str) -> str:
+    """The name without words that some applications add: `promptTokenCount` is `promptTokens`."""
+    return name.replace("count", "").replace("cnt", "").replace("tokens", "token").replace("inusd", "usd")
+
+
+def _words(path: str) -> frozenset[str]:
+    return frozenset(snake(path.rpartition(".")[2]).split("_"))
 
 
 def _folded(key: str) -> str:
@@ -187,6 +217,9 @@ def _is_messages(value: Any) -> bool:
 def _is_request(value: Any) -> bool:
     if not isinstance(value, Mapping) or not value.keys() & {"messages", "contents", "input", "prompt"}:
         return False
+    if any(_folded(str(key)) in _ANSWER_NAMES for key in value):
+        # Prompt and answer side by side.
+        return False
     try:
         read_prompt(value, Notes())
     except (ValueError, TypeError, AttributeError):
@@ -195,6 +228,8 @@ def _is_request(value: Any) -> bool:
 
 
 def _is_response(value: Any) -> bool:
+    if isinstance(value, list):
+        return joined(value) is not None
     if not isinstance(value, Mapping) or not value.keys() & {
         "choices",
         "output",
@@ -266,13 +301,20 @@ def _names(words: str) -> tuple[str, ...]:
 
 _ANY: tuple[str, ...] = ()
 _PROMPT_NAMES = _names(
-    "prompt prompttext input inputtext query question usermessage userinput usertext promptfull fullprompt text"
+    "prompt input query question usermessage userinput usertext usercontent promptfull fullprompt text message"
 )
+_ANSWER_NAMES = _names(
+    "completion answer output response reply generation generated result llmoutput choices outputmessages "
+    "responsemessages fullresponse assistantmessage assistanttext assistant botmessage bottext aimessage aitext"
+)
+_FILLERS = frozenset(_names("text content body full raw value string"))
+_TEXT_FIELDS = ("request", "messages", "prompt", "response", "answer")
+_EARLIER = frozenset(_names("history previous context memory past prior"))
 _TIME_WORDS = frozenset(_names("ts time timestamp date datetime at"))
 _SECOND_CHOICE = frozenset(
     _names(
         "expected gold reference ideal target correct corrected label previous preview short truncated summary "
-        "template hash end ended finished completed answered updated deleted expires expired"
+        "template local hash end ended finished completed answered updated deleted expires expired"
     )
 )
 """Words in names of fields that are not the one sought."""
@@ -282,25 +324,17 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
     ("messages", _ANY, _is_messages),
     ("system", ("system", "systemprompt", "systemmessage", "instructions"), _is_text),
     ("prompt", _PROMPT_NAMES, _is_answer),
-    (
-        "answer",
-        _names(
-            "completion answer output outputtext response responsetext reply generation generated result llmoutput "
-            "choices outputmessages responsemessages fullresponse responsefull assistantmessage assistanttext "
-            "assistant botmessage bottext aimessage aitext"
-        ),
-        _is_answer,
-    ),
+    ("answer", _ANSWER_NAMES, _is_answer),
     ("id", _names("id requestid callid logid eventid messageid uuid spanid responseid completionid rowid"), _is_id),
     (
         "time",
         _names(
             "timestamp time createdat requestedat startedat starttime ts date datetime created loggedat "
-            "timegenerated startns startms askedat sentat calledat insertedat occurredat at"
+            "timegenerated startns startms askedat sentat calledat insertedat occurredat at when t"
         ),
         _is_time,
     ),
-    ("model", _names("model modelname modelid engine deployment llm llmname"), _is_text),
+    ("model", _names("model modelname modelid engine deployment deploymentname llm llmname"), _is_text),
     ("provider", ("provider", "vendor", "llmprovider"), _is_text),
     ("status", ("status", "statuscode", "httpstatus", "code"), _is_number),
     ("error", ("error", "errormessage", "exception"), _is_answer),

@@ -61,8 +61,9 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
         return False
     attributes = opened_value(span.get("attributes"))
     if not {"traceId", "spanId", "trace_id", "span_id", "context"} & span.keys():
-        # Attributes in a log service (Google's, Azure's): the ids stay in the enclosing object.
-        return "attributes" not in tree and isinstance(attributes, Mapping) and "gen_ai.request.model" in attributes
+        # Attributes in a log service (Google's, Azure's): ids stay in the enclosing object. Without them nested calls
+        # cannot be told apart; the operation's name says which are requests.
+        return "attributes" not in tree and isinstance(attributes, Mapping) and attributes.keys() >= _DETAILS
     names = (
         attributes_of(attributes)
         if isinstance(attributes, Mapping)
@@ -73,6 +74,7 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     return any(str(name).startswith(OWN_NAMES) for name in names)
 
 
+_DETAILS = {"gen_ai.operation.name", "gen_ai.request.model", "gen_ai.input.messages"}
 _RESOURCES = {
     "resourceSpans": ("scopeSpans", "spans", "span"),
     "resource_spans": ("scope_spans", "spans", "span"),

@@ -215,6 +215,52 @@ def test_texts_of_something_else_are_not_proposed(
     assert (record.prompt, record.answer, record.time) == ((prompt,), (answer,), (time,))
 
 
+def proposed(folder: Path, *rows: dict[str, Any]) -> dict[str, str]:
+    """The proposed places, as texts."""
+    record = suggest.suggest(str(write_log(folder / "log", [json.dumps(row).encode() for row in rows]))).mapping.record
+    assert record is not None
+    given = {name: getattr(record, name) for name in record.__struct_fields__}
+    return {name: " ".join(places) for name, places in given.items() if places and isinstance(places, tuple)}
+
+
+ASKED = [{"role": "user", "content": "I was charged twice"}]
+
+
+@pytest.mark.parametrize(
+    "row, places",
+    [
+        (
+            {"userPrompt": "q", "modelResponse": "a", "promptTokenCount": 20, "output_token_cnt": 5, "costInUsd": 0.1},
+            {"prompt": "userPrompt", "answer": "modelResponse", "input_tokens": "promptTokenCount"}
+            | {"output_tokens": "output_token_cnt", "cost_usd": "costInUsd"},
+        ),
+        ({"history": ASKED, "message": "q", "response": "a"}, {"prompt": "message", "answer": "response"}),
+        ({"history": ASKED, "response": "a"}, {"messages": "history", "answer": "response"}),
+        (
+            {"extra": {"prompt": "q", "answer": "a", "tokens_in": 20}},
+            {"prompt": "extra.prompt", "answer": "extra.answer", "input_tokens": "extra.tokens_in"},
+        ),
+        (
+            {"payload": {"messages": ASKED}, "chunks": [{"choices": [{"index": 0, "delta": {"content": "a"}}]}]},
+            {"request": "payload", "response": "chunks"},
+        ),
+        (
+            {"local_time": "2026-10-05 11:30:00", "timestamp_utc": "2026-10-05 09:30:00", "input_text": "q"}
+            | {"generated_text": "a"},
+            {"time": "timestamp_utc", "prompt": "input_text", "answer": "generated_text"},
+        ),
+    ],
+)
+def test_places_are_found_under_compound_names(row: dict[str, Any], places: dict[str, str], tmp_path: Path) -> None:
+    assert proposed(tmp_path, row, row) == places
+
+
+def test_other_lines_of_the_application_are_no_requests(tmp_path: Path) -> None:
+    call = {"ts": TIME, "data": {"messages": ASKED, "reply": "billing"}}
+    found = proposed(tmp_path, call, {"ts": TIME, "data": {"path": "/x", "status": 200}}, call)
+    assert found["has"] == "data.messages data.reply"
+
+
 @pytest.mark.parametrize("prompt", ["prompt", "messages"])
 def test_the_messages_of_a_single_row_are_no_rows(prompt: str, tmp_path: Path) -> None:
     asked = [{"role": "user", "content": "I was charged twice"}]
