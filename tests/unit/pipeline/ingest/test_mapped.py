@@ -17,7 +17,6 @@ from traffic.errors import ConfigError
 
 pytestmark = pytest.mark.slow
 
-TIME = "2026-10-05T09:30:00Z"
 MADE = attempts(40, 5, retries=0.0, usage_missing=0.0, cache_hits=0.0)
 TEXTS = [a for a in MADE if not a.tools]
 
@@ -170,103 +169,6 @@ def test_a_mapping_is_proposed_by_names_and_values_without_empty_places(tmp_path
     assert (record.time, record.latency_s, record.latency_ms) == (("TimeGenerated",), ("latency",), ())
     assert (suggestion.readable, suggestion.mapping.call_site) == (3, ())
     assert "[]" not in suggestion.yaml()
-
-
-def test_places_are_found_under_the_names_of_an_applications_own_table(tmp_path: Path) -> None:
-    row = {"asked_at": "2026-10-05T09:30:00Z", "answered_at": "2026-10-05T09:30:02Z", "response_id": "r1"}
-    row |= {"user_message": "I was charged twice", "assistant_message": "billing", "latency_sec": "0.8"}
-    nested = {"llm": {"name": "gpt-4o-mini", "usage": {"in": 20, "out": 5}}}
-    suggestion = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row | nested).encode()] * 3)))
-    record = suggestion.mapping.record
-    assert record is not None
-    assert (record.prompt, record.answer) == (("user_message",), ("assistant_message",))
-    assert (record.time, record.id, record.latency_s) == (("asked_at",), ("response_id",), ("latency_sec",))
-    assert (record.model, record.usage) == (("llm.name",), ())
-    assert (record.input_tokens, record.output_tokens) == (("llm.usage.in",), ("llm.usage.out",))
-
-
-@pytest.mark.parametrize(
-    "row, prompt, answer, time",
-    [
-        (
-            {"user_query": "q", "final_answer": "a", "expected_answer": "b", "ts_utc": TIME},
-            "user_query",
-            "final_answer",
-            "ts_utc",
-        ),
-        (
-            {
-                "prompt_preview": "q…",
-                "prompt_full": "q",
-                "response_preview": "a…",
-                "response_full": "a",
-                "created": TIME,
-            },
-            *("prompt_full", "response_full", "created"),
-        ),
-        ({"user_text": "q", "bot_text": "a", "ended_at": TIME, "begun_at": TIME}, "user_text", "bot_text", "begun_at"),
-    ],
-)
-def test_texts_of_something_else_are_not_proposed(
-    row: dict[str, str], prompt: str, answer: str, time: str, tmp_path: Path
-) -> None:
-    record = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()] * 3))).mapping.record
-    assert record is not None
-    assert (record.prompt, record.answer, record.time) == ((prompt,), (answer,), (time,))
-
-
-def proposed(folder: Path, *rows: dict[str, Any]) -> dict[str, str]:
-    """The proposed places, as texts."""
-    record = suggest.suggest(str(write_log(folder / "log", [json.dumps(row).encode() for row in rows]))).mapping.record
-    assert record is not None
-    given = {name: getattr(record, name) for name in record.__struct_fields__}
-    return {name: " ".join(places) for name, places in given.items() if places and isinstance(places, tuple)}
-
-
-ASKED = [{"role": "user", "content": "I was charged twice"}]
-
-
-@pytest.mark.parametrize(
-    "row, places",
-    [
-        (
-            {"userPrompt": "q", "modelResponse": "a", "promptTokenCount": 20, "output_token_cnt": 5, "costInUsd": 0.1},
-            {"prompt": "userPrompt", "answer": "modelResponse", "input_tokens": "promptTokenCount"}
-            | {"output_tokens": "output_token_cnt", "cost_usd": "costInUsd"},
-        ),
-        ({"history": ASKED, "message": "q", "response": "a"}, {"prompt": "message", "answer": "response"}),
-        ({"history": ASKED, "response": "a"}, {"messages": "history", "answer": "response"}),
-        (
-            {"extra": {"prompt": "q", "answer": "a", "tokens_in": 20}},
-            {"prompt": "extra.prompt", "answer": "extra.answer", "input_tokens": "extra.tokens_in"},
-        ),
-        (
-            {"payload": {"messages": ASKED}, "chunks": [{"choices": [{"index": 0, "delta": {"content": "a"}}]}]},
-            {"request": "payload", "response": "chunks"},
-        ),
-        (
-            {"local_time": "2026-10-05 11:30:00", "timestamp_utc": "2026-10-05 09:30:00", "input_text": "q"}
-            | {"generated_text": "a"},
-            {"time": "timestamp_utc", "prompt": "input_text", "answer": "generated_text"},
-        ),
-    ],
-)
-def test_places_are_found_under_compound_names(row: dict[str, Any], places: dict[str, str], tmp_path: Path) -> None:
-    assert proposed(tmp_path, row, row) == places
-
-
-def test_other_lines_of_the_application_are_no_requests(tmp_path: Path) -> None:
-    call = {"ts": TIME, "data": {"messages": ASKED, "reply": "billing"}}
-    found = proposed(tmp_path, call, {"ts": TIME, "data": {"path": "/x", "status": 200}}, call)
-    assert found["has"] == "data.messages data.reply"
-
-
-@pytest.mark.parametrize("prompt", ["prompt", "messages"])
-def test_the_messages_of_a_single_row_are_no_rows(prompt: str, tmp_path: Path) -> None:
-    asked = [{"role": "user", "content": "I was charged twice"}]
-    row = {"ts": "2026-10-05T09:30:00Z", "meta": {prompt: asked, "completion": "billing"}, "model": "m"}
-    suggestion = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()])))
-    assert (suggestion.readable, suggestion.mapping.record and suggestion.mapping.record.rows) == (1, None)
 
 
 def test_every_shipped_mapping_loads() -> None:
