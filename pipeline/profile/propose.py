@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.profile import kinds
 from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.known_call_sites import TierProbabilities
 from pipeline.profile.scores import Evidence
@@ -87,8 +88,8 @@ def propose(b: Behaviour, known: TierProbabilities | None = None) -> Proposal:
         heavy = worded >= 0.5 if b.answered < FEW else spoken and cost[3] < cost[2]
         tier = 3 if heavy else 2
     # An unsure shape keeps the type that it most likely has.
-    of_tier = [name for name in weights if _TIER_OF[name] == tier]
-    best = max(weights if unsure else of_tier, key=lambda name: weights[name])
+    fitting = [name for name in weights if unsure or (_TIER_OF[name] == tier and scores.points.get(name, 0.0) > 0)]
+    best = max(fitting, key=lambda name: weights[name]) if fitting else _untyped(tier, b)
     return Proposal(
         request_type=_request_type(best, b),
         tier=tier,  # type: ignore[arg-type]
@@ -96,6 +97,13 @@ def propose(b: Behaviour, known: TierProbabilities | None = None) -> Proposal:
         unsure=unsure,
         evidence=tuple(scores.evidence),
     )
+
+
+def _untyped(tier: int, b: Behaviour) -> str:
+    """The type of a shape whose tier only known call sites speak for."""
+    if tier == 1:
+        return "label" if kinds.is_closed(b) else "extraction" if b.is_record else "rewrite"
+    return "generation" if tier == 2 else "reasoning"
 
 
 def _request_type(name: str, b: Behaviour) -> RequestType:

@@ -61,3 +61,14 @@ def test_known_call_sites_of_tier_3_raise_a_proposal() -> None:
 def test_a_shape_with_hardly_any_answers_is_not_compared() -> None:
     rare = Behaviour(sampled=2, answered=2)
     assert propose(rare, {1: 0.0, 2: 0.0, 3: 1.0}) == propose(rare)
+
+
+def test_a_tier_that_only_known_call_sites_speak_for_has_a_type_of_that_tier() -> None:
+    lines = Behaviour(
+        sampled=99, answered=99, distinct_answers=99, answer_words_p50=11, answer_words_p90=14, user_words_p50=60
+    )
+    first = {1: 0.99, 2: 0.005, 3: 0.005}
+    structured = msgspec.structs.replace(lines, json_share=1.0, keys=("a", "b"), prose_words_p50=12)
+    assert (propose(lines, first).tier, propose(lines, first).request_type) == (1, "rewrite")
+    assert (propose(structured, first).tier, propose(structured, first).request_type) == (1, "extraction")
+    assert propose(lines, {1: 0.005, 2: 0.005, 3: 0.99}).request_type == "reasoning"
