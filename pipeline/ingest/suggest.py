@@ -19,6 +19,7 @@ from pipeline.ingest.consent_names import snake
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import NotARequest, mapped
 from pipeline.ingest.mapping import RecordPlaces, TagMapping
+from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import Notes, opened_value, parse_time, plausible
 from traffic.config import dump
 from traffic.errors import InputError
@@ -67,6 +68,7 @@ def suggest(source: str) -> Suggestion:
     """A mapping for the first rows of a file. Raises: NotFound, InputError."""
     file = sources.find([source])[0]
     rows, where = _sample(Content(file))
+    rows = [untyped(row) or row for row in rows]
     if not rows:
         raise InputError(f"{source}: no JSON objects, CSV or Parquet rows in it")
     values: dict[str, list[Any]] = defaultdict(list)

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import msgspec
@@ -24,6 +24,11 @@ _EMPTY = (None, "", "\\N")
 """Cells without a value; Postgres and MySQL write `\\N` for null."""
 _SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?\r?\n')
 """First line with which a spreadsheet says what separates the cells."""
+_COPY = re.compile(rb"^COPY [^\n(]+\(([^\n)]+)\) FROM stdin;\r?$", re.MULTILINE | re.IGNORECASE)
+"""Statement of a Postgres dump before the rows of a table, with the columns."""
+_NULL_CELL = re.compile(rb"(?:^|\t)\\N(?:\t|\r?$)", re.MULTILINE)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _BACKSLASHED = re.compile(rb'(?:^|[,;\t|])"[\[{]+\s*\\"', re.MULTILINE)
 """A JSON cell whose quotes are escaped with backslashes instead of doubled (RFC 4180)."""
 
@@ -61,13 +66,42 @@ def _batches(stored: BinaryIO) -> Iterator[pa.RecordBatch]:
 
 
 def csv_rows(content: Content) -> Iterator[bytes]:
-    """Rows of a CSV file with a header as JSON objects of text; empty cells are left out."""
+    """Rows of a CSV file with a header or of a Postgres dump as JSON objects of text; empty cells are left out."""
     head = content.head()
     lines = itertools.islice(_lines(content), int(_SEPARATOR_LINE.match(head.removeprefix(BOM)) is not None), None)
-    for row in csv.DictReader(lines, dialect=_dialect(head)):
+    for row in _copied(lines) if _is_copied(head) else csv.DictReader(lines, dialect=_dialect(head)):
         cells = {key: _json_cell(value) for key, value in row.items() if key and value not in _EMPTY}
         # Azure's portal writes the zone into the names of times.
         yield msgspec.json.encode({key.removesuffix(" [UTC]"): value for key, value in cells.items()})
+
+
+def _is_copied(head: bytes) -> bool:
+    """Whether cells are separated by tabs and escaped with backslashes, never quoted (COPY of Postgres, MySQL)."""
+    return _COPY.search(head) is not None or (
+        b"\t" in _table(head).split(b"\n", 1)[0] and bool(_NULL_CELL.search(head))
+    )
+
+
+def _copied(lines: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Rows between `COPY ... FROM stdin;` and `\\.`, or all rows of a file that begins with their columns."""
+    columns: list[str] = []
+    for number, line in enumerate(lines):
+        cells = line.rstrip("\r\n").split("\t")
+        if (statement := _COPY.match(line.rstrip("\r\n").encode())) is not None:
+            columns = _columns(statement)
+        elif cells == ["\\."]:
+            columns = []
+        elif number == 0 and len(cells) > 1:
+            columns = cells
+        elif columns:
+            yield {
+                name: cell if cell == "\\N" else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), cell)
+                for name, cell in zip(columns, cells, strict=False)
+            }
+
+
+def _columns(statement: re.Match[bytes]) -> list[str]:
+    return [name.strip().strip('"') for name in statement[1].decode("utf-8", "replace").split(",")]
 
 
 def _json_cell(cell: Any) -> Any:
@@ -116,7 +150,9 @@ def _lines(content: Content) -> Iterator[str]:
 
 
 def csv_header(head: bytes) -> list[str]:
-    """Column names, if the first line looks like a header of several columns."""
+    """Column names, if the first line looks like a header of several columns or a dump names them."""
+    if (statement := _COPY.search(head)) is not None:
+        return _columns(statement)
     first = _table(head).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
     try:
         names = next(csv.reader(io.StringIO(first), dialect=_dialect(head)), [])

@@ -18,6 +18,7 @@ from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Companions, Draft, Format, LineReader, NotARequest, Part, draft_reader
 from pipeline.ingest.mapping import Places, RecordPlaces, TagMapping
+from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import (
     Notes,
     amount,
@@ -39,9 +40,16 @@ def finder(places: Places) -> Finder:
     looks = [_json_path(place) if place.startswith("$") else _dotted(place) for place in places]
 
     def find(tree: Mapping[str, Any]) -> Any:
-        return next((value for look in looks if (value := look(tree)) is not None), None)
+        value = next((value for look in looks if (value := look(tree)) is not None), None)
+        # A value with its type, of a database export.
+        return _untyped(value) if type(value) is dict and len(value) == 1 else value
 
     return find
+
+
+def _untyped(value: dict[str, Any]) -> Any:
+    plain = untyped({"value": value})
+    return value if plain is None else plain["value"]
 
 
 def _dotted(place: str) -> Finder:

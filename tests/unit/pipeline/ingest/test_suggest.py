@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.ingest import suggest
+from pipeline.ingest.formats import mapped
 from tests.fakes.logs import write_log
 
 TIME = "2026-10-05T09:30:00Z"
@@ -105,3 +106,12 @@ def test_the_messages_of_a_single_row_are_no_rows(prompt: str, tmp_path: Path) -
     row = {"ts": "2026-10-05T09:30:00Z", "meta": {prompt: asked, "completion": "billing"}, "model": "m"}
     suggestion = suggest.suggest(str(write_log(tmp_path / "log", [json.dumps(row).encode()])))
     assert (suggestion.readable, suggestion.mapping.record and suggestion.mapping.record.rows) == (1, None)
+
+
+def test_values_with_their_types_are_read_at_the_places_of_plain_ones(tmp_path: Path) -> None:
+    row = {"at": {"$date": TIME}, "prompt": "q", "answer": "a", "in_tokens": {"$numberInt": "20"}}
+    assert proposed(tmp_path, row, row)["input_tokens"] == "in_tokens"
+    mapping = suggest.suggest(str(tmp_path / "log")).mapping
+    usage = mapped.FORMAT.reader(mapping)(json.dumps(row).encode()).record.usage
+    assert usage is not None
+    assert usage.input_uncached == 20

@@ -40,3 +40,29 @@ def test_cells_as_python_prints_them_become_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["one column", "a sentence, and another that is far longer than a name " + "x" * 80])
 def test_other_first_lines_are_no_header(line: str) -> None:
     assert tables.csv_header(line.encode()) == []
+
+
+_DUMP = (
+    'SET x = 1;\n\nCOPY public.calls (id, "sentAt", body, note) FROM stdin;\n{}\n\\.\n\n'
+    "COPY public.b (a, c) FROM stdin;\n1\t2\n\\.\n"
+)
+
+
+@pytest.mark.parametrize("text", ["id\tsentAt\tbody\tnote\n{}\n", _DUMP])
+def test_cells_of_a_dump_are_escaped_with_backslashes(tmp_path: Path, text: str) -> None:
+    body = json.dumps({"text": 'two\nlines, "quoted"\tC:\\new'})
+    text = text.replace("{}", "\t".join(["1", "2026-10-05 09:30:00", body.replace("\\", "\\\\"), "\\N"]))
+    assert tables.csv_header(text.encode()) == ["id", "sentAt", "body", "note"]
+    assert rows_of(tmp_path / "log", text)[0] == {"id": "1", "sentAt": "2026-10-05 09:30:00", "body": body}
+
+
+def test_each_table_of_a_dump_has_its_own_columns(tmp_path: Path) -> None:
+    assert rows_of(tmp_path / "log", _DUMP.format("1\t\\N\tx\ty")) == [
+        {"id": "1", "body": "x", "note": "y"},
+        {"a": "1", "c": "2"},
+    ]
+
+
+def test_backslashes_of_a_table_without_nulls_stay(tmp_path: Path) -> None:
+    body = json.dumps({"text": "two\nlines"})
+    assert rows_of(tmp_path / "log", f"id\tbody\n1\t{body}\n") == [{"id": "1", "body": body}]
