@@ -5,12 +5,15 @@ They recognise a name by its context, without a list of names or a model: introd
 
 import re
 
-_WORD = r"\p{Lu}(?:['\u2019]\p{Lu})?\p{Ll}+(?:[-'\u2019]?\p{Lu}\p{Ll}+)*"
-_BETWEEN = r"(?: (?:\p{Lu}\.|van|von|der|den|de|da|dos|di|del|la|le|bin|al))*"
-_INITIALS = r"(?:\p{Lu}\. ?)+"
+# Possessive or bounded: a long run would take quadratic time.
+_WORD = r"\p{Lu}(?:['\u2019]\p{Lu})?\p{Ll}++(?:[-'\u2019]?\p{Lu}\p{Ll}++)*+"
+_BETWEEN = r"(?: (?:\p{Lu}\.|van|von|der|den|de|da|dos|di|del|la|le|bin|al))*+"
+_INITIALS = r"(?:\p{Lu}\. ?)++"
 _FULL = rf"(?:{_INITIALS}{_WORD}|{_WORD}{_BETWEEN} {_WORD})(?:{_BETWEEN} {_WORD}){{0,2}}"
 _ANY = rf"(?:{_INITIALS})?{_WORD}(?:{_BETWEEN} {_WORD}){{0,3}}"
-_TITLES = r"(?:(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\b\.? )*"
+_TITLES = r"(?:(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\b\.? ){0,3}"
+# \K excludes the text before it from the match.
+_TITLED_FULL, _TITLED_ANY = rf"{_TITLES}\K{_FULL}", rf"{_TITLES}\K{_ANY}"
 
 _INTRODUCED = "|".join(
     (
@@ -35,18 +38,19 @@ _FIELD = (
 )
 _LINE_END = r"(?=[ \t]*(?:[,.]?[ \t]*$|\n|\|))"
 
-# \K excludes the text before it from the match.
 PATTERNS = {
-    "introduction": rf"(?i:(?<!\w)(?:{_INTRODUCED}))[ :,]+\K{_ANY}",
-    "name is": rf"(?i:(?:^|[,;.(:]) ?(?:and )?(?:the )?name is) \K{_FULL}",
-    "ask for": rf"(?i:\bask for) \K{_FULL}",
-    "here": rf"(?:^|(?i:\b(?:{_GREETING}))[,.!]? )\K{_FULL}(?= here\b)",
-    "last name": rf"(?i:\b(?:first|last|family|sur)[ -]?name(?: is|:)?) \K{_ANY}",
-    "this is": rf"(?i:(?:\b(?:{_GREETING}))[,.!]? (?:this is|it (?:is|['\u2019]s)|{_I_AM}|hier ist|ich bin)) \K{_FULL}",
-    "sign-off": rf"(?i:(?:^|[.!?] ?)(?:{_SIGN_OFF}))[,.!]?[ \t]*\n\s*{_TITLES}\K{_ANY}{_LINE_END}",
-    "signature": rf"^-- ?\n\s*\K{_FULL}{_LINE_END}",
-    "salutation": rf"^(?i:dear|sehr geehrte[rs]?) {_TITLES}\K{_FULL}(?=[,:])",
-    "field": rf"(?i:(?:^|[\n{{,;|(\"'>])[ \t]*[\"']?(?:{_FIELD})[\"']?)[ \t]*[:=][ \t]*[\"']?\K{_ANY}",
+    "introduction": rf"(?i:(?<!\w)(?:{_INTRODUCED}))[ :,]+{_TITLED_ANY}",
+    "name is": rf"(?i:(?:^|[,;.(:]) ?(?:and )?(?:the )?name is) {_TITLED_FULL}",
+    "ask for": rf"(?i:\bask for) {_TITLED_FULL}",
+    "here": rf"(?:^|(?i:\b(?:{_GREETING}))[,.!]? ){_TITLED_FULL}(?= here\b)",
+    "last name": rf"(?i:\b(?:first|last|family|sur)[ -]?name(?: is|:)?) {_TITLED_ANY}",
+    "this is": (
+        rf"(?i:\b(?:{_GREETING})[,.!]? (?:this is|it (?:is|['\u2019]s)|{_I_AM}|hier ist|ich bin)) {_TITLED_FULL}"
+    ),
+    "sign-off": rf"(?i:(?:^|[.!?] ?)(?:{_SIGN_OFF}))[,.!]?[ \t]*\n\s*{_TITLED_ANY}{_LINE_END}",
+    "signature": rf"^-- ?\n\s*{_TITLED_FULL}{_LINE_END}",
+    "salutation": rf"^(?i:dear|sehr geehrte[rs]?) {_TITLED_FULL}(?=[,:])",
+    "field": rf"(?i:(?:^|[\n{{,;|(\"'>])[ \t]*[\"']?(?:{_FIELD})[\"']?)[ \t]*[:=][ \t]*[\"']?{_TITLED_ANY}",
 }
 
 _STEMS = (

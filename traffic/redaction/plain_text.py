@@ -6,6 +6,7 @@ with zero-width characters in them. Spans in the plain form are mapped back to t
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,29 +21,32 @@ _SHIFTING = re.compile(
 
 
 class PlainText(NamedTuple):
-    """The plain form, and the position of each of its characters in the text with the text's length at the end."""
+    """The plain form, and the places where the text has more characters."""
 
     text: str
-    positions: Sequence[int]
+    places: Sequence[int] = ()
+    """Twice the index of the plain character that follows; one less if the one before it contains them."""
+    extra: Sequence[int] = (0,)
+    """Number of such characters before the first place, and after each."""
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original text."""
-        return self.positions[start], self.positions[end]
+        """The span of the original text, without invisible characters around it."""
+        before_start = self.extra[bisect_right(self.places, 2 * start)]
+        return start + before_start, end + self.extra[bisect_left(self.places, 2 * end)]
 
 
 def plain_text(text: str) -> PlainText:
     if text.isascii() and "\r" not in text:
-        return PlainText(text, range(len(text) + 1))
+        return PlainText(text)
     text = _REPLACED.sub(_plain, text)
-    parts, positions, at = [], list[int](), 0
+    parts, places, extra, at = [], list[int](), [0], 0
     for match in _SHIFTING.finditer(text):
         composed = unicodedata.normalize("NFC", match[0]) if match[0][0].isalpha() else ""
         parts += [text[at : match.start()], composed]
-        positions += [*range(at, match.start()), *range(match.start(), match.start() + len(composed))]
+        places.append(2 * (match.start() - extra[-1] + len(composed)) - bool(composed))
+        extra.append(extra[-1] + len(match[0]) - len(composed))
         at = match.end()
-    if not parts:
-        return PlainText(text, range(len(text) + 1))
-    return PlainText("".join([*parts, text[at:]]), [*positions, *range(at, len(text) + 1)])
+    return PlainText("".join([*parts, text[at:]]) if parts else text, places, extra)
 
 
 def _plain(character: re.Match[str]) -> str:

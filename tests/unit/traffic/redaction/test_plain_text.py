@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +26,18 @@ def test_only_lookalikes_of_plain_characters_are_replaced(text: str, plain: str)
 
 
 @given(st.text(st.sampled_from("aé1\u0301\u200b\u2011\uff11\r\n ０e")))
-def test_spans_of_all_characters_cover_the_text_in_order(text: str) -> None:
+def test_characters_have_spans_in_order_and_only_invisible_ones_have_none(text: str) -> None:
     plain = plain_text(text)
     spans = [plain.span(n, n + 1) for n in range(len(plain.text))]
     assert all(start < end for start, end in spans)
-    assert [end for _, end in spans[:-1]] == [start for start, _ in spans[1:]]
-    assert not spans or spans[-1][1] == len(text)
+    gaps = zip([0, *(end for _, end in spans)], [*(start for start, _ in spans), len(text)], strict=True)
+    assert all(text[end:start].strip("\u200b") == "" for end, start in gaps)
+
+
+def test_memory_hardly_exceeds_that_of_the_text() -> None:
+    text = "\u0430" * 100_000 + "\u200b"
+    tracemalloc.start()
+    plain_text(text)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 10 * len(text)
