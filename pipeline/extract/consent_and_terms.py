@@ -76,14 +76,15 @@ def _listed(path: Path) -> Iterable[str]:
     headings = [cell.strip().casefold() for cell in rows[0]] if rows else []
     column = next((n for n, cell in enumerate(headings) if _ID_HEADING.fullmatch(cell)), 0)
     for row in rows:
-        if len(row) > column and (key := _key(row[column])):
-            yield key
+        if len(row) > column:
+            # With and without a remark: an id may look as if it had one.
+            cell = visible(row[column]).strip()
+            yield from filter(None, (_key(cell), _key(_REMARK.sub("", cell))))
 
 
 def _key(name: str | None) -> str:
     """Id for comparison: an opt-out of `Cust-2` also covers `cust-2 `, and `="0012"` of a spreadsheet `0012`."""
-    bare = _REMARK.sub("", visible(name or "").strip()).strip("=\"'[]{} \t")
-    return _SPREADSHEET_NUMBER.sub(r"\1", bare.casefold())
+    return _SPREADSHEET_NUMBER.sub(r"\1", visible(name or "").strip().strip("=\"'[]{} \t").casefold())
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:

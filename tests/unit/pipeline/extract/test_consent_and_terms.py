@@ -79,6 +79,13 @@ def test_opt_out_lists_are_read_in_common_export_formats(text: str, encoding: st
     assert removed == {"opted_out": 2}
 
 
+def test_a_number_sign_within_an_id_is_no_remark(tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_text("Customer #1\n")
+    rows = [row(1, customer_id="Customer #1"), row(2, customer_id="Customer #2")]
+    kept, _ = permitted(rows, RightsConfig(opted_out=str(tmp_path / "out.txt")))
+    assert kept == ["r00002"]
+
+
 def test_an_opt_out_counts_in_either_unicode_form(tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("Zoe\u0308\n", encoding="utf-8")
     kept, _ = permitted([row(1, user_id="zo\u00eb"), row(2)], RightsConfig(opted_out=str(tmp_path / "out.txt")))
