@@ -329,7 +329,7 @@ def _refused_sampling(error: RefusalText) -> tuple[str, ...]:
     if not error.unsupported:
         return ()
     named = error.param or error.own_text.partition(". ")[0]
-    words = re.findall(r"\w+", _snake_case(named))
+    words = dict.fromkeys(re.findall(r"\w+", _snake_case(named)))
     names = [word for word in words if word in OPTIONAL]
     if "both" in words:
         # They exclude each other.
@@ -337,7 +337,7 @@ def _refused_sampling(error: RefusalText) -> tuple[str, ...]:
     if "logprobs" in names:
         # The one makes no sense without the other.
         names.append("top_logprobs")
-    return tuple(sorted({*names}))
+    return tuple(sorted(set(names)))
 
 
 def _snake_case(name: str) -> str:

@@ -164,8 +164,9 @@ _REFUSAL_OPENINGS = (
         [,.!]?(?: but)?(?: that)? )(?:i|we)
         (?: can't| cannot| can not| won't| will not| am unable to| am not able to)(?: \w+ly)?
         [ ](?:help|assist|comply|fulfil+|do that|answer|provide|support|process|create|generate|write|engage)\b""",
-    r"""(?:(?:unfortunately|regrettably),? )?
-        (?:i|we)(?: can't| cannot| can not| won't| will not| am unable to| am not able to|'m unable to|'m not able to)
+    # A company's "Unfortunately, we cannot" is an answer.
+    r"""(?:(?:(?:unfortunately|regrettably),? )?i|we)
+        (?: can't| cannot| can not| won't| will not| am unable to| am not able to|'m unable to|'m not able to)
         [ ](?:help(?: you)? with|assist|comply|fulfil+ (?:this|that|your)|do that|answer (?:this|that|your)|engage in
         |(?:provide|create|generate|write|share|process) (?:this|that|such|any|harmful|illegal|the requested))\b""",
     r"""as an? (?:ai|artificial intelligence|(?:large )?language model)(?: \w+){0,3},? i

@@ -270,8 +270,8 @@ def _compactions(counts: Mapping[Any, Any]) -> Iterator[Usage]:
     """Usage of the passes in which Anthropic shortened the context: billed, but missing in the counts of the answer."""
     steps = counts.get("iterations")
     for step in steps if isinstance(steps, list) else ():
-        if isinstance(step, Mapping) and step.get("type") == "compaction" and (usage := usage_of(step)) is not None:
-            yield usage
+        if isinstance(step, Mapping) and step.get("type") == "compaction":
+            yield usage_of({**step, "iterations": None}) or _NOTHING
 
 
 def _sum(one: Usage, other: Usage) -> Usage:

@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from traffic.loose_json import NotJson, Tree, encode, loads, tree, trees
+from traffic.loose_json import Tree, encode, json_or, tree, trees
 from traffic.tiers import Effort
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
@@ -28,8 +28,8 @@ def unsealed(content: Any) -> list[Tree]:
     if not isinstance(content, str) or not content.startswith(_SEAL):
         return []
     try:
-        return trees(loads(b64decode(content.removeprefix(_SEAL), validate=True)))
-    except (ValueError, NotJson):
+        return trees(json_or(b64decode(content.removeprefix(_SEAL), validate=True)))
+    except ValueError:
         return []
 
 

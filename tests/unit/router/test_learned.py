@@ -237,6 +237,7 @@ def test_an_error_about_another_parameter_changes_no_roles() -> None:
         ("'temperature' does not support 0.2 with this model. Only 1 (or no top_p) is.", None, ("temperature",)),
         ("Model m does not support parameter topLogprobs.", None, ("top_logprobs",)),
         ("logprobs are not supported with this model", None, ("logprobs", "top_logprobs")),
+        ("top_p: `top_p` and `temperature` cannot both be set for this model", None, ("temperature",)),
         ("Errors: `temperature` and `top_p` cannot both be specified for this model. Use one.", None, ("top_p",)),
     ],
 )

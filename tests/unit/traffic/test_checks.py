@@ -104,6 +104,7 @@ def test_a_refusal_is_recognised_at_the_start_of_the_answer(text: str) -> None:
         "抱歉,我今天来晚了。",
         "I can help with that.",
         "Unfortunately, we cannot process your return without a receipt.",
+        "Unfortunately, we cannot process this refund without a receipt.",
         "I apologize for the delay, your parcel is on its way.",
         "К сожалению, я не могу прийти.",
         "죄송하지만 오늘은 쉽니다.",

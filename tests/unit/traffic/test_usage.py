@@ -396,3 +396,8 @@ def test_openais_keys_give_the_same_usage_alone_and_beside_others(stated: dict[s
     if with_total and type(given_) is int and type(made) is int:
         stated["total_tokens"] = given_ + made
     assert usage_of(stated) == usage_of(stated | {"another": None})
+
+
+def test_passes_within_a_pass_are_not_counted() -> None:
+    step = {"type": "compaction", "input_tokens": 10, "iterations": [{"type": "compaction", "input_tokens": 5}]}
+    assert usage_of({"input_tokens": 1, "iterations": [step]}) == Usage(input_uncached=11)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -137,7 +138,12 @@ def test_signed_thinking_returns_with_the_next_request(blocks: list[dict[str, An
 
 
 @pytest.mark.parametrize(
-    "content", [None, 7, "gAAAAABo", "fasttier-thinking:", "fasttier-thinking:!", "fasttier-thinking:bnVsbA=="]
+    "content",
+    [
+        *(None, 7, "gAAAAABo", "fasttier-thinking:", "fasttier-thinking:!", "fasttier-thinking:bnVsbA=="),
+        "fasttier-thinking:" + b64encode(b"[" * 100_000).decode(),
+    ],
+    ids=range(7),
 )
 def test_reasoning_that_others_encrypted_is_not_sent(content: Any) -> None:
     reasoning = {"type": "reasoning", "summary": [], "encrypted_content": content}
