@@ -11,7 +11,8 @@ _BETWEEN = r"(?: (?:\p{Lu}\.|van|von|der|den|de|da|dos|di|del|la|le|bin|al))*+"
 _INITIALS = r"(?:\p{Lu}\. ?)++"
 _FULL = rf"(?:{_INITIALS}{_WORD}|{_WORD}{_BETWEEN} {_WORD})(?:{_BETWEEN} {_WORD}){{0,2}}"
 _ANY = rf"(?:{_INITIALS})?{_WORD}(?:{_BETWEEN} {_WORD}){{0,3}}"
-_TITLES = r"(?:(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\b\.? ){0,3}"
+_TITLE = r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\b\.?"
+_TITLES = rf"(?:{_TITLE} ){{0,3}}"
 # \K excludes the text before it from the match.
 _TITLED_FULL, _TITLED_ANY = rf"{_TITLES}\K{_FULL}", rf"{_TITLES}\K{_ANY}"
 
@@ -77,8 +78,12 @@ _NO_NAMES = frozenset(
 """Capitalised words in the position of a name that are never part of a name."""
 
 
+_ONLY_TITLES = re.compile(rf"{_TITLE}(?: {_TITLE})*")
+
+
 def is_name(text: str) -> bool:
-    return not any(word in _NO_NAMES for word in re.findall(r"[^\W\d_]+", text.casefold()))
+    words = re.findall(r"[^\W\d_]+", text.casefold())
+    return _NO_NAMES.isdisjoint(words) and _ONLY_TITLES.fullmatch(text) is None
 
 
 COMMON_WORDS = frozenset(

@@ -192,12 +192,21 @@ def find(
         if _MAY_HOLD[kind](plain.text):
             values += without_overlaps(_keyed(kind, plain.text, recogniser(plain.text)), values)
     if _MAY_HOLD["PHONE"](plain.text):
-        numbers = phone_numbers(plain.text, phone_regions, most_phones)
+        numbers = phone_numbers(_masked(plain.text, values), phone_regions, most_phones)
         values += without_overlaps((Finding("PHONE", *number) for number in numbers), values)
     if _MAY_HOLD["PERSON"](plain.text):
         values += without_overlaps(_keyed("PERSON", plain.text, people(plain.text)), values)
     values.sort(key=_start)
     return tuple(Finding(value.type, *plain.span(value.start, value.end), value.key) for value in values)
+
+
+def _masked(text: str, values: Iterable[Finding]) -> str:
+    """The text with values blanked, so that their digits do not extend a number beside them."""
+    parts, at = [], 0
+    for value in sorted(values, key=_start):
+        parts += [text[at : value.start], "\0" * (value.end - value.start)]
+        at = value.end
+    return "".join([*parts, text[at:]])
 
 
 def _keyed(kind: PersonalType, text: str, spans: Iterable[Span]) -> Iterator[Finding]:

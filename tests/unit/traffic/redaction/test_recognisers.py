@@ -63,6 +63,11 @@ def test_values_are_found_with_exact_spans(text: str, kind: str, value: str) -> 
     assert found(text) == [(kind, value)]
 
 
+def test_a_phone_number_ends_where_another_value_begins() -> None:
+    phone, card = ("PHONE", "+49 30 23125194"), ("CARD", "4242 4242 4242 4242")
+    assert found(f"{phone[1]} {card[1]}") == [phone, card]
+
+
 @pytest.mark.parametrize(
     "text, name",
     [
@@ -101,6 +106,7 @@ def test_names_are_recognised_by_context(text: str, name: str) -> None:
     "text",
     [
         "on 2026-11-23 at 10:30 and on 23.11.2026",
+        "My name is Dr. <PERSON_1>",
         "order number 2345678901 from 2026-11-23",
         "call about order 2345678901",
         "invoice 4929 1234 5678 9012 of ours",  # fails Luhn
