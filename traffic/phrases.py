@@ -314,5 +314,10 @@ def _sketches_choices(text: str) -> bool:
     return any(values and all(_CHOICE.fullmatch(value.strip()) for value in values) for values in sketches)
 
 
-signs_of_system = lru_cache(maxsize=1024)(signs)
-"""`signs` with a cache: a call site sends the same system prompt with every request."""
+_signs_again = lru_cache(maxsize=1024)(signs)
+_CACHED_CHARS = 32_768
+
+
+def signs_of_system(text: str) -> frozenset[str]:
+    """`signs` with a cache: a call site sends the same system prompt with every request."""
+    return _signs_again(text) if len(text) <= _CACHED_CHARS else signs(text)

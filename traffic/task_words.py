@@ -28,10 +28,14 @@ class _TaskWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _WORDS = config.load(Path(__file__).with_suffix(".yaml"), _TaskWords)
 
 
-@functools.lru_cache(maxsize=1024)
 def balance(system: str) -> int:
     """Different heavy words less different light ones at the beginning of a system prompt."""
+    return _balance(system[:READ_CHARS])
+
+
+@functools.lru_cache(maxsize=1024)
+def _balance(beginning: str) -> int:
     # Bytes are translated seven times faster than a pattern finds words.
-    letters = system[:READ_CHARS].lower().encode("utf-8", "ignore").translate(_LETTERS)
+    letters = beginning.lower().encode("utf-8", "ignore").translate(_LETTERS)
     words = letters.decode("utf-8", "ignore").split()
     return len(_WORDS.heavy.intersection(words)) - len(_WORDS.light.intersection(words))

@@ -1,3 +1,5 @@
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +30,15 @@ def test_a_part_of_a_word_does_not_count() -> None:
 
 def test_only_the_beginning_of_a_prompt_is_read() -> None:
     assert balance(" " * READ_CHARS + HEAVY) == 0
+
+
+def test_long_prompts_are_not_kept_in_memory() -> None:
+    tracemalloc.start()
+    for n in range(20):
+        features_of([Message("system", f"{n} {HEAVY}" + "x" * 200_000), Message("user", "go")])
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 1_000_000
 
 
 @given(st.text(max_size=300))
