@@ -37,7 +37,7 @@ class Budget:
 
     def reserve(self, usd: float) -> bool:
         """Reserve an amount; False if it exceeds what is left."""
-        # A limit that is no number is exceeded by everything.
+        # Negated, so that a limit of NaN allows nothing.
         if not usd <= self.left_usd + _TOLERANCE_USD:
             return False
         self._reserved_usd += usd

@@ -19,7 +19,7 @@ _MOSTLY = 0.8
 _CLOSED: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 
 
-_Place = tuple[str | None, ...]
+_Path = tuple[str | None, ...]
 """Keys on the way to a value of a document; None for the items of a list."""
 
 
@@ -41,30 +41,30 @@ def canonical_answer(text: str, checks: Checks) -> str:
 def in_one_key_order(answers: Sequence[str]) -> list[str]:
     """JSON answers with the keys of each object in one order, mostly the most frequent: the order has no meaning.
 
-    Objects at the same place of the answers share an order, also where some have optional fields.
+    Objects at the same path of the answers share an order, also where some have optional fields.
     """
     trees = [parse_json(answer) for answer in answers]
-    orders: dict[_Place, Counter[tuple[str, ...]]] = {}
+    orders: dict[_Path, Counter[tuple[str, ...]]] = {}
 
-    def count(node: Any, place: _Place) -> None:
+    def count(node: Any, path: _Path) -> None:
         if isinstance(node, dict):
-            orders.setdefault(place, Counter())[tuple(node)] += 1
+            orders.setdefault(path, Counter())[tuple(node)] += 1
             for key, child in node.items():
-                count(child, (*place, key))
+                count(child, (*path, key))
         elif isinstance(node, list):
             for child in node:
-                count(child, (*place, None))
+                count(child, (*path, None))
 
-    def ordered(node: Any, place: _Place) -> Any:
+    def ordered(node: Any, path: _Path) -> Any:
         if isinstance(node, dict):
-            return {key: ordered(node[key], (*place, key)) for key in sorted(node, key=ranks[place].__getitem__)}
-        return [ordered(child, (*place, None)) for child in node] if isinstance(node, list) else node
+            return {key: ordered(node[key], (*path, key)) for key in sorted(node, key=ranks[path].__getitem__)}
+        return [ordered(child, (*path, None)) for child in node] if isinstance(node, list) else node
 
     for tree in trees:
         count(tree, ())
     if all(len(key_orders) == 1 for key_orders in orders.values()):
         return list(answers)
-    ranks = {place: _ranks(key_orders) for place, key_orders in orders.items()}
+    ranks = {path: _ranks(key_orders) for path, key_orders in orders.items()}
     return [msgspec.json.encode(ordered(tree, ())).decode() for tree in trees]
 
 

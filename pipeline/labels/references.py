@@ -40,7 +40,7 @@ class _Gold(NamedTuple):
 
     value: Any
     kind: str | None
-    place: str
+    location: str
     """File and line."""
 
 
@@ -94,8 +94,8 @@ def _references(golds: Iterable[tuple[str, _Gold, RequestType, Checks]]) -> Refe
         reference = references[record_id] = _reference(gold, kind, checks)
         if checks.labels and kind in ("label", "label_set"):
             labels = [reference.value] if kind == "label" else reference.value
-            if strange := [label for label in labels if label not in checks.labels]:
-                unlisted[record_id] = strange[0]
+            if unknown := [label for label in labels if label not in checks.labels]:
+                unlisted[record_id] = unknown[0]
     return References(references, unusable, unlisted)
 
 
@@ -103,7 +103,7 @@ def _reference(gold: _Gold, kind: Any, checks: Checks) -> Reference:
     value = gold.value
     if kind == "label":
         if isinstance(value, dict | list):
-            raise InputError(f"{gold.place}: a label cannot be {str(value)[:60]!r}")
+            raise InputError(f"{gold.location}: a label cannot be {str(value)[:60]!r}")
         value = _label(value, checks)
     elif kind == "label_set" and isinstance(value, str | list):
         members = (answers.items_of(value) or [value]) if isinstance(value, str) else value
@@ -112,7 +112,7 @@ def _reference(gold: _Gold, kind: Any, checks: Checks) -> Reference:
         try:
             return json_reference(value, checks)
         except InputError as error:
-            raise InputError(f"{gold.place}: {error}") from None
+            raise InputError(f"{gold.location}: {error}") from None
     elif kind == "any_of_text" and isinstance(value, bool):
         value = files.label_text(value)
     return Reference(kind, value)

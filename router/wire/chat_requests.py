@@ -30,7 +30,7 @@ from router.wire.endpoint_limits import (
 from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
 from router.wire.thinking import ANTHROPIC_EFFORTS, reconcile, with_effort
-from router.wire.turns import NO_RESULT, with_ids
+from router.wire.turns import NO_RESULT, as_parts, labelled_result, with_ids
 from traffic.loose_json import Tree, encode, text, tree, trees
 from traffic.tiers import Endpoint
 from traffic.tool_calls import arguments_tree
@@ -299,25 +299,16 @@ def _pair_results(turns: list[Tree]) -> None:
         turn["content"] = [
             {"type": "tool_result", "tool_use_id": call, "content": NO_RESULT} for call in calls if call not in results
         ] + [
-            said
+            part
             for block in blocks
-            for said in (
-                _as_said(block)
+            for part in (
+                as_parts(labelled_result(block["tool_use_id"], block.get("content", "")))
                 if block["type"] == "tool_result"
                 and (block["tool_use_id"] not in calls or results[block["tool_use_id"]] is not block)
                 else [block]
             )
         ]
         calls = dict.fromkeys(block["id"] for block in blocks if block["type"] == "tool_use")
-
-
-def _as_said(result: Tree) -> list[Tree]:
-    """A result without a call, as the user's."""
-    content = result.get("content", "")
-    label = f"Result of tool call {result['tool_use_id']}: "
-    if isinstance(content, str):
-        return [{"type": "text", "text": label + content}]
-    return [{"type": "text", "text": label}, *content]
 
 
 def _trim_prefill(turns: list[Tree]) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
 from traffic.loose_json import Tree, encode, text, tree, trees
 from traffic.tiers import TurnRule
@@ -53,7 +54,8 @@ def with_results(messages: list[Tree]) -> list[Tree]:
                 paired.append(message)
                 known.add(encode(message))
             elif encode(message) not in known:
-                others.append(_result_as_user_text(message))
+                content = labelled_result(message.get("tool_call_id"), message.get("content") or "")
+                others.append({"role": "user", "content": content})
             continue
         paired += [*map(_interrupted, open_calls.elements()), *others]
         open_calls, others = Counter(call["id"] for call in trees(message.get("tool_calls"))), []
@@ -72,10 +74,10 @@ def with_files_after(messages: list[Tree]) -> list[Tree]:
             waiting += files
             continue
         if waiting:
-            asks = message["role"] == "user"
-            moved.append({"role": "user", "content": waiting + (_as_parts(message["content"]) if asks else [])})
+            is_user = message["role"] == "user"
+            moved.append({"role": "user", "content": waiting + (as_parts(message["content"]) if is_user else [])})
             waiting = []
-            if asks:
+            if is_user:
                 continue
         moved.append(message)
     return moved + ([{"role": "user", "content": waiting}] if waiting else [])
@@ -95,7 +97,8 @@ def _without_files(result: Tree) -> tuple[Tree, list[Tree]]:
     return result | {"content": content or f"(see the {kinds})"}, [{"type": "text", "text": label}, *files]
 
 
-def _as_parts(content: str | list[Tree]) -> list[Tree]:
+def as_parts(content: str | list[Tree]) -> list[Tree]:
+    """The content of a message as a list of parts."""
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
@@ -185,11 +188,10 @@ def with_ids(messages: list[Tree]) -> Iterable[Tree]:
             yield message
 
 
-def _result_as_user_text(result: Tree) -> Tree:
-    content = result.get("content") or ""
-    label = f"Result of tool call {result.get('tool_call_id')}: "
-    said = label + content if isinstance(content, str) else [{"type": "text", "text": label}, *content]
-    return {"role": "user", "content": said}
+def labelled_result(call: Any, content: str | list[Tree]) -> str | list[Tree]:
+    """The content of a tool result without a call, for a turn of the user."""
+    label = f"Result of tool call {call}: "
+    return label + content if isinstance(content, str) else [{"type": "text", "text": label}, *content]
 
 
 def _interrupted(call: str) -> Tree:
@@ -216,5 +218,5 @@ def _joined(turns: list[Tree]) -> Tree:
     elif all(isinstance(content, str) for content in contents):
         joined["content"] = "\n\n".join(contents)
     else:
-        joined["content"] = [part for content in contents for part in _as_parts(content)]
+        joined["content"] = [part for content in contents for part in as_parts(content)]
     return joined

@@ -21,32 +21,32 @@ _SHIFTING = re.compile(
 
 
 class PlainText(NamedTuple):
-    """The plain form, and the places where the text has more characters."""
+    """The plain form, and the positions where the text has more characters."""
 
     text: str
-    places: Sequence[int] = ()
+    positions: Sequence[int] = ()
     """Twice the index of the plain character that follows; one less if the one before it contains them."""
     extra: Sequence[int] = (0,)
-    """Number of such characters before the first place, and after each."""
+    """Number of such characters before the first position, and after each."""
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text, without invisible characters around it."""
-        before_start = self.extra[bisect_right(self.places, 2 * start)]
-        return start + before_start, end + self.extra[bisect_left(self.places, 2 * end)]
+        before_start = self.extra[bisect_right(self.positions, 2 * start)]
+        return start + before_start, end + self.extra[bisect_left(self.positions, 2 * end)]
 
 
 def plain_text(text: str) -> PlainText:
     if text.isascii() and "\r" not in text:
         return PlainText(text)
     text = _REPLACED.sub(_plain, text)
-    parts, places, extra, at = [], list[int](), [0], 0
+    parts, positions, extra, at = [], list[int](), [0], 0
     for match in _SHIFTING.finditer(text):
         composed = unicodedata.normalize("NFC", match[0]) if match[0][0].isalpha() else ""
         parts += [text[at : match.start()], composed]
-        places.append(2 * (match.start() - extra[-1] + len(composed)) - bool(composed))
+        positions.append(2 * (match.start() - extra[-1] + len(composed)) - bool(composed))
         extra.append(extra[-1] + len(match[0]) - len(composed))
         at = match.end()
-    return PlainText("".join([*parts, text[at:]]) if parts else text, places, extra)
+    return PlainText("".join([*parts, text[at:]]) if parts else text, positions, extra)
 
 
 def _plain(character: re.Match[str]) -> str:
