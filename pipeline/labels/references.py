@@ -101,11 +101,13 @@ def _references(golds: Iterable[tuple[str, _Gold, RequestType, Checks]]) -> Refe
 
 def _reference(gold: _Gold, kind: Any, checks: Checks) -> Reference:
     value = gold.value
+    if (kind == "label" and isinstance(value, dict | list)) or (
+        kind == "label_set" and not isinstance(value, str | list)
+    ):
+        raise InputError(f"{gold.location}: a {kind} cannot be {str(value)[:60]!r}")
     if kind == "label":
-        if isinstance(value, dict | list):
-            raise InputError(f"{gold.location}: a label cannot be {str(value)[:60]!r}")
         value = _label(value, checks)
-    elif kind == "label_set" and isinstance(value, str | list):
+    elif kind == "label_set":
         members = (answers.items_of(value) or [value]) if isinstance(value, str) else value
         value = [_label(member, checks) for member in members]
     elif kind == "json" and isinstance(value, str) and gold.kind is None:

@@ -102,9 +102,11 @@ def _conversation(messages: list[Tree]) -> tuple[list[Tree], list[Tree]]:
             system += _blocks(message.get("content")) + _cache_point(message)
             continue
         if role == "tool":
-            content = _blocks(message.get("content")) or [{"text": "(empty)"}]
+            inner = _blocks(message.get("content"))
+            content = [block for block in inner if "cachePoint" not in block] or [{"text": "(empty)"}]
             result = {"toolUseId": _tool_use_id(message.get("tool_call_id")), "content": content}
-            role, blocks = "user", [{"toolResult": result}]
+            # The API permits no cache points inside results.
+            role, blocks = "user", [{"toolResult": result}, *(block for block in inner if "cachePoint" in block)]
         elif role == "assistant":
             blocks = [
                 *_thinking(message),

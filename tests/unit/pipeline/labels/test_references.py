@@ -161,3 +161,9 @@ def test_an_invalid_gzip_file_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no labels file"):
         references.load(tmp_path / "none.csv", "intent")
+
+
+@pytest.mark.parametrize("row", ['"gold_kind": "label", "label": ["a"]', '"gold_kind": "label_set", "label": 5'])
+def test_a_value_that_is_no_label_is_an_error(row: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"l\.jsonl:1: "):
+        references.load(write(tmp_path, "l.jsonl", f'{{"id": "r1", {row}}}'), "intent")

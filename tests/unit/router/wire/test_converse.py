@@ -184,6 +184,17 @@ def test_cache_marks_of_chat_completions_become_cache_points() -> None:
     assert sent["toolConfig"]["tools"][1] == POINT
 
 
+def test_a_cache_point_of_a_result_follows_it() -> None:
+    """Converse permits none inside."""
+    part = {"type": "text", "text": "r", "cache_control": {"type": "ephemeral"}}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c"}]
+    sent = converse_body({"messages": [HELLO, turns[0], turns[1] | {"content": [part]}]})
+    result, point = sent["messages"][2]["content"]
+    assert result["toolResult"]["content"] == [{"text": "r"}]
+    assert "cachePoint" in point
+
+
 def test_only_the_last_four_cache_points_are_sent() -> None:
     parts = [{"type": "text", "text": str(n), "cache_control": MARK} for n in range(6)]
     content = converse_body({"messages": [{"role": "user", "content": parts}]})["messages"][0]["content"]
