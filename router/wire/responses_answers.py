@@ -21,7 +21,7 @@ from router.wire.protocol import Answer, EndpointDialect, Stream, WrappedStream
 from router.wire.responses_requests import joined
 from router.wire.responses_tools import SEARCH, offered_in, tools_by_name
 from router.wire.sse import StreamReader
-from router.wire.thinking import sealed, unsealed
+from router.wire.thinking import sealed
 from traffic.loose_json import index, is_object, json_or, tree, trees
 from traffic.record import Usage
 
@@ -100,6 +100,8 @@ class ResponseEncoder:
         self._finish_reason: str | None = None
         self._logprobs: list[Tree] = []
         """Log-probabilities of the current chunk."""
+        self._thoughts: list[Tree] = []
+        """Signed thinking of the open reasoning item."""
         self.response: Tree = {
             "id": f"resp_{request.id}",
             "object": "response",
@@ -178,8 +180,8 @@ class ResponseEncoder:
 
     def _thinking(self, blocks: list[Tree]) -> list[Tree]:
         """Thinking that the endpoint requires in later turns."""
-        item, events = self._reasoning_item()
-        item["encrypted_content"] = sealed(unsealed(item.get("encrypted_content")) + blocks)
+        _, events = self._reasoning_item()
+        self._thoughts += blocks
         return events
 
     def _reasoning_item(self) -> tuple[Tree, list[Tree]]:
@@ -305,6 +307,8 @@ class ResponseEncoder:
             events += [self._at(item, "response.custom_tool_call_input.done", input=item["input"])]
         elif item["type"] == "tool_search_call":
             item["arguments"] = tree(json_or(item["arguments"]))
+        elif item["type"] == "reasoning" and self._thoughts:
+            item["encrypted_content"], self._thoughts = sealed(self._thoughts), []
         # An answer that was cut ends with an incomplete item.
         item["status"] = "incomplete" if self.response["status"] == "incomplete" else "completed"
         return [*events, self._event("response.output_item.done", output_index=self._index(item), item=_copied(item))]

@@ -186,6 +186,7 @@ def test_long_answers_are_translated_in_linear_time() -> None:
     for request, chunks in (
         (SEARCHING, search_parts('{"q": "', *["abcd "] * 30_000, '"}')),
         (REQUEST, [chunk({"tool_calls": [call]}) for call in opened]),
+        (REQUEST, [chunk({"thinking_blocks": [SIGNED]})] * 4_000),
     ):
         start = time.process_time()
         played([*chunks, chunk({}, "tool_calls")], request)
