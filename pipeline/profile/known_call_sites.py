@@ -9,6 +9,7 @@ mistakes.
 import functools
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def load(path: Path = FILE) -> list[KnownCallSite]:
 
 @functools.cache
 def fitted() -> "TierModel":
-    """The model of all known call sites; fitting it takes about half a second."""
+    """The model of all known call sites; fitting it takes about three seconds."""
     return TierModel(load())
 
 
@@ -83,11 +84,12 @@ class TierModel:
             ),
             ExtraTreesClassifier(200, max_features=0.3, random_state=0),
         ]  # fmt: skip
-        for model in self._of_measurements:
-            model.fit(self._table(rows), tiers)
         words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
         self._of_prompts: Any = make_pipeline(words, LogisticRegression(C=10, max_iter=2000))
-        self._of_prompts.fit([site.prompt for site in known], tiers)
+        with _one_thread():
+            for model in self._of_measurements:
+                model.fit(self._table(rows), tiers)
+            self._of_prompts.fit([site.prompt for site in known], tiers)
         self._tiers: list[int] = sorted(set(tiers))
 
     def probabilities(self, shapes: Sequence[tuple[Behaviour, str]]) -> list[TierProbabilities]:
@@ -95,8 +97,9 @@ class TierModel:
         if not shapes:
             return []
         table = self._table([measurements(behaviour) for behaviour, _ in shapes])
-        measured = np.mean([model.predict_proba(table) for model in self._of_measurements], axis=0)
-        worded = self._of_prompts.predict_proba([prompt[:PROMPT_CHARS] for _, prompt in shapes])
+        with _one_thread():
+            measured = np.mean([model.predict_proba(table) for model in self._of_measurements], axis=0)
+            worded = self._of_prompts.predict_proba([prompt[:PROMPT_CHARS] for _, prompt in shapes])
         joined = (measured + _LEAST) ** (1 - _WORDING_WEIGHT) * (worded + _LEAST) ** _WORDING_WEIGHT
         joined /= joined.sum(axis=1, keepdims=True)
         return [{tier: float(p) for tier, p in zip(self._tiers, row, strict=True)} for row in joined]
@@ -104,6 +107,15 @@ class TierModel:
     def _table(self, rows: Iterable[dict[str, float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Shape (rows, measurements)."""
         return np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    # Several threads spin while they wait: with other work on two cores a fit takes 19 s instead of 3. Their sums also
+    # differ in the last digits.
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def _clipped(table: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+import threadpoolctl
 
 from pipeline.profile import known_call_sites
 from pipeline.profile.behaviour import Behaviour
@@ -32,6 +33,15 @@ def test_probabilities_are_highest_for_the_tier_of_call_sites_that_behave_alike(
 def test_the_prompt_moves_the_probabilities(model: TierModel) -> None:
     hard, easy = model.probabilities([(DRAFTED, "work it out"), (DRAFTED, "write a reply")])
     assert hard[3] > easy[3]
+
+
+@pytest.mark.slow
+def test_probabilities_do_not_depend_on_the_number_of_threads() -> None:
+    known = known_call_sites.load()
+    shapes = [(site.behaviour, site.prompt) for site in known]
+    with threadpoolctl.threadpool_limits(1):
+        by_one = TierModel(known).probabilities(shapes)
+    assert TierModel(known).probabilities(shapes) == by_one
 
 
 def test_an_unknown_measurement_is_no_zero() -> None:
