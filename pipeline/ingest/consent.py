@@ -26,7 +26,7 @@ _PURPOSES = frozenset({"training", "train", "model_training", "ai_training", "ml
 _OPPOSITE = {"yes": "false", "no": "true"}
 _BODY_NAMES = frozenset(
     """request response req res resp body input output prompt completion messages choices tools functions format schema
-    properties parameters""".split()
+    properties parameters content text question query answer variables arguments args""".split()
 )
 _BODY_KEYS = frozenset("messages choices contents candidates content request response model tools properties".split())
 """Names of bodies, and keys in them: what they hold are texts and schemas, not tags."""
@@ -40,7 +40,8 @@ _STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
 def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> Iterator[str]:
     """Values of all consent fields of a tags object, converted to consent; `inside`: search nested objects too.
 
-    A value whose field does not say what the user wants is an unknown word that names the field.
+    A value whose field does not say what the user wants is an unknown word that names the field. An object in a text
+    gives no consent, since the text may be a user's, but its refusals count.
     """
     for key, value in tags.items():
         kind = kind_of(str(key))
@@ -53,10 +54,22 @@ def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> 
             continue
         is_json = type(value) is str and value[:1] in _OPENERS and may_say(value)
         tree = opened_value(value) if is_json else value
+        words: Iterable[str] = ()
         if type(tree) is dict and depth < _MAX_DEPTH and _BODY_KEYS.isdisjoint(tree):
-            yield from answers(tree, depth=depth + 1)
+            words = answers(tree, depth=depth + 1)
         elif type(tree) is list:
-            yield from answers(named(tree), inside=False)
+            words = answers(named(tree), inside=False)
+        yield from _withheld(words) if is_json else words
+
+
+def answers_of_row(row: Mapping[Any, Any]) -> Iterator[str]:
+    """Values of the consent fields of a row; below its top, where texts may be, all but consent itself."""
+    yield from answers(row, inside=False)
+    yield from _withheld(answers(row))
+
+
+def _withheld(words: Iterable[str]) -> Iterator[str]:
+    return (word for word in words if consent_of(word) != "yes")
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from pipeline.ingest import consent, lenient
+from pipeline.ingest.mapping import INHERITED_TAGS
 from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import opened_value
 
@@ -165,26 +166,24 @@ def _completed(data: bytes, around: Mapping[str, msgspec.Raw]) -> bytes:
         return data
     fields = _decode_object(data)
     if any(key in fields for key in _TIMES):
-        if _CONSENT not in around:
+        if INHERITED_TAGS not in around:
             return data
-        around = {_CONSENT: around[_CONSENT]}
+        around = {INHERITED_TAGS: around[INHERITED_TAGS]}
     return msgspec.json.encode({**around, **fields})
 
 
-_CONSENT = "user_training_consent"
-"""Name of an inherited consent in the row."""
 _MAX_TAGS_BYTES = 65_536
 
 
 def _consent_around(fields: Mapping[str, msgspec.Raw], inside: str) -> dict[str, msgspec.Raw]:
-    """Consent to training beside the object `inside`."""
+    """Consent to training beside the object `inside`, as tags that a row inherits."""
     tags = {
         key: msgspec.json.decode(raw)
         for key, raw in fields.items()
         if key != inside and len(data := bytes(raw)) < _MAX_TAGS_BYTES and consent.may_say(key + data.decode())
     }
-    word = consent.strictest(consent.answers(tags))
-    return {} if word is None else {_CONSENT: msgspec.Raw(msgspec.json.encode(word))}
+    word = consent.strictest(consent.answers_of_row(tags))
+    return {} if word is None else {INHERITED_TAGS: msgspec.Raw(msgspec.json.encode({"training_consent": word}))}
 
 
 def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = None) -> Iterator[bytes]:
@@ -210,8 +209,12 @@ def rows_at(row: bytes, path: Path, around: Mapping[str, msgspec.Raw] | None = N
         if path[0] not in fields:
             raise KeyError(path[0])
         inherited = {key: fields[key] for key in _INHERITED if key in fields and _is_scalar(fields[key])}
-        consents = _consent_around(fields, path[0])
-        yield from rows_at(bytes(fields[path[0]]), path[1:], {**(around or {}), **inherited, **consents})
+        inherited |= _consent_around({**fields, **_tags_in(around)}, path[0])
+        yield from rows_at(bytes(fields[path[0]]), path[1:], {**(around or {}), **inherited})
+
+
+def _tags_in(around: Mapping[str, msgspec.Raw] | None) -> dict[str, msgspec.Raw]:
+    return {INHERITED_TAGS: around[INHERITED_TAGS]} if around and INHERITED_TAGS in around else {}
 
 
 def _is_scalar(raw: msgspec.Raw) -> bool:

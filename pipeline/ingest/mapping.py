@@ -14,8 +14,10 @@ import msgspec
 
 Places = tuple[str, ...]
 
-REQUEST_HEADERS: Places = ("headers", "request.headers", "request_headers", "request.extra_headers")
-"""Objects with the headers of a request, which have tags under common names in every format."""
+INHERITED_TAGS = "inherited_tags"
+"""Key of a row under which it has the tags of the objects around it."""
+ALWAYS_TAGS: Places = ("headers", "request.headers", "request_headers", "request.extra_headers", INHERITED_TAGS)
+"""Objects with tags under common names in every format: the headers of a request, and what a row inherits."""
 
 
 class FeedbackPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +101,7 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     tags_under: Places = ()
     """Objects with tags under common names, in any letter case; `.` is the row. The places below take precedence.
 
-    `REQUEST_HEADERS` are searched after these, before the row.
+    `ALWAYS_TAGS` are searched after these, before the row.
     """
     call_site: Places = ()
     feature: Places = ()
@@ -120,7 +122,7 @@ class TagMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     def places(self) -> Iterator[str]:
         """All places of all fields."""
-        yield from REQUEST_HEADERS
+        yield from ALWAYS_TAGS
         for tree in (self, self.feedback):
             for name in tree.__struct_fields__:
                 value = getattr(tree, name)

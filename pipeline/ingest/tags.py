@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.ingest import consent
 from pipeline.ingest.consent_names import kind_of
-from pipeline.ingest.mapping import REQUEST_HEADERS, Places, TagMapping
+from pipeline.ingest.mapping import ALWAYS_TAGS, Places, TagMapping
 from pipeline.ingest.values import Notes, optional_time
 from traffic.loose_json import json_or
 from traffic.record import Visibility
@@ -126,7 +126,7 @@ class TagReader:
     def __init__(self, mapping: TagMapping, *, consent_in_row: bool = False) -> None:
         """`consent_in_row`: search the whole line for consent to training, also where the mapping has no other tags."""
         self._consent_in_row = consent_in_row
-        self._objects = _Objects(place for place in (*mapping.tags_under, *REQUEST_HEADERS) if place != ".")
+        self._objects = _Objects(place for place in (*mapping.tags_under, *ALWAYS_TAGS) if place != ".")
         self._whole_row = "." in mapping.tags_under
         self._fields = [(name, self._objects.places(places)) for name in _NAMES if (places := getattr(mapping, name))]
         self._cohort = [(name, self._objects.places(places)) for name, places in mapping.cohort.items()]
@@ -154,7 +154,11 @@ class TagReader:
         call_site, feature, visibility, user_id, customer_id, session_id, tier = texts
         cohort = {name: word for name, position in layout.cohorts if (word := _cohort_text(name, values[position]))}
         if layout.consents:
-            words = [word for index in layout.consents for word in consent.answers(objects[index])]
+            words = [
+                word
+                for index in layout.consents
+                for word in (consent.answers(objects[index]) if index else consent.answers_of_row(objects[index]))
+            ]
             if words:
                 known = [cohort[CONSENT]] if CONSENT in cohort else []
                 cohort[CONSENT] = consent.strictest(known + words) or ""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable
-from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.mapping import INHERITED_TAGS, TagMapping
 from pipeline.ingest.tags import Feedback, TagReader
 from pipeline.ingest.values import Notes, amount, dollars, flag, identity, parse_time, plausible
 from traffic.prompts import PlainMessage
@@ -218,7 +218,7 @@ def draft_reader(read: DraftReader, mapping: TagMapping, source_format: str) -> 
 def _reading(
     draft: Draft, tags: TagReader, tree: dict[str, Any], line: bytes, notes: Notes, source_format: str
 ) -> Reading:
-    tags_read = tags.read(tree if draft.tags is None else draft.tags, notes)
+    tags_read = tags.read(tree if draft.tags is None else _with_inherited(draft.tags, tree), notes)
     prompt, answer = draft.prompt, draft.answer or Answer()
     status, error = _outcome(draft, draft.answer)
     if draft.answer is not None and answer.is_empty and answer.finish_reason is None and status == 200:
@@ -267,6 +267,10 @@ def _reading(
     )
     media = prompt.images if prompt else 0
     return Reading(record, tags_read.feedback, tags_read.consumed_at, tuple(notes.nulled), tuple(notes.unknown), media)
+
+
+def _with_inherited(tags: Mapping[str, Any], tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**tags, INHERITED_TAGS: tree[INHERITED_TAGS]} if INHERITED_TAGS in tree else tags
 
 
 def _outcome(draft: Draft, answer: Answer | None) -> tuple[int, str | None]:

@@ -161,9 +161,24 @@ def test_a_no_in_an_object_or_list_of_the_row_counts(row: dict[str, Any]) -> Non
     assert consent_of(TagReader(TagMapping(tags_under=(".",))).read(row).cohort["training"]) == "no"
 
 
-@pytest.mark.parametrize("body", [{"input": ["consent:yes"]}, {"llm": {"model": "m", "extra": {"consent": "yes"}}}])
-def test_texts_and_bodies_give_no_consent(body: dict[str, Any]) -> None:
-    assert TagReader(TagMapping(tags_under=(".",))).read(body).cohort == {}
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": ["consent:yes"]}, {"llm": {"model": "m", "extra": {"consent": "yes"}}},
+        {"user_message": '{"consent": true}'}, {"event": {"sent": '{"user": {"training_consent": "yes"}}'}},
+        {"chunks": ["consent: yes"]}, {"slots": {"consent": "yes"}}, {"result": {"opt_out": False}},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "reader", [TagReader(TagMapping(tags_under=(".",))), TagReader(TagMapping(), consent_in_row=True)]
+)
+def test_texts_and_bodies_give_no_consent(body: dict[str, Any], reader: TagReader) -> None:
+    assert reader.read(body).cohort == {}
+
+
+def test_a_text_beside_the_tags_gives_no_consent() -> None:
+    tags = {"input.value": '{"consent": true}', "llm.prompt_template.variables": {"consent": "yes"}}
+    assert TagReader(TagMapping(tags_under=("attributes",))).read({"attributes": tags}).cohort == {}
 
 
 def test_consent_is_searched_in_the_whole_row_without_a_place_for_tags() -> None:

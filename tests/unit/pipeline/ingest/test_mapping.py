@@ -9,7 +9,7 @@ from traffic.errors import ConfigError
 
 def test_only_the_roots_of_places_need_decoding() -> None:
     mapping = TagMapping(user_id=("a.b", "c"), cohort={"x": ("d[e:]",)}, feedback=FeedbackPlaces(thumb=("f.g",)))
-    assert mapping.roots() == {"a", "c", "d", "f", "headers", "request", "request_headers"}
+    assert mapping.roots() == {"a", "c", "d", "f", "headers", "request", "request_headers", "inherited_tags"}
 
 
 def test_an_unknown_field_of_a_mapping_is_named() -> None:

@@ -1,5 +1,6 @@
 """Logs of gateways, batches and applications as bug reports show them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,11 @@ CASES = [
             "the-team": {"metadata": {"user_api_key_team_metadata": {"training_opt_out": True}}},
             "a-header": {"metadata": {"requester_custom_headers": {"x-do-not-train": "1"}}},
         }.items()
+    ),
+    Case(
+        "litellm-refusal-outside-of-the-row",
+        jsonl({"labels": {"training_consent": "no"}, "message": json.dumps(litellm(chat()))}),
+        [topic(consent="no")],
     ),
     Case(
         "refusal-in-the-request-tags-of-an-inference-table",
