@@ -176,12 +176,13 @@ def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, na
             raise
     chosen = recognise(sample, named)
     if chosen is None:
-        if named is None and sample and all(name.isupper() for name in sample[0]):
+        columns = list(dict.fromkeys(name for row in sample for name in row))
+        if named is None and columns and all(name.lower() != name == name.upper() for name in columns):
             # Snowflake and Oracle unload column names in capitals.
             return _of_rows(opened, lambda: map(_in_lower_case, rows()), kind, named)
         if named is None:
-            columns = ", ".join(list(sample[0])[:8]) if sample else "none"
-            return f"no log format recognises it; {kind} with the columns {columns}. {_hint()}"
+            listed = ", ".join(columns[:8]) or "none"
+            return f"no log format recognises it; {kind} with the columns {listed}. {_hint()}"
         chosen = Recognised(named, why="as said")
     return msgspec.structs.replace(chosen, rows=rows, why=f"{chosen.why} ({kind})")
 

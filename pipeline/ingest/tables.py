@@ -27,6 +27,8 @@ _SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?\r?\n')
 _COPY = re.compile(rb"^COPY [^\n(]+\(([^\n)]+)\) FROM stdin;\r?$", re.MULTILINE | re.IGNORECASE)
 """Statement of a Postgres dump before the rows of a table, with the columns."""
 _NULL_CELL = re.compile(rb"(?:^|\t)\\N(?:\t|\r?$)", re.MULTILINE)
+_QUOTED_CELL = re.compile(rb'\A"|(?:^|\t)"[^"\t\n]*(?:""[^\t\r\n]|\n)', re.MULTILINE)
+"""A quoted column name, or a quoted cell that needs its quotes: it holds quotes, doubled, or several lines."""
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _BACKSLASHED = re.compile(rb'(?:^|[,;\t|])"[\[{]+\s*\\"', re.MULTILINE)
@@ -77,9 +79,10 @@ def csv_rows(content: Content) -> Iterator[bytes]:
 
 def _is_copied(head: bytes) -> bool:
     """Whether cells are separated by tabs and escaped with backslashes, never quoted (COPY of Postgres, MySQL)."""
-    return _COPY.search(head) is not None or (
-        b"\t" in _table(head).split(b"\n", 1)[0] and bool(_NULL_CELL.search(head))
-    )
+    if _COPY.search(head) is not None:
+        return True
+    table = _table(head)
+    return b"\t" in table.split(b"\n", 1)[0] and bool(_NULL_CELL.search(table)) and not _QUOTED_CELL.search(table)
 
 
 def _copied(lines: Iterable[str]) -> Iterator[dict[str, str]]:

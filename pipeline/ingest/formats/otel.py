@@ -143,13 +143,20 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         model=text(model, "gen_ai.request.model", notes),
         endpoint=text(a.get("server.address"), "server.address", notes),
         usage=usage,
-        cost_usd=next((value for key, value in a.items() if key.endswith(_COSTS) and value is not None), None),
+        cost_usd=_cost(a),
         ttft_ms=(ttft := _ttft(a, notes)),
         # Only streams have a first chunk.
         stream=True if ttft is not None and a.get("gen_ai.request.stream") is None else None,
         latency_ms=latency_ms,
         tags=_tags(row, a),
     )
+
+
+def _cost(a: Mapping[str, Any]) -> Any:
+    stated = _first_of(a, _COSTS)
+    if stated is not None:
+        return stated
+    return next((value for key, value in a.items() if key.endswith(_PREFIXED_COSTS) and value is not None), None)
 
 
 def _other_kind(a: Mapping[str, Any], operation: Any, model: Any, *, failed: bool) -> str | None:
@@ -232,8 +239,13 @@ def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tup
     return code or 0, message or text(a.get("error.type"), "error.type", notes) or "error"
 
 
-_COSTS = (".usage.cost", ".total_cost", "operation.cost", ".cost.total")
-"""Ends of the attributes with the cost of the whole request."""
+_COSTS = (
+    *("gen_ai.usage.cost", "gen_ai.usage.total_cost", "gen_ai.cost.total_cost"),
+    *("operation.cost", "llm.cost.total"),
+)
+"""Attributes with the cost of the whole request; others with such words are sums over sessions or budgets."""
+_PREFIXED_COSTS = tuple(f".{name}" for name in _COSTS)
+"""The same below the name of an application."""
 _PROMPTS = (
     *("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.prompt_json", "ai.prompt.messages"),
     *("gen_ai.request.messages", "gcp.vertex.agent.llm_request", "request_data"),
@@ -265,12 +277,11 @@ def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prom
         or _from_events(span, _MESSAGE_EVENTS, "gen_ai.content.prompt")
         or _first(a, ("input.value", "ai.prompt"))
     )
-    request: dict[str, Any] = {}
-    if isinstance(invocation := opened_value(a.get("llm.invocation_parameters")), Mapping):
-        request |= invocation
     if not messages:
         return None
-    body = messages if isinstance(messages, Mapping) and messages.keys() & _BODIES else {"messages": messages}
+    invocation = opened_value(a.get("llm.invocation_parameters"))
+    request = dict(invocation) if isinstance(invocation, Mapping) else {}
+    request |= messages if isinstance(messages, Mapping) and messages.keys() & _BODIES else {"messages": messages}
     request |= {name: a[key] for key, name in _PARAMETERS.items() if a.get(key) is not None}
     instructions = opened_value(a.get("gen_ai.system_instructions"))
     if instructions:
@@ -278,7 +289,7 @@ def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prom
     form = opened_value(a.get("app.response_format", a.get("gen_ai.request.response_format")))
     if form is None and a.get("gen_ai.output.type") == "json":
         form = {"type": "json_object"}
-    prompt = read_prompt({**body, **request}, notes)
+    prompt = read_prompt(request, notes)
     prompt.response_format = form if isinstance(form, dict) else prompt.response_format
     prompt.tools = read_tools({"tools": a.get("gen_ai.tool.definitions")}) or prompt.tools
     if (choice := opened_value(a.get("gen_ai.request.tool_choice"))) is not None:

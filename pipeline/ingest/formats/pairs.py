@@ -157,13 +157,19 @@ def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) ->
 
 @lru_cache(maxsize=512)
 def _latencies(keys: tuple[Any, ...]) -> tuple[tuple[Any, bool], ...]:
-    """Keys of durations, and whether they are in seconds: `latency_ms`, `elapsedMs`, `duration_seconds`."""
-    found = ((key, _LATENCY.fullmatch(str(key).replace("_", "").casefold())) for key in keys)
-    return tuple((key, match["seconds"] is not None) for key, match in found if match is not None)
+    """Keys of durations, the plain names first, and whether they are in seconds: `latency_ms`, `duration_seconds`."""
+    matches = [(key, _LATENCY.fullmatch(str(key).replace("_", "").casefold())) for key in keys]
+    durations = sorted(
+        ((key, match) for key, match in matches if match is not None), key=lambda item: item[1]["plain"] is None
+    )
+    return tuple((key, match["seconds"] is not None) for key, match in durations)
 
 
+# `time_ms` and `request_time_ms` are as often points in time.
 _LATENCY = re.compile(
-    r"(?:total|request|response|execution|llm|api|call)?(?:latency|duration|elapsed|time|took)"
+    r"(?:(?P<plain>latency|duration|elapsed|took)"
+    r"|(?:total|request|response|execution|llm|api|call)(?:latency|duration|elapsed|took)"
+    r"|(?:total|response|execution|llm|api)time)"
     r"(?:in)?(?:(?P<seconds>s|secs?|seconds)|ms|millis|milliseconds)"
 )
 _RESPONSE_TIMES = ("delay_ms", "latency_ms", "response_time", "responseTime")

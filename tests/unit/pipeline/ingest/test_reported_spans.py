@@ -389,6 +389,20 @@ CASES = [
         Case(f"cost-{name}", otlp(span(MODEL | COUNTS | TEXTS | {name: 0.0007})), [topic(cost_usd=0.0007, logged=True)])
         for name in ("gen_ai.usage.cost", "gen_ai.cost.total_cost", "llm.cost.total", "opencode.llm.cost.total")
     ),
+    *(
+        Case(f"cost-of-the-session-{place}-that-of-the-request", otlp(span(attributes)), [topic(cost_usd=0.0007)])
+        for place, attributes in (
+            ("before", {"session.total_cost": 12.5} | MODEL | TEXTS | {"gen_ai.usage.cost": 0.0007}),
+            ("after", MODEL | TEXTS | {"gen_ai.usage.cost": 0.0007, "session.usage.cost": 12.5}),
+        )
+    ),
+    Case(
+        "messages-left-out-of-the-invocation",
+        otlp(
+            span(MODEL | TEXTS | {"llm.invocation_parameters": json.dumps({"messages": "<omitted>", "max_tokens": 9})})
+        ),
+        [topic(max_tokens=9)],
+    ),
     Case(
         "bodies-of-logfire",
         otlp(
@@ -448,6 +462,11 @@ CASES = [
             | {"data": MODEL | TEXTS | COUNTS | {"gen_ai.usage.input_tokens.cached": 20}}
         ),
         [topic(tokens=(1, 20, 0, 3), ts=TIME, latency_ms=1500.0)],
+    ),
+    Case(
+        "consent-outside-of-the-span",
+        jsonl({"training_consent": "no", "log": json.dumps(span(MODEL | COUNTS | TEXTS))}),
+        [topic(consent="no")],
     ),
     Case(
         "consent-of-the-resource",

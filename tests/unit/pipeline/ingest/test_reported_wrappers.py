@@ -182,6 +182,12 @@ FILES = [
         [topic(latency_ms=250.0)] * 2,
     ),
     Case(
+        "times-beside-a-duration",
+        jsonl(pair(id="1", request_time_ms=START // 1_000_000, total_time_ms=900, latency_ms=250))
+        + jsonl(pair(id="2", time_ms=START // 1_000_000)),
+        [topic(latency_ms=250.0), topic(latency_ms=None)],
+    ),
+    Case(
         "stream-whose-chunks-lack-a-count-that-the-log-has",
         jsonl(
             {"schemaType": "ModelInvocationLog", "timestamp": TIME, "requestId": "r", "modelId": "m"}
@@ -212,6 +218,11 @@ FILES = [
             | {"attributes": {"usr": {"allow_training": True}}, "message": json.dumps(pair(consent="no", id="2"))},
         ),
         [topic(consent="no"), topic(consent="no")],
+    ),
+    Case(
+        "refusal-outside-of-a-nearer-consent",
+        jsonl({"training_consent": "no", "app": {"training_consent": "yes", "log": json.dumps(pair())}}),
+        [topic(consent="no")],
     ),
 ]
 

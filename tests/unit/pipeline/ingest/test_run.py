@@ -179,6 +179,11 @@ def test_an_unknown_file_is_named_with_what_was_tried(home: Home, tmp_path: Path
         ingest.run([write_log(tmp_path / "text.log", [b"INFO started"])], home=home)
 
 
+def test_an_unknown_table_may_begin_with_an_empty_row(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormat):
+        ingest.run([write_log(tmp_path / "t.csv", [b"level,note", b",", b"1,x"])], home=home)
+
+
 def test_a_format_that_is_named_is_not_questioned(home: Home, tmp_path: Path) -> None:
     log = write_log(tmp_path / "app.log", [b'{"level": "info"}'] * 3)
     summary = ingest.run([log], home=home, format="litellm")

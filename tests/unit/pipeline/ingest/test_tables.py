@@ -1,5 +1,7 @@
 """pipeline/ingest/tables.py."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -66,3 +68,14 @@ def test_each_table_of_a_dump_has_its_own_columns(tmp_path: Path) -> None:
 def test_backslashes_of_a_table_without_nulls_stay(tmp_path: Path) -> None:
     body = json.dumps({"text": "two\nlines"})
     assert rows_of(tmp_path / "log", f"id\tbody\n1\t{body}\n") == [{"id": "1", "body": body}]
+
+
+@pytest.mark.parametrize("cell", [json.dumps({"text": 'a "b"\t\nc'}), 'two\nlines, "quoted"'])
+def test_quoted_cells_of_a_table_with_nulls_are_unquoted(tmp_path: Path, cell: str) -> None:
+    table = io.StringIO()
+    csv.writer(table, delimiter="\t", lineterminator="\n").writerows([["id", "body", "note"], ["1", cell, "\\N"]])
+    assert rows_of(tmp_path / "log", table.getvalue()) == [{"id": "1", "body": cell}]
+
+
+def test_a_quoted_text_of_a_dump_keeps_its_quotes(tmp_path: Path) -> None:
+    assert rows_of(tmp_path / "log", 'id\tbody\tnote\n1\t"a"\t\\N\n')[0]["body"] == '"a"'
