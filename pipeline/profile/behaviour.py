@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from rapidfuzz import fuzz
 
-from pipeline.profile import answers, quantities
+from pipeline.profile import answers, quantities, template_lines
 from pipeline.profile.assembled import assembled_share
 from pipeline.profile.families import masked
 from pipeline.profile.letters import is_letter
@@ -16,6 +16,7 @@ from pipeline.profile.probe import ProbeResult, probe, probe_sets
 from pipeline.profile.sample import Sampled
 from traffic import hardness
 from traffic.features import Features, estimate_tokens, features_of, request_type
+from traffic.record import Message
 
 WORDED = 60
 """Requests whose wording is read; the standing part of it is the same in all."""
@@ -33,11 +34,14 @@ RECURRING, RECURRING_SHARE = 3, 0.02
 """Answers from which on a word in them is one of their form."""
 MAX_UNSEEN = 0.12
 """Probability that the next value of a field is a new one, up to which the field takes values out of a closed set."""
-STANDING_SHARE = 0.9
-"""Share of the messages from which on a line is part of their template."""
 _DIGITS = re.compile(r"\d+")
+TEMPLATE_WORDS = 15
+"""Words that all messages of a shape have from which on they are an instruction."""
 LISTED_FACTS = 3
 _POINT = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
+
+
+_T = TypeVar("_T")
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +185,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     return Behaviour(sampled=len(samples), answered=len(done), **_requests(shown or ordered[:COMPARED]), **values)
 
 
-def _every(samples: Sequence[Sampled], most: int) -> Sequence[Sampled]:
+def _every(samples: Sequence[_T], most: int) -> Sequence[_T]:
     """At most so many of the samples, evenly spread."""
     return samples[:: max(1, -(-len(samples) // most))]
 
@@ -246,11 +250,11 @@ def _by_numbers(messages: Sequence[str], labels: Sequence[str]) -> float:
 
 def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
     users = [last_user(s) for s in shown]
-    worded = _every(shown, WORDED)
-    features = [(s, features_of(s.messages, s.tools, s.response_format, s.params)) for s in worded]
-    kinds = Counter(request_type(f, s.messages) for s, f in features)
+    worded = _every(_instructions_apart(shown, users), WORDED)
+    features = [(messages, features_of(messages, s.tools, s.response_format, s.params)) for s, messages in worded]
+    kinds = Counter(request_type(f, messages) for messages, f in features)
     results = [sum(m.role in ("tool", "function") for m in s.messages) for s in shown]
-    material = _without_template(users, form_of=str)
+    material = template_lines.removed(users, form_of=str)
     return {
         "tools": _quantile([len(s.tools or ()) for s in shown], 0.5),
         "tool_call_share": _share(s.tool_calls > 0 for s in shown),
@@ -263,13 +267,24 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "user_numbers_p50": _quantile([quantities.count(text) for text in material], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "option_list_share": _share(answers.lists_options(user) for user in users),
-        "puzzle_share": _share(hardness.is_puzzle(user) for user in _without_template(users)),
+        "puzzle_share": _share(hardness.is_puzzle(user) for user in template_lines.removed(users)),
         "fact_list_share": _share(len(_POINT.findall(user)) >= LISTED_FACTS for user in users),
         "code_input_share": _share(answers.holds_code(user) for user in users),
         "reasoning_tokens_p50": _quantile([s.reasoning_tokens for s in shown], 0.5),
         "wording": {kind: n / len(features) for kind, n in kinds.most_common()},
         "signs": _signs([f for _, f in features]),
     }
+
+
+def _instructions_apart(shown: Sequence[Sampled], users: Sequence[str]) -> list[tuple[Sampled, Sequence[Message]]]:
+    """Each request with its messages; a template that all of them are made from becomes their system prompt.
+
+    What it asks for is then told from what the data say, as if the application had sent them apart.
+    """
+    template, material = template_lines.split(users, form_of=str)
+    if len(template.split()) < TEMPLATE_WORDS or any(len(s.messages) != 1 for s in shown):
+        return [(s, s.messages) for s in shown]
+    return [(s, (Message("system", template), Message("user", text))) for s, text in zip(shown, material, strict=True)]
 
 
 def _new_message_words(messages: Sequence[str]) -> float:
@@ -303,8 +318,8 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     before = {part for each in parts[:half] for part in each}
     messages = [last_user(s) for s in done]
     # Where nearly all have one answer, what they share may be the one thing that is asked.
-    if counts.most_common(1)[0][1] < STANDING_SHARE * len(labels):
-        messages = _without_template(messages)
+    if counts.most_common(1)[0][1] < template_lines.STANDING_SHARE * len(labels):
+        messages = template_lines.removed(messages)
     return {
         "distinct_answers": len(counts),
         "common_answer_share": _share(each <= known for each in parts),
@@ -340,18 +355,6 @@ def _bodies(messages: Sequence[str]) -> set[str]:
         _varying([next(reversed(message.strip().splitlines()), message) for message in messages]),
     ]
     return max(bodies, key=len)
-
-
-def _without_template(messages: Sequence[str], form_of: Callable[[str], str] = masked) -> list[str]:
-    """The messages without the lines that nearly all have: an instruction, not material that comes again.
-
-    `form_of`: what of a line must be the same; by default its text without numbers and names.
-    """
-    split = [[(text := line.strip(), form_of(text)) for line in message.splitlines()] for message in messages]
-    counts = Counter(form for lines in split for form in {form for _, form in lines if form})
-    standing = {form for form, n in counts.items() if n >= STANDING_SHARE * len(messages)}
-    kept = ["\n".join(line for line, form in lines if form not in standing) for lines in split]
-    return [own or message for own, message in zip(kept, messages, strict=True)]
 
 
 def _varying(lines: Sequence[str]) -> set[str]:
@@ -398,7 +401,7 @@ def _structure(answered: Sequence[Sampled]) -> dict[str, Any]:
         return {}
     called = Counter(name for value in values if (name := answers.called_function(value)) is not None)
     return {
-        "called_functions": len(called) if called.total() >= STANDING_SHARE * len(records) else 0,
+        "called_functions": len(called) if called.total() >= template_lines.STANDING_SHARE * len(records) else 0,
         "json_share": len(records) / max(len(records), len(_telling(answered))),
         "stable_keys_share": stable,
         "keys": tuple(path for path, _ in paths.most_common(30) if path in common),

@@ -224,3 +224,12 @@ def test_paragraphs_of_a_message_stay_apart_without_its_template() -> None:
         log = "\n".join(f"{draw.choice(('Elin', 'Omar'))} {words(draw, 1)}: {draw.choice(lines)}" for _ in range(5))
         pairs.append((f"The end of a watch.\n\n{log}\nHarbour: {words(draw, 2)}\n\nWas the ship moored?", "yes"))
     assert behaviour(sampled(pairs)).puzzle_share == 0.0
+
+
+def test_a_template_in_the_users_message_is_worded_like_the_same_system_prompt() -> None:
+    draw = random.Random(3)
+    rules = "\n".join(f"- must not hold {word} or ask the crew for {word}" for word in words(draw, 12).split())
+    asked = f"Check if what the guest wrote below keeps to the house rules of the ferry.\n\nHouse rules:\n{rules}\n\n"
+    end = "\n\nQuestion: Should what the guest wrote be held back (Yes or No)?\nAnswer:"
+    measured = behaviour(sampled([(f"{asked}Guest: {words(draw, 5)}{end}", "No") for _ in range(30)]))
+    assert "reasoning" not in measured.wording
