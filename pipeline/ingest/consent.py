@@ -6,7 +6,7 @@ If several fields are present, the strictest wins: "no", then a value that is no
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -37,42 +37,63 @@ _MAX_CHARS = 80
 _STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
 
 
-def answers(tags: Mapping[Any, Any], *, inside: bool = True, depth: int = 0) -> Iterator[str]:
-    """Values of all consent fields of a tags object, converted to consent; `inside`: search nested objects too.
+def answers(tags: Mapping[Any, Any], *, depth: int = 0) -> Iterator[str]:
+    """Values of all consent fields of a tags object and of the objects in it, converted to consent.
 
     A value whose field does not say what the user wants is an unknown word that names the field. An object in a text
     gives no consent, since the text may be a user's, but its refusals count.
     """
-    for key, value in tags.items():
-        kind = kind_of(str(key))
-        if kind is not None:
-            if (word := word_of(value, kind)) is not None:
-                is_clear = kind in ("consent", "opt_out") or (kind == "use" and consent_of(word) == "no")
-                yield word if is_clear else f"{key}: {word}"[:_MAX_CHARS]
-            continue
-        if not inside or _is_body(str(key)):
-            continue
+    yield from _own_answers(tags)
+    yield from _inner_answers(tags, depth)
+
+
+def answers_of_row(row: Mapping[Any, Any]) -> Iterator[str]:
+    """Values of the consent fields of a row; below its top, where texts may be, all but consent itself."""
+    yield from _own_answers(row)
+    yield from _withheld(_inner_answers(row, 0))
+
+
+def _own_answers(tags: Mapping[Any, Any]) -> Iterator[str]:
+    for key, kind in _consent_keys(tuple(tags)).fields:
+        if (word := word_of(tags[key], kind)) is not None:
+            is_clear = kind in ("consent", "opt_out") or (kind == "use" and consent_of(word) == "no")
+            yield word if is_clear else f"{key}: {word}"[:_MAX_CHARS]
+
+
+def _inner_answers(tags: Mapping[Any, Any], depth: int) -> Iterator[str]:
+    for key in _consent_keys(tuple(tags)).others:
+        value = tags[key]
         is_json = type(value) is str and value[:1] in _OPENERS and may_say(value)
         tree = opened_value(value) if is_json else value
         words: Iterable[str] = ()
         if type(tree) is dict and depth < _MAX_DEPTH and _BODY_KEYS.isdisjoint(tree):
             words = answers(tree, depth=depth + 1)
         elif type(tree) is list:
-            words = answers(named(tree), inside=False)
+            words = _own_answers(named(tree))
         yield from _withheld(words) if is_json else words
 
 
-def answers_of_row(row: Mapping[Any, Any]) -> Iterator[str]:
-    """Values of the consent fields of a row; below its top, where texts may be, all but consent itself."""
-    yield from answers(row, inside=False)
-    yield from _withheld(answers(row))
+class _ConsentKeys(NamedTuple):
+    fields: tuple[tuple[Any, Kind], ...]
+    """Keys about consent to training."""
+    others: tuple[Any, ...]
+    """Keys whose values may hold tags."""
+
+
+# Cached: an application sends the same keys with every request.
+@lru_cache(maxsize=1024)
+def _consent_keys(keys: tuple[Any, ...]) -> _ConsentKeys:
+    kinds = [(key, kind_of(str(key))) for key in keys]
+    return _ConsentKeys(
+        tuple((key, kind) for key, kind in kinds if kind is not None),
+        tuple(key for key, kind in kinds if kind is None and not _is_body(str(key))),
+    )
 
 
 def _withheld(words: Iterable[str]) -> Iterator[str]:
     return (word for word in words if consent_of(word) != "yes")
 
 
-@lru_cache(maxsize=4096)
 def _is_body(key: str) -> bool:
     """Whether a key names a body, as its last word: `gen_ai.input.messages`, `request_body`, but not `request_tags`."""
     return snake(key).rpartition("_")[2] in _BODY_NAMES
