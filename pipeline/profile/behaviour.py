@@ -314,7 +314,7 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     parts: Sequence[frozenset[str]] = answers.members([s.answer for s in done]) or [
         frozenset([text]) for text in labels
     ]
-    known = {text for text, n in Counter(part for each in parts for part in each).most_common(100) if n > 1}
+    known = {text for text, n in Counter(part for each in parts for part in sorted(each)).most_common(100) if n > 1}
     before = {part for each in parts[:half] for part in each}
     messages = [last_user(s) for s in done]
     # Where nearly all have one answer, what they share may be the one thing that is asked.

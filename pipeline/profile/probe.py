@@ -112,7 +112,7 @@ def probe_sets(
     groups: Sequence[str] | None = None,
 ) -> ProbeResult | None:
     """`probe` for answers that are sets of labels: the mean over the most frequent labels, weighted by their rows."""
-    counts = Counter(item for items in members for item in items)
+    counts = Counter(item for items in members for item in sorted(items))
     results = []
     for label, n in counts.most_common(_PROBED_MEMBERS):
         said = ["yes" if label in items else "no" for items in members]

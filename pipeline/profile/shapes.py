@@ -72,6 +72,9 @@ def discover(connection: duckdb.DuckDBPyConnection, groups: Sequence[Group], sam
     by_group: dict[tuple[str | None, str | None], list[Sampled]] = defaultdict(list)
     for sampled in samples:
         by_group[sampled.call_site, sampled.system_hash].append(sampled)
+    for bodies in by_group.values():
+        # The database returns them in any order, on which measurements depend.
+        bodies.sort(key=lambda sampled: (sampled.at, sampled.id))
     family_of, families = _families(groups, by_group)
     owners = _owners(groups, family_of)
     work = _Work(families)
