@@ -117,6 +117,9 @@ _CAPITAL_LABELS = re.compile(
 )
 _CAPITAL_ROW = re.compile(r"[:=] ?([A-Z][A-Z_]+(?: [A-Z][A-Z_]+){3,})(?=\s*(?:[.\n)]|$))")
 """`Modes: CLOCK PHONE MUSIC MAP`: labels in a row; a sentence in capitals has small words."""
+_TABLE = re.compile(r"^[ \t]*+[\w.]++ ?\((?:[\w ]++,){2,}+[\w ]++\)[ \t]*+;?$", re.MULTILINE)
+"""`orders(id, customer_id, total)`: a table of a database with its columns, in whatever language the rest is."""
+_TABLES = 2
 _SMALL_WORDS = frozenset(
     "A ALL ALWAYS AN AND ANY ARE AS BE BUT DO FOR FROM IF IN IS IT MUST NEVER NO NOT OF ON ONLY OR THE THIS TO USE "
     "WITH YOU YOUR DER DIE DAS NICHT NUR UND LE LA LES NE PAS EL LOS SIN".split()
@@ -262,6 +265,8 @@ def signs(
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     programs = {"code", "technology"} <= names
+    if "technology" in names and len(_TABLE.findall(text)) >= _TABLES:
+        names.add("code")
     if {"list", "bare"} <= names and "json" not in names and not (writes or programs):
         names.add("label")
     if repeats and is_only_contract(lower):

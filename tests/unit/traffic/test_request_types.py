@@ -205,6 +205,19 @@ def test_data_that_a_text_is_written_from_are_no_fields_of_the_answer() -> None:
     assert type_of("", f"Take out the fields of the port call.\n{data}") == "extraction"
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        "Tu écris des requêtes PostgreSQL (lecture seule) pour la capitainerie. Schéma :",
+        "Jij schrijft queries voor MySQL, alleen lezen, voor het havenkantoor. Schema:",
+    ],
+)
+def test_listed_tables_of_a_database_ask_for_a_query_in_every_language(order: str) -> None:
+    tables = [f"{name}(id, name, ship_id, arrived_at timestamptz, fee)" for name in ("calls", "berths", "pilots")]
+    end = "Une seule requête, formatée, dans un bloc sql."
+    assert type_of("\n".join([order, *tables, end]), "arrivals by month") == "code"
+
+
 def test_one_of_many_listed_labels_is_no_verdict_on_a_case() -> None:
     labels = "berth crew customs fuel lost pilot repair tug water".split()
     mail = (
