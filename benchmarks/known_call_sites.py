@@ -30,20 +30,25 @@ PURE_SHARE = 0.8
 _DEFAULTS: dict[str, Any] = msgspec.to_builtins(Behaviour(sampled=0, answered=0))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = harness.parser(__doc__)
     for name, kind in (("log", Path), ("gold", Path), ("author", str), ("company", str)):
         parser.add_argument(f"--{name}", type=kind)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    known = known_call_sites.load()
     if options.log is None:
-        figures = measured(known_call_sites.load())
+        figures = measured(known)
         harness.show(figures, options.json, lines(figures))
         return
+    if None in (options.gold, options.author, options.company):
+        parser.error("--log needs --gold, --author and --company")
+    if options.company in {site.company for site in known}:
+        parser.error(f"--company {options.company}: its call sites are in {FILE} already")
     with tempfile.TemporaryDirectory() as folder:
-        found = of_log(options.log, options.gold, options.author, options.company, Home(Path(folder)))
+        added = of_log(options.log, options.gold, options.author, options.company, Home(Path(folder)))
     with FILE.open("ab") as out:
-        out.writelines(msgspec.json.encode(slim(site)) + b"\n" for site in found)
-    harness.show({"added": len(found)}, options.json, [f"{len(found)} call sites added to {FILE}"])
+        out.writelines(msgspec.json.encode(slim(site)) + b"\n" for site in added)
+    harness.show({"added": len(added)}, options.json, [f"{len(added)} call sites added to {FILE}"])
 
 
 def measured(known: Sequence[KnownCallSite]) -> dict[str, Any]:
@@ -66,11 +71,11 @@ def measured(known: Sequence[KnownCallSite]) -> dict[str, Any]:
 
 def lines(figures: dict[str, Any]) -> Iterable[str]:
     rows = [
-        (name, each["author"], each["requests"], f"{each['sent_low_share']:.2%}", f"{each['sent_high_share']:.2%}")
-        for name, each in figures.items()
+        (name, own["author"], own["requests"], f"{own['sent_low_share']:.2%}", f"{own['sent_high_share']:.2%}")
+        for name, own in figures.items()
     ]
     low, high = (
-        sum(each[f"{key}_share"] for each in figures.values()) / len(figures) for key in ("sent_low", "sent_high")
+        sum(own[f"{key}_share"] for own in figures.values()) / len(figures) for key in ("sent_low", "sent_high")
     )
     rows.append(("mean", "", "", f"{low:.2%}", f"{high:.2%}"))
     return harness.table(("company", "author", "requests", "low", "high"), rows)
@@ -88,24 +93,24 @@ def of_log(log: Path, gold: Path, author: str, company: str, home: Home) -> list
     for key, number in connection.execute("select id, shape from priced where purpose = 'serve'").fetchall():
         if key in tier_of:
             tiers[number][tier_of[key]] += 1
-    found = []
-    for each in measure.profiled(connection, discovered.shapes):
-        counts = tiers[each.number]
+    sites = []
+    for profiled in measure.profiled(connection, discovered.shapes):
+        counts = tiers[profiled.number]
         if not counts or max(counts.values()) < PURE_SHARE * counts.total():
             continue
-        found.append(
+        sites.append(
             KnownCallSite(
                 author=author,
                 company=company,
-                name=each.shape.name,
+                name=profiled.shape.name,
                 tier=counts.most_common(1)[0][0],
                 requests=counts.total(),
-                prompt=each.shape.prompt[:PROMPT_CHARS],
+                prompt=profiled.shape.prompt[:PROMPT_CHARS],
                 # Answers may be texts of a data set with a licence of its own.
-                behaviour=msgspec.structs.replace(each.behaviour, labels=()),
+                behaviour=msgspec.structs.replace(profiled.behaviour, labels=()),
             )
         )
-    return found
+    return sites
 
 
 def slim(site: KnownCallSite) -> dict[str, Any]:

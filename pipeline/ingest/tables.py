@@ -98,7 +98,7 @@ def _copied(lines: Iterable[str]) -> Iterator[dict[str, str]]:
             columns = cells
         elif columns:
             yield {
-                name: cell if cell == "\\N" else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), cell)
+                name: cell if cell == "\\N" else _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), cell)
                 for name, cell in zip(columns, cells, strict=False)
             }
 

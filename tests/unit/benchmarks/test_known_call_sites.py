@@ -1,6 +1,7 @@
 import msgspec
+import pytest
 
-from benchmarks.known_call_sites import measured, slim
+from benchmarks.known_call_sites import main, measured, slim
 from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.known_call_sites import KnownCallSite
 
@@ -29,3 +30,11 @@ def test_each_company_is_measured_with_its_requests() -> None:
     ]
     figures = measured(both)
     assert {name: each["requests"] for name, each in figures.items()} == {"one's": 240, "two's": 240}
+
+
+@pytest.mark.parametrize("company", ["bank", None])
+def test_a_company_that_is_known_or_has_no_name_is_not_added(company: str | None) -> None:
+    named = [] if company is None else ["--company", company]
+    with pytest.raises(SystemExit) as ended:
+        main(["--log", "log", "--gold", "gold", "--author", "one", *named])
+    assert ended.value.code == 2
