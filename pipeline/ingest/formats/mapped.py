@@ -7,6 +7,7 @@ Shipped mappings (configs/log_mappings/) are formats, recognised by the places i
 
 import functools
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -222,10 +223,10 @@ _AROUND = "around_a_request"
 
 
 def _appended(values: list[Any]) -> Any:
-    """Texts as one; of other values the first."""
+    """Texts or lists as one; of other values the first."""
     if all(isinstance(value, str) for value in values):
         return "".join(values)
-    return values[0]
+    return list(chain.from_iterable(values)) if all(isinstance(value, list) for value in values) else values[0]
 
 
 def _shipped(name: str) -> Format:

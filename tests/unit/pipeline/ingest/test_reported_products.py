@@ -123,6 +123,11 @@ CASES = [
         counts={"reasons": {"cut_text": 1}, "passed_over": {"SequenceNumber 1": 2, "SequenceNumber 2": 1}},
     ),
     Case(
+        "azures-gateway-spreads-decoded-messages-over-rows",
+        jsonl(apim(ASK[:1]), apim(ASK[1:], 1, ResponseMessages=None)),
+        [topic(id="c1", tokens=(21, 0, 0, 3))],
+    ),
+    Case(
         "kong-payloads-with-cost",
         jsonl(
             kong(
