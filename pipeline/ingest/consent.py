@@ -18,7 +18,9 @@ _INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed",
 """Keys that hold the answer inside a consent object, such as `{"training": {"granted": true}}`."""
 _SCOPES = ("purpose", "purposes", "scope", "scopes", "category", "categories")
 """Keys that say what a consent object is about."""
-_NAMES = (*_SCOPES, "name", "type", "key", "id")
+_TITLES = ("type", "name")
+"""Keys that may say it, of which no value is excluded: a type may be `explicit`, a name that of a person."""
+_NAMES = (*_SCOPES, *_TITLES, "key", "id")
 """Keys that name the purpose of a consent object in a list."""
 _WITHDRAWN = re.compile(r"(?:consent_)?(?:withdrawn|revoked|declined|rejected)(?:_(?:at|on|date|time))?")
 _ENDS = re.compile(r"(?:expires?|expiry|expiration|valid_until|valid_to|until|ends?)(?:_(?:at|on|date|time))?")
@@ -163,7 +165,11 @@ def _answer_of(value: Mapping[Any, Any], kind: Kind) -> str | None:
 def _is_for_other_use(value: Mapping[Any, Any]) -> bool:
     """Whether a consent object names what it is for, and training is not among it."""
     scopes = [value[key] for key in _SCOPES if value.get(key)]
-    return bool(scopes) and not any(_names_training(scope) for scope in scopes)
+    if any(_names_training(scope) for scope in scopes):
+        return False
+    # `type: marketing` is read as the field `marketing_consent` is.
+    names = [value[key] for key in _TITLES if value.get(key)]
+    return bool(scopes) or any(kind_of(f"{snake(str(name))}_consent") is None for name in names)
 
 
 def _names_training(scope: Any) -> bool:

@@ -49,6 +49,7 @@ def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
         {"consent_withdrawn_at": "2026-05-01"}, {"opted_out_at": 1791192600}, {"consent_purposes": ["analytics", "x"]},
         {"consent": {"value": True, "scope": "service"}}, {"consent": {"granted": True, "purposes": ["mail", "x"]}},
         {"tags": ["acme-no-training"]}, {"improve_models": True},
+        {"consent": {"type": "marketing", "granted": True}}, {"consent": {"name": "Cookies", "value": "yes"}},
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
@@ -61,6 +62,7 @@ def test_what_is_not_understood_is_no_consent(tags: dict[str, Any]) -> None:
         {"opt_out": "N"}, {"opt_out": "nein"}, {"opt_out": False}, {"training": "1.0"}, {"consent": ["training", "x"]},
         {"consent": {"training": True}}, {"consent": "true", "opt_out": "false"}, {"training_opt_in": "yes"},
         {"opt_out": "opted_in"}, {"consent_purposes": ["analytics", "model_training"]},
+        {"consent": {"granted": True, "type": "AI training"}},
         {"consent": {"granted": True, "scope": "training"}}, {"consent": {"given": 1, "purposes": ["mail", "all"]}},
     ],
 )  # fmt: skip
