@@ -19,7 +19,7 @@ _INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed",
 _SCOPES = ("purpose", "purposes", "scope", "scopes", "category", "categories")
 """Keys that say what a consent object is about."""
 _TITLES = ("type", "name")
-"""Keys that may say it, of which no value is excluded: a type may be `explicit`, a name that of a person."""
+"""Keys that may say it too: with a value that no name of a consent field has, the object is not understood."""
 _NAMES = (*_SCOPES, *_TITLES, "key", "id")
 """Keys that name the purpose of a consent object in a list."""
 _WITHDRAWN = re.compile(r"(?:consent_)?(?:withdrawn|revoked|declined|rejected)(?:_(?:at|on|date|time))?")

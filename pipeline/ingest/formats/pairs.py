@@ -147,9 +147,12 @@ def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
 def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) -> Any:
     """Milliseconds, as logged beside the bodies or the response, else from start and end."""
     for key, is_seconds in _latencies(tuple(row)):
-        if row[key] is not None:
-            seconds = amount(row[key], key, notes) if is_seconds else None
-            return row[key] if seconds is None else seconds * 1000
+        value = row[key]
+        if is_seconds:
+            seconds = amount(value, key, notes)
+            value = None if seconds is None else seconds * 1000
+        if value is not None:
+            return value
     if isinstance(response, Mapping) and "body" in response:
         return next((response[key] for key in _RESPONSE_TIMES if response.get(key) is not None), None)
     return elapsed_ms(start, row.get("end_time", row.get("endTime")), "end_time", notes)

@@ -184,8 +184,8 @@ FILES = [
     Case(
         "times-beside-a-duration",
         jsonl(pair(id="1", request_time_ms=START // 1_000_000, total_time_ms=900, latency_ms=250))
-        + jsonl(pair(id="2", time_ms=START // 1_000_000)),
-        [topic(latency_ms=250.0), topic(latency_ms=None)],
+        + jsonl(pair(id="2", time_ms=START // 1_000_000), pair(id="3", latency_s="n/a", duration_ms=300)),
+        [topic(latency_ms=250.0), topic(latency_ms=None), topic(latency_ms=300.0)],
     ),
     Case(
         "stream-whose-chunks-lack-a-count-that-the-log-has",
