@@ -25,14 +25,14 @@ from pipeline.ingest.formats.otel_attributes import (
     as_span,
     attributes_of,
     identifier,
-    nanoseconds,
     parent_id,
     plain_value,
     span_id,
     whole,
     with_usual_names,
 )
-from pipeline.ingest.values import Notes, amount, count, elapsed_ms, opened_value, text
+from pipeline.ingest.formats.otel_outcome import first_of, outcome, times
+from pipeline.ingest.values import Notes, amount, opened_value, text
 from traffic.record import Usage
 
 _REQUESTS = frozenset({"chat", "text_completion", "generate_content", "completion", "responses", "message"})
@@ -117,7 +117,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
             a = attributes_of(event.get("attributes")) | a
     operation = a.get("gen_ai.operation.name", a.get("llm.request.type"))
     model = a.get("gen_ai.request.model", a.get("llm.model_name", a.get("gen_ai.response.model")))
-    status, error = _outcome(span, a, notes)
+    status, error = outcome(span, a, notes)
     if (kind := _other_kind(a, operation, model, failed=error is not None)) is not None:
         raise NotARequest(kind)
     if row.get(_AROUND):
@@ -126,7 +126,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if status is None and error is None and usage is not None and usage.output:
         # Content is opt-in. Output tokens show that the request was answered.
         status = 200
-    begun, latency_ms = _times(span, a, notes)
+    begun, latency_ms = times(span, a, notes)
     return Draft(
         id=_own_id(a) or a.get("gen_ai.response.id") or span_id(span),
         ts=begun,
@@ -153,7 +153,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
 
 
 def _cost(a: Mapping[str, Any]) -> Any:
-    stated = _first_of(a, _COSTS)
+    stated = first_of(a, _COSTS)
     if stated is not None:
         return stated
     return next((value for key, value in a.items() if key.endswith(_PREFIXED_COSTS) and value is not None), None)
@@ -174,18 +174,6 @@ def _other_kind(a: Mapping[str, Any], operation: Any, model: Any, *, failed: boo
     return None
 
 
-def _times(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tuple[Any, float | None]:
-    """Start, and milliseconds to the end."""
-    start, end = nanoseconds(span, "start"), nanoseconds(span, "end")
-    if start is None or end is None:
-        begun = start if start is not None else _first_of(span, _STARTS)
-        return begun, _duration(begun, span, notes)
-    if start == end and (seconds := amount(a.get("duration"), "duration", notes)):
-        # The log of a stream at its end.
-        start -= int(seconds * 1e9)
-    return start, (end - start) / 1e6
-
-
 def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Events in an attribute, as Logfire and Pydantic AI write them."""
     listed = opened_value(a.get("events"))
@@ -194,21 +182,6 @@ def _listed_events(a: Mapping[str, Any]) -> list[dict[str, Any]]:
         for event in (listed if isinstance(listed, list) else ())
         if isinstance(event, Mapping) and "event.name" in event
     ]
-
-
-def _duration(begun: Any, span: Mapping[str, Any], notes: Notes) -> float | None:
-    """Milliseconds between times in text, or from a duration in nanoseconds."""
-    if (duration := count(span.get("duration"), "duration", Notes())) is not None:
-        return duration / 1e6
-    return elapsed_ms(begun, _first_of(span, _ENDS), "end_time", notes)
-
-
-_STARTS = ("start_time", "startTime", "start_timestamp", "@timestamp", "timestamp", "time")
-_ENDS = ("end_time", "endTime", "end_timestamp")
-
-
-def _first_of(span: Mapping[str, Any], names: Iterable[str]) -> Any:
-    return next((span[name] for name in names if span.get(name) is not None), None)
 
 
 def _own_id(a: Mapping[str, Any]) -> Any:
@@ -220,23 +193,6 @@ def _own_id(a: Mapping[str, Any]) -> Any:
         ),
         None,
     )
-
-
-_FAILED = ("2", "STATUS_CODE_ERROR", "ERROR", "Error")
-
-
-def _outcome(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> tuple[int | None, str | None]:
-    state = span.get("status")
-    if not isinstance(state, Mapping):
-        state = {"code": span.get("status_code"), "message": span.get("status_message")}
-    failed = str(state.get("code", state.get("status_code"))) in _FAILED or a.get("error.type") is not None
-    code = count(a.get("http.response.status_code", a.get("http.status_code")), "http.response.status_code", notes)
-    if code is None and str(a.get("error.type", "")).isdecimal():
-        code = int(str(a["error.type"]))
-    if not failed:
-        return code, None
-    message = text(state.get("message", state.get("description")), "status.message", notes)
-    return code or 0, message or text(a.get("error.type"), "error.type", notes) or "error"
 
 
 _COSTS = (
