@@ -14,8 +14,6 @@ COMPANIES = (
     "bank", "boxoffice", "forge", "freight", "harbour", "helpdesk", "innkeep", "insurer", "ledger", "lender",
     "newsroom", "ops", "repair", "riddles", "silt", "trials",
 )  # fmt: skip
-HELD_OUT = ("innkeep", "silt")
-"""Companies that nothing was tuned on, for reporting alone."""
 START = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 DAYS = 14
 _IN_USD, _OUT_USD = 2.5e-6, 10e-6
