@@ -198,7 +198,8 @@ def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:
     if not rows:
         return []
     named = ", ".join(name for name, _ in rows[:5])
-    return [f"unread background answers: unknown for {len(rows)} call sites without a read signal ({named})"]
+    sites = "1 call site" if len(rows) == 1 else f"{len(rows)} call sites"
+    return [f"unread background answers: unknown for {sites} without a read signal ({named})"]
 
 
 def _lines(connection: duckdb.DuckDBPyConnection) -> list[Waste]:
