@@ -152,8 +152,8 @@ def test_recognition_takes_linear_time(run: str) -> None:
         return time.process_time() - began
 
     seconds(500)
-    # Quadratic time would be 10,000 times as much.
-    assert seconds(100_000) < 200 * max(seconds(1_000), 0.001)
+    # Linear time is 100 times as much, quadratic 10,000 times; other load may slow down either part several times.
+    assert seconds(100_000) < 1_000 * max(seconds(1_000), 0.001)
 
 
 def test_a_text_with_too_many_number_candidates_is_refused() -> None:
