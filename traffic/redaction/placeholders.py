@@ -85,9 +85,12 @@ class Values:
         return [value for _, _, value in self._spans(text)]
 
     def replace(self, text: str) -> str:
-        for start, end, value in reversed(self._spans(text)):
-            text = text[:start] + value.placeholder + text[end:]
-        return text
+        parts: list[str] = []
+        done = 0
+        for start, end, value in self._spans(text):
+            parts += (text[done:start], value.placeholder)
+            done = end
+        return "".join([*parts, text[done:]])
 
     def originals(self) -> dict[str, str]:
         """Values by their placeholders."""
@@ -114,9 +117,9 @@ class Values:
         needed: set[PersonalType] = set()
         for leaf in leaves:
             spans = self._spans(leaf)
-            remainder = leaf
-            for start, end, _ in reversed(spans):
-                remainder = remainder[:start] + remainder[end:]
+            begins, ends = [start for start, _, _ in spans], [end for _, end, _ in spans]
+            between = zip([0, *ends], [*begins, len(leaf)], strict=True)
+            remainder = "".join(leaf[end:start] for end, start in between)
             is_whole_leaf = _NOTHING_LEFT.fullmatch(remainder) is not None
             needed |= {value.type for _, _, value in spans if is_whole_leaf or value.key not in in_prompts}
         return needed
