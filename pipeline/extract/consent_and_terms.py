@@ -6,9 +6,10 @@ Corrected and human labels are the customer's own; only answers of a model fall 
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -21,6 +22,7 @@ from pipeline.extract.rows import Row
 from pipeline.spreadsheets import text_of
 from traffic.answers import visible
 from traffic.errors import ConfigError, InputError, NotEnoughData
+from traffic.loose_json import json_or
 from traffic.number_format import count, some
 
 OPTED_OUT = "opted_out"
@@ -61,14 +63,17 @@ def load(config: RightsConfig) -> Permissions:
 
 
 def _listed(path: Path) -> Iterable[str]:
-    """Ids of an opt-out list: one per line, all in one line, or a column of a table separated by commas, semicolons,
-    tabs or bars.
+    """Ids of an opt-out list: one per line, all in one line, JSON or JSON lines, or a column of a table separated by
+    commas, semicolons, tabs or bars.
 
     The column is the first whose heading names customer or user ids, else the first. The heading is yielded as well,
     since no customer has that id.
     """
     text = text_of(path, f"rights.opted_out: no file {path}; one customer or user id a line")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if (listed := _listed_in_json(text, lines)) is not None:
+        yield from filter(None, map(_key, listed))
+        return
     separator = max(";\t|,", key=lambda mark: sum(mark in line for line in lines))
     rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
     if len(rows) == 1:
@@ -80,6 +85,35 @@ def _listed(path: Path) -> Iterable[str]:
             # With and without a remark: an id may look as if it had one.
             cell = visible(row[column]).strip()
             yield from filter(None, (_key(cell), _key(_REMARK.sub("", cell))))
+
+
+def _listed_in_json(text: str, lines: Sequence[str]) -> list[str] | None:
+    """Ids of a list with objects, as a document or as lines; None for any other list."""
+    document = json_or(text)
+    trees = [json_or(line) for line in lines] if document is None else [document]
+    if None in trees or not any(_has_objects(tree) for tree in trees):
+        return None
+    return [name for tree in trees for name in _ids_in(tree)]
+
+
+def _has_objects(tree: Any) -> bool:
+    return isinstance(tree, dict) or (isinstance(tree, list) and any(isinstance(item, dict) for item in tree))
+
+
+def _ids_in(tree: Any) -> Iterator[str]:
+    """Ids in JSON: items of lists; of an object the field named as one, else what is inside it, else its keys."""
+    if isinstance(tree, str | int):
+        yield str(tree)
+    elif isinstance(tree, list):
+        yield from chain.from_iterable(map(_ids_in, tree))
+    elif isinstance(tree, dict):
+        named = [tree[key] for key in tree if _ID_HEADING.fullmatch(_plain_heading(key))]
+        inside = named or [value for value in tree.values() if isinstance(value, dict | list)]
+        yield from chain.from_iterable(map(_ids_in, inside or tree))
+
+
+def _plain_heading(key: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).casefold()
 
 
 def _key(name: str | None) -> str:

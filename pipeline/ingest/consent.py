@@ -4,14 +4,23 @@ If several fields are present, the strictest wins: "no", then a value that is no
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.consent_words import UNTIL, consent_of
-from pipeline.ingest.consent_names import Kind, kind_of, snake
+from pipeline.ingest.consent_names import (
+    Kind,
+    is_about_data,
+    is_list_of_tags,
+    kind_of,
+    limits_purposes,
+    snake,
+    value_refuses,
+)
 from pipeline.ingest.values import opened_value
 
 _INSIDE = ("value", "given", "granted", "status", "state", "enabled", "allowed", "consented", "answer")
@@ -31,74 +40,21 @@ _BODY_NAMES = frozenset(
     properties parameters content text question query answer variables arguments args""".split()
 )
 _BODY_KEYS = frozenset("messages choices contents candidates content request response model tools properties".split())
-"""Names of bodies, and keys in them: what they hold are texts and schemas, not tags."""
-_MENTION = re.compile(r"train|consent|opt.?(?:in|out)|fine.?tun|improv", re.IGNORECASE)
+"""Last words of the names of bodies, and keys in them: what they hold are texts and schemas, not tags."""
+_NO_REFUSALS = frozenset(
+    """id ids uuid hash timestamp time at date ip url uri email model version name type level environment site feature
+    plan language lang locale user customer tenant session visibility""".split()
+)
+"""Last words of the names of texts that say nothing about training."""
+_MENTION = re.compile(
+    r"train|consent|opt(?:ed|s|ing)?[\W_]*(?:in|out)|fine[\W_]*tun|improv\w*[\W_]*(?:\w+[\W_]+)?model|model\w?[\W_]*improv",
+    re.IGNORECASE,
+)
 _OPENERS = ("{", "[")
 _MAX_DEPTH = 3
 _MAX_CHARS = 80
 _STRICTNESS = {"no": 0, "unknown": 1, "yes": 2}
-
-
-def answers(tags: Mapping[Any, Any], *, depth: int = 0) -> Iterator[str]:
-    """Values of all consent fields of a tags object and of the objects in it, converted to consent.
-
-    A value whose field does not say what the user wants is an unknown word that names the field. An object in a text
-    gives no consent, since the text may be a user's, but its refusals count.
-    """
-    yield from _own_answers(tags)
-    yield from _inner_answers(tags, depth)
-
-
-def answers_of_row(row: Mapping[Any, Any]) -> Iterator[str]:
-    """Values of the consent fields of a row; below its top, where texts may be, all but consent itself."""
-    yield from _own_answers(row)
-    yield from _withheld(_inner_answers(row, 0))
-
-
-def _own_answers(tags: Mapping[Any, Any]) -> Iterator[str]:
-    for key, kind in _consent_keys(tuple(tags)).fields:
-        if (word := word_of(tags[key], kind)) is not None:
-            is_clear = kind in ("consent", "opt_out") or (kind == "use" and consent_of(word) == "no")
-            yield word if is_clear else f"{key}: {word}"[:_MAX_CHARS]
-
-
-def _inner_answers(tags: Mapping[Any, Any], depth: int) -> Iterator[str]:
-    for key in _consent_keys(tuple(tags)).others:
-        value = tags[key]
-        is_json = type(value) is str and value[:1] in _OPENERS and may_say(value)
-        tree = opened_value(value) if is_json else value
-        words: Iterable[str] = ()
-        if type(tree) is dict and depth < _MAX_DEPTH and _BODY_KEYS.isdisjoint(tree):
-            words = answers(tree, depth=depth + 1)
-        elif type(tree) is list:
-            words = _own_answers(named(tree))
-        yield from _withheld(words) if is_json else words
-
-
-class _ConsentKeys(NamedTuple):
-    fields: tuple[tuple[Any, Kind], ...]
-    """Keys about consent to training."""
-    others: tuple[Any, ...]
-    """Keys whose values may hold tags."""
-
-
-# Cached: an application sends the same keys with every request.
-@lru_cache(maxsize=1024)
-def _consent_keys(keys: tuple[Any, ...]) -> _ConsentKeys:
-    kinds = [(key, kind_of(str(key))) for key in keys]
-    return _ConsentKeys(
-        tuple((key, kind) for key, kind in kinds if kind is not None),
-        tuple(key for key, kind in kinds if kind is None and not _is_body(str(key))),
-    )
-
-
-def _withheld(words: Iterable[str]) -> Iterator[str]:
-    return (word for word in words if consent_of(word) != "yes")
-
-
-def _is_body(key: str) -> bool:
-    """Whether a key names a body, as its last word: `gen_ai.input.messages`, `request_body`, but not `request_tags`."""
-    return snake(key).rpartition("_")[2] in _BODY_NAMES
+_SEPARATORS = re.compile(r"[,;|\n]")
 
 
 def may_say(text: str) -> bool:
@@ -106,16 +62,160 @@ def may_say(text: str) -> bool:
     return _MENTION.search(text) is not None
 
 
-def named(items: Iterable[Any]) -> dict[str, str]:
-    """Tags from a list of "key:value"; of bare words only those that refuse training (`no-train`)."""
+class Plan(NamedTuple):
+    """What is looked at in an object."""
+
+    fields: tuple[tuple[Any, Kind], ...] = ()
+    """Keys about consent to training."""
+    others: tuple[tuple[Any, bool], ...] = ()
+    """Keys whose values may hold tags, and whether texts may, too."""
+
+
+# Cached: an application sends the same keys with every request.
+@lru_cache(maxsize=1024)
+def _plan(keys: tuple[Any, ...]) -> Plan:
+    kinds = [(key, kind_of(str(key))) for key in keys]
+    return Plan(
+        tuple((key, kind) for key, kind in kinds if kind is not None),
+        tuple(
+            (key, last not in _NO_REFUSALS)
+            for key, kind in kinds
+            if kind is None and (last := snake(str(key)).rpartition("_")[2]) not in _BODY_NAMES
+        ),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _plan_inside(keys: tuple[Any, ...]) -> Plan:
+    return _plan(keys) if _BODY_KEYS.isdisjoint(keys) else Plan()
+
+
+def plan(tags: Mapping[Any, Any], searched: Container[Any] = ()) -> Plan | None:
+    """What is looked at in this object and in others with the same keys and types; None: nothing.
+
+    `searched`: keys of objects that are searched apart.
+    """
+    fields, others = _plan(tuple(tags))
+    others = tuple((key, texts) for key, texts in others if _is_searched(tags[key], texts, key in searched))
+    return Plan(fields, others) if fields or others else None
+
+
+def _is_searched(value: Any, texts: bool, is_apart: bool) -> bool:
+    kind = type(value)
+    return texts if kind is str else not is_apart and (kind is dict or kind is list)
+
+
+def answers(tags: Mapping[Any, Any], planned: Plan | None = None) -> list[str]:
+    """Values of all consent fields of a tags object and of the objects in it, converted to consent.
+
+    A value whose field does not say what the user wants is an unknown word that names the field. An object in a text
+    gives no consent, since the text may be a user's, but its refusals count, as do those in a value of any other field.
+    """
+    words: list[str] = []
+    _search(tags, planned or _plan(tuple(tags)), 0, words)
+    return words
+
+
+def answers_of_row(row: Mapping[Any, Any], planned: Plan | None = None) -> list[str]:
+    """Values of the consent fields of a row; below its top, where texts may be, all but consent itself."""
+    fields, others = planned or _plan(tuple(row))
+    words: list[str] = []
+    _search(row, Plan(others=others), 0, words)
+    if words:
+        words = list(_withheld(words))
+    if fields:
+        _search(row, Plan(fields), 0, words)
+    return words
+
+
+def _search(tags: Mapping[Any, Any], planned: Plan, depth: int, words: list[str]) -> None:
+    for key, meaning in planned.fields:
+        if (word := word_of(tags[key], meaning)) is not None:
+            is_clear = meaning in ("consent", "opt_out") or (meaning == "use" and consent_of(word) == "no")
+            words.append(word if is_clear else f"{key}: {word}"[:_MAX_CHARS])
+    for key, texts in planned.others:
+        value = tags[key]
+        kind = type(value)
+        if kind is dict:
+            if depth < _MAX_DEPTH:
+                _search(value, _plan_inside(tuple(value)), depth + 1, words)
+        elif kind is list:
+            words += _of_list(str(key), value)
+        elif kind is not str or not texts:
+            continue
+        elif len(value) <= _MAX_CHARS and value[:1] not in _OPENERS:
+            words += _of_text(key, value)
+        elif may_say(value):
+            words += _withheld(_of_long_text(str(key), value, depth))
+
+
+def _of_long_text(key: str, text: str, depth: int) -> Iterable[str]:
+    opened = opened_value(text)
+    if type(opened) is list:
+        return _of_list(key, opened)
+    if type(opened) is dict and depth < _MAX_DEPTH:
+        words: list[str] = []
+        _search(opened, _plan_inside(tuple(opened)), depth + 1, words)
+        return words
+    return _of_tags(text) if is_list_of_tags(key) else ()
+
+
+def _of_list(key: str, items: list[Any]) -> list[str]:
+    """Consent in a list of tags, of named values or of purposes."""
+    if not items:
+        return []
+    limit = limits_purposes(key)
+    if limit is not None and all(type(item) is str for item in items):
+        return [word for word in [word_of(items, limit)] if word is not None and consent_of(word) != "yes"]
+    tags = named(items)
+    for item in items:
+        if type(item) is dict and "value" in item and type(name := item.get("key", item.get("name"))) is str:
+            tags[name] = item["value"]
+    texts = (_of_text(key, value) for key, value in tags.items() if type(value) is str and len(value) <= _MAX_CHARS)
+    words = list(chain.from_iterable(texts))
+    _search(tags, Plan(_plan(tuple(tags)).fields), 0, words)
+    return words
+
+
+# Cached: applications send few values in tags; ids and times are not searched.
+@lru_cache(maxsize=4096)
+def _of_text(key: Any, text: str) -> tuple[str, ...]:
+    """The refusal in a tag's value: `data_policy: no_train`. A value that may be one is named; none gives consent."""
+    if not may_say(text):
+        return ()
+    refusal = value_refuses(text)
+    if refusal == "training":
+        return ("false",)
+    if refusal is not None and is_about_data(str(key)):
+        return (f"{key}: {text}"[:_MAX_CHARS],)
+    return tuple(_of_tags(text)) if is_list_of_tags(str(key)) else ()
+
+
+def _of_tags(text: str) -> Iterator[str]:
+    """Refusals in a text with several tags."""
+    items = _SEPARATORS.split(text)
+    return _withheld(_of_list("", items)) if len(items) > 1 else iter(())
+
+
+def _withheld(words: Iterable[str]) -> Iterator[str]:
+    return (word for word in words if consent_of(word) != "yes")
+
+
+def named(items: Iterable[Any]) -> dict[str, Any]:
+    """Tags from a list of "key:value" or "key=value"; of bare words only those that refuse training (`no-train`)."""
     tags = {}
     for item in items:
         if type(item) is str:
-            key, colon, value = item.partition(":")
+            key, sign, value = _partition(item.strip())
             # Longer ones are texts.
-            if len(key) <= _MAX_CHARS and (colon or kind_of(key) in ("opt_out", "unclear")):
-                tags[key] = value if colon else "true"
+            if len(key) <= _MAX_CHARS and (sign or kind_of(key) in ("opt_out", "unclear")):
+                tags[key] = value if sign else "true"
     return tags
+
+
+def _partition(item: str) -> tuple[str, str, str]:
+    sign = "=" if "=" in item.partition(":")[0] else ":"
+    return item.partition(sign)
 
 
 def word_of(value: Any, kind: Kind = "consent") -> str | None:
@@ -155,7 +255,7 @@ def _is_set(value: Any) -> bool:
 
 
 def _answer_of(value: Mapping[Any, Any], kind: Kind) -> str | None:
-    inside = list(answers(value))
+    inside = answers(value)
     if inside:
         return strictest(inside)
     word = strictest(word for key in _INSIDE if key in value and (word := word_of(value[key], kind)) is not None)

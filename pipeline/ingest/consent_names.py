@@ -95,6 +95,48 @@ def _kind_of(name: str) -> Kind | None:
     return "use" if not _TRAINING.isdisjoint(words) else None
 
 
+_ABOUT_DATA = _set("privacy policy policies data gdpr ccpa dpa ai ml llm legal compliance sharing rights restriction")
+_LISTS_OF_TAGS = _set("tags tag labels label flags flag policies policy keywords")
+_LIMITED = _set("purpose purposes use uses usage usages processing")
+
+
+@lru_cache(maxsize=4096)
+def value_refuses(text: str) -> Literal["training", "unclear"] | None:
+    """Whether a tag's value refuses training (`no_train`), or may do so (`opt-out`, which does not say of what)."""
+    kind = _kind_of(name := snake(text))
+    if kind not in ("opt_out", "unclear"):
+        return None
+    return "training" if kind == "opt_out" and not _TRAINING_NOW.isdisjoint(_words(name)) else "unclear"
+
+
+_TRAINING_NOW = _TRAINING | _set("trains trainable pretrain pretraining finetune finetunes finetuning")
+"""Words of training that is to come: `not_trained` is a fact about a model."""
+
+
+@lru_cache(maxsize=4096)
+def is_about_data(key: str) -> bool:
+    """Whether a tag's name is about data and what is done with it, so that an "opt-out" in it may be of training."""
+    return not _ABOUT_DATA.isdisjoint(_words(snake(key)))
+
+
+@lru_cache(maxsize=4096)
+def is_list_of_tags(key: str) -> bool:
+    return snake(key).rpartition("_")[2] in _LISTS_OF_TAGS
+
+
+@lru_cache(maxsize=4096)
+def limits_purposes(key: str) -> Literal["consent", "opt_out"] | None:
+    """Whether a list under this name has the allowed purposes (consent) or the forbidden ones (opt-out)."""
+    words = _words(snake(key))
+    if words in (["restrictions"], ["exclusions"]):
+        return "opt_out"
+    if _LIMITED.isdisjoint(words):
+        return None
+    if any(_refuses(word, is_last=False) for word in words):
+        return "opt_out"
+    return None if _PERMISSIONS.isdisjoint(words) else "consent"
+
+
 _IMPROVES = re.compile(r"(?<![a-z])(?:improv(?:e|es|ing)_(?:the_|our_|your_)?models?|models?_improvements?)(?![a-z])")
 """How providers word training in the settings of their users."""
 

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.ingest import consent
-from pipeline.ingest.consent_names import kind_of
 from pipeline.ingest.mapping import ALWAYS_TAGS, Places, TagMapping
 from pipeline.ingest.values import Notes, optional_time
 from traffic.loose_json import json_or
@@ -112,7 +111,7 @@ class _Layout(NamedTuple):
     """Objects with keys for feedback, and these keys."""
     has_feedback: bool
     """Whether there may be feedback."""
-    consents: tuple[int, ...]
+    consents: tuple[tuple[int, consent.Plan], ...]
     """Objects that may contain consent to training."""
 
 
@@ -127,6 +126,7 @@ class TagReader:
         """`consent_in_row`: search the whole line for consent to training, also where the mapping has no other tags."""
         self._consent_in_row = consent_in_row
         self._objects = _Objects(place for place in (*mapping.tags_under, *ALWAYS_TAGS) if place != ".")
+        self._searched = frozenset(place for place in (*mapping.tags_under, *ALWAYS_TAGS) if "." not in place)
         self._whole_row = "." in mapping.tags_under
         self._fields = [(name, self._objects.places(places)) for name in _NAMES if (places := getattr(mapping, name))]
         self._cohort = [(name, self._objects.places(places)) for name, places in mapping.cohort.items()]
@@ -154,11 +154,9 @@ class TagReader:
         call_site, feature, visibility, user_id, customer_id, session_id, tier = texts
         cohort = {name: word for name, position in layout.cohorts if (word := _cohort_text(name, values[position]))}
         if layout.consents:
-            words = [
-                word
-                for index in layout.consents
-                for word in (consent.answers(objects[index]) if index else consent.answers_of_row(objects[index]))
-            ]
+            words = []
+            for index, planned in layout.consents:
+                words += (consent.answers if index else consent.answers_of_row)(objects[index], planned)
             if words:
                 known = [cohort[CONSENT]] if CONSENT in cohort else []
                 cohort[CONSENT] = consent.strictest(known + words) or ""
@@ -192,7 +190,7 @@ class TagReader:
             and (name == CONSENT or _cohort_text(name, values[place]))
         }
         feedback: list[tuple[int, tuple[Any, ...]]] = []
-        consents: list[int] = []
+        consents: list[tuple[int, consent.Plan]] = []
         for number in [*self._objects.with_tags, *([0] if self._whole_row else [])]:
             tags = objects[number]
             keys = _known_keys(tuple(tags))
@@ -209,11 +207,9 @@ class TagReader:
                     if key is not None and _text(tags[key]):
                         cohorts[field] = (number, key)
         for number in {*self._objects.with_tags, *([0] if self._whole_row or self._consent_in_row else [])}:
-            kinds = set(map(type, objects[number].values()))
-            # Objects of a table's row may be JSON texts.
-            nested = {dict, list} if number else {dict, list, str}
-            if _known_keys(tuple(objects[number])).consent or not kinds.isdisjoint(nested):
-                consents.append(number)
+            planned = consent.plan(objects[number], () if number else self._searched)
+            if planned is not None:
+                consents.append((number, planned))
         positions = {place: position for position, place in enumerate(values)}
         at = [values.get(fields[name]) if name in fields else None for name in _TEXTS]
         verdict = [_first_place(values, places) for places in self._verdict]
@@ -295,8 +291,6 @@ class _KnownKeys(NamedTuple):
     """In the order of `_NAMES`, so that all worker processes produce the same records."""
     cohorts: tuple[tuple[str, tuple[Any, ...]], ...]
     feedback: tuple[Any, ...]
-    consent: bool
-    """Whether any key is about consent to training."""
 
 
 # Cached: an application sends the same keys with every request.
@@ -312,7 +306,6 @@ def _known_keys(keys: tuple[Any, ...]) -> _KnownKeys:
         fields=tuple((field, keys_of[field]) for field in _NAMES if field in keys_of),
         cohorts=tuple((field, keys_of[field]) for field in _COHORT_NAMES if field in keys_of),
         feedback=keys_of.get("feedback", ()),
-        consent=any(kind_of(str(key)) is not None for key in keys),
     )
 
 

@@ -269,7 +269,7 @@ def opened(raw: msgspec.Raw) -> msgspec.Raw:
 def opened_value(value: Any) -> Any:
     """A decoded value; text with an encoded JSON object or list is decoded, repeatedly if necessary."""
     for _ in range(_MAX_ENCODED):
-        if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"'):
+        if type(value) is not str or value.lstrip()[:1] not in ("{", "[", '"'):
             return value
         inside = _decoded(value)
         if not isinstance(inside, dict | list | str):

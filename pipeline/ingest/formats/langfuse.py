@@ -7,6 +7,7 @@ first token and latencies are in seconds.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -105,16 +106,21 @@ def _merged(batch: list[Any]) -> Iterator[dict[str, Any]]:
 
 def _field(row: Mapping[str, Any], name: str) -> Any:
     """A field by its camelCase name or the blob export's snake_case name."""
-    if name in row:
-        return row[name]
-    return row.get(re.sub(r"(?<!^)([A-Z])", lambda match: "_" + match[1].lower(), name))
+    return row[name] if name in row else row.get(_snake(name))
+
+
+@lru_cache(maxsize=64)
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", lambda match: "_" + match[1].lower(), name)
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     kind = str(row.get("type", ""))
     if kind.casefold() not in _REQUESTS:
         raise NotARequest(kind or "observation")
-    if row.get(_NESTED) or _is_agent(row):
+    metadata = opened_value(row.get("metadata"))
+    metadata = metadata if isinstance(metadata, dict) else {}
+    if row.get(_NESTED) or _is_agent(metadata):
         raise NotARequest("GENERATION around others")
     parameters = opened_value(_field(row, "modelParameters"))
     parameters = {k: opened_value(v) for k, v in parameters.items()} if isinstance(parameters, Mapping) else {}
@@ -133,7 +139,7 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         # An export has a row for each state of an observation; the request counts in the last one.
         raise NotARequest("unfinished GENERATION")
     if answer is not None and answer.finish_reason is None:
-        answer.finish_reason = _finish(row, parameters, notes)
+        answer.finish_reason = _finish(metadata, parameters, notes)
     name = text(row.get("name"), "name", notes)
     return Draft(
         id=row.get("id"),
@@ -194,10 +200,9 @@ def _outcome(row: Mapping[str, Any], notes: Notes) -> tuple[int | None, str | No
     return int(code[1]) if code else 0, message
 
 
-def _finish(row: Mapping[str, Any], parameters: Mapping[str, Any], notes: Notes) -> str | None:
-    metadata = opened_value(row.get("metadata"))
-    for tree in (metadata, metadata.get("attributes") if isinstance(metadata, Mapping) else None, parameters):
-        if isinstance(tree, Mapping):
+def _finish(metadata: Mapping[str, Any], parameters: Mapping[str, Any], notes: Notes) -> str | None:
+    for tree in (metadata, metadata.get("attributes"), parameters):
+        if isinstance(tree, dict):
             for key in ("finish_reason", "finishReason", "ai.response.finishReason", "stop_reason"):
                 if isinstance(tree.get(key), str):
                     return finish_reason(tree[key], notes)
@@ -239,11 +244,10 @@ def _latency(row: Mapping[str, Any], start: Any, end: Any, notes: Notes) -> floa
     return None if seconds is None else seconds * 1000
 
 
-def _is_agent(row: Mapping[str, Any]) -> bool:
+def _is_agent(metadata: Mapping[str, Any]) -> bool:
     """Whether OpenTelemetry's attributes say that this is an agent or a step of one, with the sums of its requests."""
-    metadata = opened_value(row.get("metadata"))
-    attributes = opened_value(metadata.get("attributes")) if isinstance(metadata, Mapping) else None
-    return isinstance(attributes, Mapping) and attributes.get("gen_ai.operation.name") in ("invoke_agent", "agent_step")
+    attributes = opened_value(metadata.get("attributes"))
+    return isinstance(attributes, dict) and attributes.get("gen_ai.operation.name") in ("invoke_agent", "agent_step")
 
 
 _NESTED = "_holds_generations"

@@ -68,6 +68,12 @@ def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
         '["cust-1", "cust-2"]\n',
         '[\n  "cust-1",\n  "cust-2"\n]\n',
         "{cust-1}\n{cust-2}\n",
+        '{"at": "2026-09-01", "customerId": "cust-1"}\n{"at": "2026-09-02", "customerId": "cust-2"}\n',
+        '{"reason": "mail", "id": "cust-1"}\n\n{"id": "cust-2"}',
+        '[{"customer": {"id": "cust-1"}}, {"customer": {"id": "cust-2"}}]',
+        '{"opted_out": [\n"cust-1",\n"cust-2"]}',
+        '"cust-1"\n{"user_id": "cust-2"}\n',
+        '{"cust-1": "2026-09-01", "cust-2": true}',
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

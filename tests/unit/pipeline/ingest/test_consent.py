@@ -82,6 +82,52 @@ def test_other_consents_and_empty_ones_say_nothing(tags: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
+    "tags",
+    [
+        {"data_policy": "no_train"}, {"policy": "no training"}, {"data_use": "do-not-train"},
+        {"data_usage": "Do not use for training"}, {"dataset": "exclude_from_training"}, {"note": "not for training"},
+        {"training": True, "data_policy": "no_train"}, {"policies": ["eu_only", "no_train"]},
+        {"a": {"b": {"policy": "noTrain"}}}, {"flags": {"no_train": 1}},
+        {"tags": ["plan:pro", "data_policy:no-train"]}, {"tags": ["plan=pro", "training=false"]},
+        {"tags": ["data_policy=no_train"]}, {"tags": "pro,no-train"}, {"labels": "plan:pro; no_training"},
+        {"settings": {"privacy": {"ai": {"training": False}}}}, {"restrictions": ["training"]},
+        {"forbidden_uses": ["resale", "model_training"]}, {"attributes": [{"key": "training", "value": False}]},
+        {"opted": '{"opted_out": true}'},
+    ],
+)  # fmt: skip
+def test_a_refusal_is_one_also_in_a_value(tags: dict[str, Any]) -> None:
+    assert consent_of(training(tags) or "") == "no"
+
+
+@pytest.mark.parametrize(
+    "tags, named",
+    [
+        ({"privacy": "opt-out"}, "privacy: opt-out"), ({"dataSharing": "opted_out"}, "dataSharing: opted_out"),
+        ({"privacy_note": "They asked that we never train on it"}, "privacy_note: They asked"),
+        ({"data_policy": "no_train_without_consent"}, "data_policy: no_train"),
+        ({"allowed_uses": ["support"]}, "support"),
+    ],
+)  # fmt: skip
+def test_a_value_that_may_refuse_is_no_consent_and_is_named(tags: dict[str, Any], named: str) -> None:
+    word = training(tags | {"consent": "yes"})
+    assert word is not None
+    assert named in word
+    assert consent_of(word) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"marketing": "opt-out"}, {"title": "Dog training for beginners"}, {"status": "not_trained"},
+        {"data_policy": "train_allowed"}, {"task": "train-schedule"}, {"title": "Training not started"},
+        {"tags": "training,options"}, {"uses": ["search"]}, {"allowed_uses": ["training"]}, {"mail": "no options"},
+    ],
+)  # fmt: skip
+def test_a_value_about_something_else_says_nothing(tags: dict[str, Any]) -> None:
+    assert training(tags) is None
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "not_used_for_training", "isExcludedFromTraining", "ineligible_for_training", "unavailable_for_training",
