@@ -16,7 +16,7 @@ import msgspec
 from pipeline.ingest import content, envelope
 from pipeline.ingest.content import SMALL_BYTES, Content
 from pipeline.ingest.formats import FORMATS
-from pipeline.ingest.formats.format import Companions, Format
+from pipeline.ingest.formats.format import PASSED_ON, PASSES_TO, Companions, Format
 from pipeline.ingest.recognition import Recognised
 from pipeline.ingest.sources import LogFile
 from traffic.loose_json import json_or
@@ -52,8 +52,10 @@ class PartStore:
             pragma synchronous = off;
             create table part (key text, file integer, place integer, value blob);
             create table wanted (key text, file integer);
+            create table passed (key text, into_key text);
             create table source (file integer primary key, parts integer);
             create index part_by_key on part (key);
+            create index passed_by_key on passed (key);
             create index wanted_by_file on wanted (file);
             """
         )
@@ -64,8 +66,24 @@ class PartStore:
             if wants and (key := self._companions.wanted(tree)) is not None:
                 self._database.execute("insert into wanted values (?, ?)", (key, file))
             for key, place, value in self._companions.given(tree):
+                if place == PASSES_TO:
+                    self._database.execute("insert into passed values (?, ?)", (key, value))
+                    continue
                 encoded = msgspec.json.encode(value)
                 self._database.execute("insert into part values (?, ?, ?, ?)", (key, file, place, encoded))
+
+    def pass_on(self) -> None:
+        """Copy parts up from the rows that only pass them on."""
+        self._database.execute(
+            """
+            insert into part
+            with recursive up(key, file, place, value) as (
+                select s.into_key, p.file, p.place, p.value
+                from part p join passed s on s.key = p.key where p.place = ?1
+                union select s.into_key, u.file, u.place, u.value from up u join passed s on s.key = u.key)
+            select * from up""",
+            (PASSED_ON,),
+        )
 
     def joined(self, rows: Iterable[bytes], file: int | None) -> Iterator[bytes]:
         """The rows with their parts; `file`: the file that provides them, None for any."""
@@ -121,7 +139,7 @@ class PartStore:
             if tree is None:
                 continue
             wanted = self._companions.wanted(tree)
-            given = [key for key, _, _ in self._companions.given(tree)]
+            given = [key for key, place, _ in self._companions.given(tree) if place != PASSES_TO]
             if (wanted is not None and not self._is(has, wanted, file)) or (
                 given and not any(self._is(took, key, file) for key in given)
             ):
@@ -199,6 +217,8 @@ class Pairing:
                 file = LogFile(row.source, SMALL_BYTES + 1, row.modified)
                 self._groups.append(_Group(known[key], FORMATS[row.format], file, None))
             self._store(FORMATS[row.format]).add(known[key], [row.row.encode()])
+        for store in self._stores.values():
+            store.pass_on()
         here = [group.number for group in self._groups[:first] if not group.is_known]
         for number, _, _, _, is_known in self._groups:
             store = self._store(self._groups[number].format)

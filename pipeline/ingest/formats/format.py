@@ -79,6 +79,10 @@ def row_by_row(read: StepReader) -> LineReader:
 
 Part = tuple[str, int, Any]
 """A part that a row provides to another one: key, position among several, value."""
+PASSED_ON = -1
+"""Position of a part that the rows between two nested calls pass on, up to the one that is a call, too."""
+PASSES_TO = -2
+"""Position of the key to which a row passes on what is given to its own key."""
 
 
 class Companions(NamedTuple):

@@ -17,7 +17,7 @@ from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.prompts import read_params
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
+from pipeline.ingest.formats.format import PASSED_ON, PASSES_TO, Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.values import Notes, amount, milliseconds, opened_value, optional_time, text
 from traffic.gateway_marks import mark_in
 from traffic.record import Usage
@@ -115,9 +115,8 @@ def _snake(name: str) -> str:
 
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
-    kind = str(row.get("type", ""))
-    if kind.casefold() not in _REQUESTS:
-        raise NotARequest(kind or "observation")
+    if not _is_request(row):
+        raise NotARequest(str(row.get("type") or "observation"))
     metadata = opened_value(row.get("metadata"))
     metadata = metadata if isinstance(metadata, dict) else {}
     if row.get(_NESTED) or _is_agent(metadata):
@@ -253,15 +252,24 @@ def _is_agent(metadata: Mapping[str, Any]) -> bool:
 _NESTED = "_holds_generations"
 
 
+def _is_request(row: Mapping[str, Any]) -> bool:
+    return str(row.get("type", "")).casefold() in _REQUESTS
+
+
 def _given(row: Mapping[str, Any]) -> list[Part]:
     parent = _field(row, "parentObservationId")
-    is_request = str(row.get("type", "")).casefold() in _REQUESTS
-    return [(f"{_field(row, 'traceId')}/{parent}", 0, True)] if is_request and parent else []
+    if not parent:
+        return []
+    around = f"{_field(row, 'traceId')}/{parent}"
+    return [(around, PASSED_ON, True)] if _is_request(row) else [(_own_key(row), PASSES_TO, around)]
+
+
+def _own_key(row: Mapping[str, Any]) -> str:
+    return f"{_field(row, 'traceId')}/{row.get('id')}"
 
 
 def _wanted(row: Mapping[str, Any]) -> str | None:
-    is_request = str(row.get("type", "")).casefold() in _REQUESTS
-    return f"{_field(row, 'traceId')}/{row['id']}" if is_request and row.get("id") else None
+    return _own_key(row) if row.get("id") and _is_request(row) else None
 
 
 FORMAT = tree_format(

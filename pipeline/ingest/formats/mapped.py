@@ -17,7 +17,17 @@ from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Companions, Draft, Format, LineReader, NotARequest, Part, draft_reader
+from pipeline.ingest.formats.format import (
+    PASSED_ON,
+    PASSES_TO,
+    Companions,
+    Draft,
+    Format,
+    LineReader,
+    NotARequest,
+    Part,
+    draft_reader,
+)
 from pipeline.ingest.mapping import Places, RecordPlaces, TagMapping
 from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import (
@@ -244,22 +254,26 @@ def _shipped(name: str) -> Format:
 
     def span(field: str, row: Mapping[str, Any]) -> str | None:
         _, read, _ = reader()
-        own = read.place(field, row) if read.other_kind(row) is None else None
-        return f"{read.place('trace_id', row)}/{own}" if own else None
+        return f"{read.place('trace_id', row)}/{own}" if (own := read.place(field, row)) else None
+
+    def is_request(row: Mapping[str, Any]) -> bool:
+        return reader()[1].other_kind(row) is None
 
     def given(row: Mapping[str, Any]) -> list[Part]:
         places, read, _ = reader()
-        if (request := read.place("continues", row)) is not None and read.other_kind(row) is not None:
+        if (request := read.place("continues", row)) is not None and not is_request(row):
             position = count(read.place("position", row), "position", Notes()) or 0
             return [(str(request), position, {key: row.get(key) for key in (*places.messages, *places.answer)})]
         parent = span("parent_span", row)
-        return [(parent, 0, True)] if parent else []
+        if parent is None:
+            return []
+        return [(parent, PASSED_ON, True)] if is_request(row) else [(span("own_span", row) or "", PASSES_TO, parent)]
 
     def wanted(row: Mapping[str, Any]) -> str | None:
+        if not is_request(row):
+            return None
         places, read, _ = reader()
-        if places.continues:
-            return str(read.place("continues", row)) if read.other_kind(row) is None else None
-        return span("own_span", row)
+        return str(read.place("continues", row)) if places.continues else span("own_span", row)
 
     def joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
         if not reader()[0].continues:

@@ -19,7 +19,7 @@ from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.messages import begins_like_messages
 from pipeline.ingest.bodies.prompts import read_tools
 from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.formats.format import Companions, Draft, NotARequest, Part, tree_format
+from pipeline.ingest.formats.format import PASSED_ON, PASSES_TO, Companions, Draft, NotARequest, Part, tree_format
 from pipeline.ingest.formats.otel_attributes import (
     OWN_NAMES,
     as_span,
@@ -400,9 +400,11 @@ def _given(row: Mapping[str, Any]) -> list[Part]:
         span = as_span(row.get("span", row))
         if not isinstance(span, Mapping) or (own := span_id(span)) is None:
             return []
-        around = parent_id(span)
-        is_inner = around is not None and _is_request(with_usual_names(attributes_of(span.get("attributes"))))
-        return [(_SPAN_OF + own, 0, True), *([(around, 0, {_AROUND: True})] if is_inner and around else [])]
+        parts: list[Part] = [(_SPAN_OF + own, 0, True)]
+        if (around := parent_id(span)) is not None:
+            is_request = _is_request(with_usual_names(attributes_of(span.get("attributes"))))
+            parts.append((around, PASSED_ON, {_AROUND: True}) if is_request else (own, PASSES_TO, around))
+        return parts
     if not isinstance(record, Mapping) or (key := span_id(record)) is None:
         return []
     name, inside = _event_of(record)

@@ -130,12 +130,16 @@ def test_a_langfuse_generation_around_another_is_not_counted_again(home: Home, t
         observation("outer", "GENERATION", "agent"),
         observation("inner", "GENERATION", "outer"),
         observation("alone", "GENERATION", "agent"),
+        observation("far-inner", "GENERATION", "step"),
+        observation("far-outer", "GENERATION", "agent"),
+        observation("chain", "CHAIN", "far-outer"),
+        observation("step", "SPAN", "chain"),
     ]
     lines = [{"id": "t", "observations": rows}] if as_trace else rows
     summary = ingest.run([written(tmp_path / "log.jsonl", lines)], home=home)
-    assert summary.passed_over == {"SPAN": 1, "GENERATION around others": 1}
+    assert summary.passed_over == {"SPAN": 2, "CHAIN": 1, "GENERATION around others": 2}
     ids = store.connect(home).execute("select id from records order by 1").fetchall()
-    assert ids == [("alone",), ("inner",)]
+    assert ids == [("alone",), ("far-inner",), ("inner",)]
 
 
 def test_a_damaged_line_costs_only_itself(home: Home, tmp_path: Path) -> None:

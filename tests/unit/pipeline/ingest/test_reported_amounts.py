@@ -158,6 +158,16 @@ CASES = [
         counts={"passed_over": {"chat span around others": 1}},
     ),
     Case(
+        "a-client-around-a-client-through-a-request",
+        otlp(
+            span({**OLD, **COUNTS, **SAID}, name="ChatOpenAI.chat", spanId=FIRST),
+            span({"http.method": "POST"}, name="POST", spanId="d" * 16, parentSpanId=FIRST),
+            span({**OLD, **COUNTS, **SAID}, name="openai.chat", spanId=SECOND, parentSpanId="d" * 16),
+        ),
+        counted(21, 0, 0, 3, id=f"{'a' * 32}-{SECOND}"),
+        counts={"passed_over": {"chat span around others": 1}},
+    ),
+    Case(
         "the-same-span-from-two-exporters",
         otlp(span({**MODEL, **SAID, **COUNTS})) + otlp(span({**MODEL, **SAID, **COUNTS}, traceState="x")),
         counted(21, 0, 0, 3),
