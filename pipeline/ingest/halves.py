@@ -1,0 +1,194 @@
+"""Requests and answers on rows of their own, joined by an id: `{"id", "request"}` and `{"id", "response"}`.
+
+Only for files that no format recognises. Rows wait in memory for their other half, which usually follows soon.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.ingest import envelope
+from pipeline.ingest.bodies.streams import events_of, joined
+from pipeline.ingest.values import opened_value
+from traffic.loose_json import json_or
+
+_MAX_WAITING = 100_000
+"""Rows in memory; the oldest one is read without its other half."""
+_ID = re.compile(r"(?:.*[_.-])?(?:id|uuid|guid|ref|correlation|reply_to|key)|.*(?:Id|ID|Uuid|Ref|Key)")
+_TIMES = (
+    *("timestamp", "ts", "time", "@timestamp", "created_at", "createdAt", "datetime", "date", "at", "started_at"),
+    *("start_time", "ended_at", "end_time", "finished_at", "event_time", "logged_at"),
+)
+_KINDS = ("event", "type", "kind", "direction", "msg", "message", "stage", "phase", "name", "action")
+_ANSWERS = re.compile(r"respon|complet|answer|reply|result|finish|receiv|\bend", re.IGNORECASE)
+_ANSWER_TEXTS = ("response", "answer", "completion", "output", "reply", "content", "text")
+_PROMPT_TEXTS = ("prompt", "input", "question", "query")
+
+
+class Half(NamedTuple):
+    """A row with a request or an answer."""
+
+    is_answer: bool
+    body: Any
+    key: str | None
+    """Where the body is in the row; None: the row is the body."""
+
+
+class Keys(NamedTuple):
+    """Fields with the same id in both halves."""
+
+    request: str
+    answer: str
+
+
+def half_of(row: Mapping[str, Any]) -> Half | None:
+    """The half that a row is; None if it is neither or both."""
+    halves = []
+    for key, value in row.items():
+        body = events_of(value) if isinstance(value, str) and value.startswith("data:") else opened_value(value)
+        if _is_answer(body):
+            halves.append(Half(True, body, key))
+        elif _is_request(body):
+            halves.append(Half(False, body, key))
+    if halves:
+        return halves[0] if len({half.is_answer for half in halves}) == 1 else None
+    if _is_request(row):
+        return Half(False, row, None)
+    return _in_words(row)
+
+
+def _in_words(row: Mapping[str, Any]) -> Half | None:
+    """A half whose prompt or answer is a text, or whose answer is an error."""
+    is_answer = any(isinstance(row.get(key), str) and _ANSWERS.search(row[key]) for key in _KINDS)
+    texts = _ANSWER_TEXTS if is_answer else _PROMPT_TEXTS
+    key = next((key for key in texts if isinstance(row.get(key), str) and row[key]), None)
+    if key is not None:
+        return Half(True, row[key], key) if is_answer else Half(False, {"prompt": row[key]}, key)
+    return Half(True, None, None) if row.get("error") else None
+
+
+def _is_request(body: Any) -> bool:
+    if not isinstance(body, Mapping) or not body.keys().isdisjoint(("choices", "candidates", "output", "completion")):
+        return False
+    messages = body.get("messages", body.get("contents"))
+    if isinstance(messages, list):
+        return bool(messages) and all(isinstance(m, Mapping) and ("role" in m or "parts" in m) for m in messages)
+    return "model" in body and any(key in body for key in ("input", "prompt"))
+
+
+def _is_answer(body: Any) -> bool:
+    if isinstance(body, list):
+        return bool(body) and joined(body) is not None
+    if not isinstance(body, Mapping):
+        return False
+    if any(isinstance(body.get(key), list) and body[key] for key in ("choices", "candidates")):
+        return True
+    if body.get("object") == "response" or (isinstance(inner := body.get("output"), Mapping) and "message" in inner):
+        return "output" in body
+    return body.get("type") == "message" and isinstance(body.get("content"), list)
+
+
+def keys_of(rows: Sequence[Mapping[str, Any]]) -> Keys | None:
+    """The ids by which some requests and answers belong together; None if none do."""
+    values: tuple[dict[str, Counter[str]], dict[str, Counter[str]]] = ({}, {})
+    for row in rows:
+        if (half := half_of(row)) is not None:
+            for key, value in row.items():
+                if isinstance(value, str | int) and not isinstance(value, bool) and _ID.fullmatch(key):
+                    values[half.is_answer].setdefault(key, Counter())[str(value)] += 1
+    ranked = [
+        (sum((asked & answered).values()), len(asked.keys() & answered.keys()), own == other, Keys(own, other))
+        for (own, asked), (other, answered) in product(values[False].items(), values[True].items())
+    ]
+    best = max(ranked, key=lambda entry: entry[:3], default=None)
+    return best[3] if best is not None and best[0] else None
+
+
+def path_of(rows: Sequence[Mapping[str, Any]]) -> envelope.Path:
+    """The path from a line to such a row."""
+    for row in rows:
+        if half_of(row) is not None:
+            return ()
+        if (path := envelope.find(row, lambda inside: half_of(inside) is not None)) is not None:
+            return path
+    return ()
+
+
+def opened_rows(tree: Mapping[str, Any], path: envelope.Path) -> Iterator[Mapping[str, Any]]:
+    """The decoded rows at a path of a decoded line."""
+    for data in _inside(msgspec.json.encode(tree), path):
+        if isinstance(row := json_or(data), dict):
+            yield row
+
+
+def pairs(rows: Callable[[], Iterator[bytes]], path: envelope.Path, keys: Keys) -> Iterator[bytes]:
+    """Rows with a request and its answer; halves without the other one, and other rows, stay as they are."""
+    waiting: dict[tuple[bool, str], tuple[bytes, Mapping[str, Any], Half]] = {}
+    for line in rows():
+        for data in _inside(line, path):
+            row = json_or(data)
+            half = half_of(row) if isinstance(row, dict) else None
+            name = None if half is None else row.get(keys.answer if half.is_answer else keys.request)
+            if half is None or name is None:
+                yield data
+                continue
+            other = waiting.pop((not half.is_answer, str(name)), None)
+            if other is not None:
+                yield (
+                    _pair(row, half, other[1], other[2]) if not half.is_answer else _pair(other[1], other[2], row, half)
+                )
+                continue
+            place = half.is_answer, str(name)
+            if (before := waiting.pop(place, None)) is not None:
+                yield _alone(*before)
+            waiting[place] = data, row, half
+            if len(waiting) > _MAX_WAITING:
+                yield _alone(*waiting.pop(next(iter(waiting))))
+    for left in waiting.values():
+        yield _alone(*left)
+
+
+def _inside(line: bytes, path: envelope.Path) -> Iterable[bytes]:
+    try:
+        return list(envelope.rows_at(line, path)) if path else [line]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [line]
+
+
+def _alone(data: bytes, row: Mapping[str, Any], half: Half) -> bytes:
+    return (
+        data if half.is_answer else msgspec.json.encode({**_around(row, half), "request": half.body, "response": None})
+    )
+
+
+def _pair(asked: Mapping[str, Any], request: Half, answered: Mapping[str, Any], answer: Half) -> bytes:
+    before, after = _around(asked, request), _around(answered, answer)
+    merged = {**before, **after}
+    for key in before.keys() & after.keys():
+        if isinstance(before[key], dict) and isinstance(after[key], dict):
+            merged[key] = {**before[key], **after[key]}
+    start, end = _time(asked), _time(answered)
+    times = {"timestamp": start, "end_time": end} if start is not None else {}
+    return msgspec.json.encode(
+        {
+            **{k: v for k, v in merged.items() if k not in _TIMES},
+            **times,
+            "request": request.body,
+            "response": answer.body,
+        }
+    )
+
+
+def _around(row: Mapping[str, Any], half: Half) -> dict[str, Any]:
+    if half.key is None and not half.is_answer:
+        # The row is the body, with tags beside the messages.
+        return {key: value for key, value in row.items() if key not in ("messages", "contents", "tools", "input")}
+    return {key: value for key, value in row.items() if key != half.key}
+
+
+def _time(row: Mapping[str, Any]) -> Any:
+    return next((row[key] for key in _TIMES if row.get(key) is not None), None)

@@ -1,0 +1,95 @@
+"""Requests and answers on rows of their own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import ingest
+from pipeline.ingest.halves import half_of, keys_of
+from tests.fakes import reported
+from tests.fakes.reported import ASK, CLAUDE, CLAUDE_ASK, REQUEST, TIME, Case, chat, jsonl, topic
+from traffic.artifacts import Home
+from traffic.errors import UnknownFormat
+
+LATER = "2026-10-05T09:30:02+00:00"
+
+
+def halves(asked: dict[str, Any], answered: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+    return [
+        {"request_id": "q1", "timestamp": TIME} | asked | fields,
+        {"request_id": "q1", "timestamp": LATER} | answered,
+    ]
+
+
+def other(number: int) -> list[dict[str, Any]]:
+    asked = {"request": {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": f"text {number}"}]}}
+    rows = [asked, {"response": chat(f"answer {number}", id=f"c{number}")}]
+    return [{"request_id": f"r{number}", "timestamp": f"2026-10-05T09:{number:02}:00Z"} | row for row in rows]
+
+
+BODIES = halves({"type": "request", "body": REQUEST}, {"type": "response", "body": chat()})
+CASES = [
+    Case("bodies-under-one-name", jsonl(*BODIES), [topic(ts=TIME, latency_ms=2000.0, tokens=(21, 0, 0, 3))]),
+    Case("bodies-under-two-names", jsonl(*halves({"request": REQUEST}, {"response": chat()})), [topic(ts=TIME)]),
+    Case("answers-first", jsonl(*reversed(BODIES)), [topic(ts=TIME, latency_ms=2000.0)]),
+    Case("one-document", json.dumps(BODIES).encode(), [topic(ts=TIME)]),
+    Case("in-texts", jsonl(*({**row, "body": json.dumps(row["body"])} for row in BODIES)), [topic(ts=TIME)]),
+    Case("in-a-shipper's-rows", jsonl(*({"log": json.dumps(row), "stream": "x"} for row in BODIES)), [topic(ts=TIME)]),
+    Case(
+        "a-row-that-is-the-request",
+        jsonl(*halves({"msg": "asking"} | REQUEST, {"msg": "answered", "response": chat()}, plan="pro")),
+        [topic(ts=TIME, model="gpt-4o-mini")],
+    ),
+    Case(
+        "an-id-that-refers-to-another",
+        jsonl({"id": "a", "at": TIME, "request": CLAUDE_ASK}, {"id": "b", "in_reply_to": "a", "response": CLAUDE}),
+        [topic(tokens=(21, 100, 0, 3))],
+    ),
+    Case(
+        "texts",
+        jsonl(*halves({"event": "prompt", "prompt": "I was charged twice"}, {"event": "answer", "text": "billing"})),
+        [{"asked": "I was charged twice", "text": "billing"}],
+    ),
+    Case(
+        "an-error",
+        jsonl(*BODIES, *halves({"body": REQUEST, "request_id": "q2"}, {"request_id": "q2", "error": "timed out"})),
+        [topic(failed=False), {"asked": "I was charged twice", "failed": True, "error": "timed out"}],
+    ),
+    Case(
+        "interleaved-with-other-lines",
+        jsonl(*(r for n in range(3) for r in (other(n)[0], {"msg": "started"})), *(other(n)[1] for n in range(3))),
+        [{"asked": f"text {n}", "text": f"answer {n}"} for n in range(3)],
+        rejected=3,
+    ),
+    Case(
+        "a-trace-with-several-requests",
+        jsonl(*({**row, "request_id": "t"} for n in range(3) for row in other(n))),
+        [{"asked": f"text {n}", "text": f"answer {n}"} for n in range(3)],
+    ),
+    Case(
+        "a-request-without-an-answer",
+        jsonl(*other(0), other(1)[0]),
+        [{"text": "answer 0"}, {"asked": "text 1", "text": None, "status": 0}],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_halves_are_joined_by_their_id(case: Case, tmp_path: Path) -> None:
+    reported.run(case, tmp_path)
+
+
+def test_a_log_of_requests_alone_is_not_taken_for_halves(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(jsonl(*(other(n)[0] for n in range(3))))
+    with pytest.raises(UnknownFormat):
+        ingest.run([tmp_path / "log"], home=Home(tmp_path / "home"))
+
+
+def test_ids_that_no_answer_has_join_nothing() -> None:
+    assert keys_of([{"id": "a", "request": REQUEST}, {"id": "b", "response": chat()}]) is None
+
+
+def test_a_row_with_both_bodies_is_no_half() -> None:
+    assert half_of({"id": "a", "request": {"messages": ASK}, "response": chat()}) is None
