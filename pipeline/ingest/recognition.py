@@ -1,6 +1,7 @@
 """Detects a file's format and the path to its rows from its first rows, never from its name."""
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -61,6 +62,11 @@ def recognise_content(
         return document
     if chosen is not None:
         return chosen
+    if not objects and _INSERTS.search(head):
+        return (
+            "it is a database dump with INSERT statements; export the table as CSV or JSON lines instead "
+            "(psql: `\\copy (select ...) to 'log.csv' csv header`; mysqldump: `--tab`; pg_dump: without `--inserts`)"
+        )
     if not objects and tables.csv_header(head) and b"\x00" not in head:
         rows = _of_rows(opened, functools.partial(tables.csv_rows, opened), "CSV", named)
         if not isinstance(rows, str) or named is not None:
@@ -136,6 +142,8 @@ def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Re
     if (decoded := documents.whole(data)) is None:
         return None if has_rows else _of_objects(data, named)
     document, tree = decoded
+    if named is None and (product := _chat_product(tree)) is not None:
+        return product
     accepts = formats_of if named is None else lambda row: [named.name] if named.recognises(row) else []
     rows, kind = documents.rows_of(tree, lambda row: bool(_inner_names(row, accepts)))
     if rows:
@@ -203,12 +211,35 @@ def _in_lower_case(row: bytes) -> bytes:
     return msgspec.json.encode({key.lower(): v for key, v in msgspec.json.decode(row, type=dict[str, Any]).items()})
 
 
+_INSERTS = re.compile(rb"^\s*(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s", re.MULTILINE | re.IGNORECASE)
+_CHAT_PRODUCTS = {
+    "ChatGPT's conversations": {"mapping", "create_time"},
+    "Claude's conversations": {"chat_messages"},
+    "Open WebUI's chats": {"chat", "user_id", "title"},
+    "LibreChat's conversations": {"conversationId", "messages", "title"},
+}
+"""Keys of a conversation in the exports of products for chatting."""
+
+
+def _chat_product(tree: Any) -> str | None:
+    """Why the export of a product for chatting is not read; None for other documents."""
+    first = next((row for row in tree if isinstance(row, Mapping)), None) if isinstance(tree, list) else tree
+    keys = first.keys() if isinstance(first, Mapping) else set()
+    name = next((name for name, marks in _CHAT_PRODUCTS.items() if marks <= keys), None)
+    return name and (
+        f"it is an export of {name}, not a log of API requests: there are no calls, tokens or costs in it. To train on "
+        'such chats, write each as a line {"messages": [...]} and pass --format openai_finetune'
+    )
+
+
 def _unrecognised(head: bytes, objects: Sequence[Mapping[str, Any]]) -> str:
     hidden = [
         key for row in objects[:1] for key, v in row.items() if isinstance(v, Mapping) and v.get("type") == "encrypted"
     ]
     if hidden:
         seen = f"its fields {', '.join(map(str, hidden))} are encrypted: decrypt them first"
+    elif (product := _chat_product(objects)) is not None:
+        return product
     elif objects:
         seen = f"its rows have the keys {', '.join(map(str, list(objects[0])[:8]))}"
     elif b"\x00" in head[:4096]:

@@ -17,6 +17,7 @@ from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.streams import joined
 from pipeline.ingest.consent_names import snake
 from pipeline.ingest.content import Content
+from pipeline.ingest.field_words import in_english
 from pipeline.ingest.formats import NotARequest, mapped
 from pipeline.ingest.mapping import RecordPlaces, TagMapping
 from pipeline.ingest.typed_values import untyped
@@ -158,7 +159,7 @@ def _best(
             continue
         is_text = names is _PROMPT_NAMES or names is _ANSWER_NAMES
         if (fits in _OF_PROMPTS or names is _PROMPT_NAMES) and any(
-            word in _folded(path.rpartition(".")[2]) for word in _ANSWER_WORDS
+            word in _folded(in_english(path.rpartition(".")[2])) for word in _ANSWER_WORDS
         ):
             continue
         rank = _rank(path, names, is_text=is_text)
@@ -175,8 +176,11 @@ def _best(
 
 def _rank(path: str, names: Sequence[str], *, is_text: bool) -> int | None:
     """How well the last key of a path agrees with the names, 0 is best; None: not at all."""
-    *_, around, last = ("", *path.split("."))
+    *_, around, last = ("", *map(in_english, path.split(".")))
     keys = {_plain(_folded(last)), _plain(_folded(around + last))}
+    if last != path.rpartition(".")[2]:
+        # French and Spanish name the thing first: `tokens_entree`.
+        keys.add(_plain("".join(reversed(last.split("_")))))
     if is_text:
         keys.add("".join(word for word in snake(last).split("_") if word not in _FILLERS))
     plain = list(map(_plain, names))
@@ -193,7 +197,7 @@ def _plain(name: str) -> str:
 
 
 def _words(path: str) -> frozenset[str]:
-    return frozenset(snake(path.rpartition(".")[2]).split("_"))
+    return frozenset(snake(in_english(path.rpartition(".")[2])).split("_"))
 
 
 def _folded(key: str) -> str:

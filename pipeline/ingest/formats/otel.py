@@ -442,7 +442,7 @@ def _wanted(row: Mapping[str, Any]) -> str | None:
     if "log" in row:
         own = span_id(row["log"]) if isinstance(row["log"], Mapping) else None
         return None if own is None else _SPAN_OF + own
-    span = row.get("span", row)
+    span = as_span(row.get("span", row))
     return span_id(span) if isinstance(span, Mapping) else None
 
 
@@ -452,8 +452,9 @@ def _joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
     events = [part for part in parts if _AROUND not in part]
     marked = {_AROUND: True} if len(events) < len(parts) else {}
     span = row.get("span", row)
-    joined = {**span, "events": [*(span.get("events") or ()), *events]} if events else span
-    return {**row, "span": joined, **marked} if "span" in row else {**joined, **marked}
+    if events:
+        span = {**(usual := as_span(span)), "events": [*(usual.get("events") or ()), *events]}
+    return {**row, "span": span, **marked} if "span" in row else {**span, **marked}
 
 
 _AROUND = "around_a_request"

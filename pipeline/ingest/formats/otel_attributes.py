@@ -68,11 +68,13 @@ def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]
 
 
 def as_span(row: Any) -> Any:
-    """A span with standard names: of ClickHouse's exporter, of Jaeger's, or flattened; other rows are unchanged."""
+    """A span with standard names: of ClickHouse's exporter, Jaeger, Zipkin, or flattened; other rows are unchanged."""
     if not isinstance(row, Mapping):
         return row
     if "traceID" in row and isinstance(row.get("tags"), list):
         return _span_of_jaeger(row)
+    if "traceId" in row and "id" in row and isinstance(row.get("tags"), Mapping):
+        return _span_of_zipkin(row)
     if "SpanAttributes" not in row:
         if "attributes" in row:
             return row
@@ -127,6 +129,22 @@ def _span_of_jaeger(row: Mapping[str, Any]) -> dict[str, Any]:
         "startTimeUnixNano": None if start is None else start * 1000,
         "endTimeUnixNano": None if start is None or duration is None else (start + duration) * 1000,
         "status": {"code": 2, "message": tags.get("otel.status_description")} if failed else {},
+    }
+
+
+def _span_of_zipkin(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Zipkin's spans have times in microseconds and attributes as tags, all of them texts."""
+    start, duration = whole(row.get("timestamp")), whole(row.get("duration"))
+    failure = row["tags"].get("error")
+    return {
+        "traceId": row["traceId"],
+        "spanId": row["id"],
+        "parentSpanId": row.get("parentId"),
+        "name": row.get("name"),
+        "attributes": row["tags"],
+        "startTimeUnixNano": None if start is None else start * 1000,
+        "endTimeUnixNano": None if start is None or duration is None else (start + duration) * 1000,
+        "status": {} if failure is None else {"code": 2, "message": failure},
     }
 
 

@@ -361,6 +361,31 @@ ROWS = [
         [topic(cost_usd=0.25)],
     ),
     Case(
+        "spans-of-zipkin",
+        json.dumps(
+            [
+                [
+                    {"traceId": "t1", "id": "s0", "name": "GET /", "tags": {"http.method": "GET"}},
+                    {
+                        "traceId": "t1",
+                        "id": "s1",
+                        "parentId": "s0",
+                        "timestamp": START // 1000,
+                        "duration": 1_500_000,
+                        "tags": {
+                            "gen_ai.request.model": "gpt-4o-mini",
+                            "gen_ai.input.messages": json.dumps(ASK),
+                            "gen_ai.output.messages": json.dumps([BILLING]),
+                            "gen_ai.usage.input_tokens": "21",
+                            "gen_ai.usage.output_tokens": "3",
+                        },
+                    },
+                ]
+            ]
+        ).encode(),
+        [topic(ts=TIME, latency_ms=1500.0, tokens=(21, 0, 0, 3))],
+    ),
+    Case(
         "spans-of-jaeger",
         json.dumps(
             {

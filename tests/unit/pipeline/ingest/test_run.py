@@ -179,6 +179,21 @@ def test_an_unknown_file_is_named_with_what_was_tried(home: Home, tmp_path: Path
         ingest.run([write_log(tmp_path / "text.log", [b"INFO started"])], home=home)
 
 
+@pytest.mark.parametrize(
+    "content, named",
+    [
+        ('[{"title": "t", "create_time": 1.0, "mapping": {"r": {"message": null, "parent": null}}}]', "ChatGPT"),
+        ('{"uuid": "u", "name": "n", "chat_messages": [{"uuid": "m", "text": "q", "sender": "human"}]}', "Claude"),
+        ('{"title": "t", "conversationId": "c", "messages": [{"text": "q", "sender": "User"}]}', "LibreChat"),
+        ("-- dump\nSET x = 0;\nINSERT INTO logs (id, t) VALUES (1, '{\"messages\": []}');\n", "INSERT"),
+        ("CREATE TABLE `l` (\n  `id` int\n);\nINSERT INTO `l` VALUES (1,'a,b'),(2,'c');\n", "INSERT"),
+    ],
+)
+def test_a_chat_export_or_a_dump_is_refused_by_name(content: str, named: str, home: Home, tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormat, match=named):
+        ingest.run([write_log(tmp_path / "log", [content.encode()])], home=home)
+
+
 def test_an_unknown_table_may_begin_with_an_empty_row(home: Home, tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat):
         ingest.run([write_log(tmp_path / "t.csv", [b"level,note", b",", b"1,x"])], home=home)

@@ -88,6 +88,24 @@ def proposed(folder: Path, *rows: dict[str, Any]) -> dict[str, str]:
             | {"generated_text": "a"},
             {"time": "timestamp_utc", "prompt": "input_text", "answer": "generated_text"},
         ),
+        (
+            {"Zeitstempel": TIME, "Frage": "q", "Antwort": "a", "Modell": "m", "Eingabe_Tokens": 20, "Dauer_ms": 900}
+            | {"Kosten_USD": 0.1, "Fehler": ""},
+            {"time": "Zeitstempel", "prompt": "Frage", "answer": "Antwort", "model": "Modell"}
+            | {"input_tokens": "Eingabe_Tokens", "latency_ms": "Dauer_ms", "cost_usd": "Kosten_USD"},
+        ),
+        (
+            {"horodatage": TIME, "requête": "q", "réponse": "a", "modèle": "m", "tokens_entrée": 20, "tokensSortie": 5}
+            | {"durée_s": 1.5, "coût": 0.1},
+            {"time": "horodatage", "prompt": "requête", "answer": "réponse", "model": "modèle"}
+            | {"input_tokens": "tokens_entrée", "output_tokens": "tokensSortie", "latency_s": "durée_s"}
+            | {"cost_usd": "coût"},
+        ),
+        (
+            {"fecha_hora": TIME, "pregunta": "q", "respuesta": "a", "tokens_de_salida": 5, "coste_total": 0.1},
+            {"time": "fecha_hora", "prompt": "pregunta", "answer": "respuesta", "output_tokens": "tokens_de_salida"}
+            | {"cost_usd": "coste_total"},
+        ),
     ],
 )
 def test_places_are_found_under_compound_names(row: dict[str, Any], places: dict[str, str], tmp_path: Path) -> None:
