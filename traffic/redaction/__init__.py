@@ -3,7 +3,7 @@
 An adapter is trained and evaluated on prompts in which `ana@example.com` is `<EMAIL_1>`. The router
 must send the same form, so `extract` and the router share this code; the router restores the values in the answer.
 
-    recognisers.py   finds values in a text            phones.py, names.py   two of the recognisers
+    recognisers.py   finds values in a text            phones.py, names.py, national_ids.py   three of the recognisers
     placeholders.py  the values of one request         redactor.py           redacts the slots of a request
 
 This module holds the settings stored in dataset and adapter files; it loads no recogniser.
@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-PersonalType = Literal["EMAIL", "PHONE", "CARD", "IBAN", "IP", "PERSON"]
+PersonalType = Literal["EMAIL", "PHONE", "CARD", "IBAN", "IP", "NATIONAL_ID", "PERSON"]
 PERSONAL_TYPES: tuple[PersonalType, ...] = get_args(PersonalType)
 
 PHONE_REGIONS = ("US", "GB", "DE", "FR", "JP")

@@ -15,8 +15,8 @@ _INTERNATIONAL = re.compile(
     r"\s?\(?[1-9](?:[\s().\-/]{0,3}\d){6,14}"
 )
 _NATIONAL = re.compile(
-    r"(?<!(?<!\d)\d{4}[ -])(?<![0-9A-Za-z_+#$\u20ac\u00a3.,:/-])"
-    r"\(?\d(?:[ ().\-/]{0,2}\d){7,13}(?![\d\w])"
+    r"(?<!(?<!\d)\d{4}[ -])(?<![0-9A-Za-z_+#$\u20ac\u00a3.,/-])(?<!\d:)"
+    r"\(?\d(?:[ ().\-/]{0,3}\d){7,13}(?![0-9A-Za-z_\u00c0-\u024f])"
 )
 _WORD = re.compile(
     r"(?i)(?:\b(?:tele)?phones?|\bcell|\bmobile|\btel|\bfax|\bcall(?:ing)?|\bring|\bdial|\bte?xt|\bsms|\bwhats\s?app"

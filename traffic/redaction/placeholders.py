@@ -207,7 +207,7 @@ def _pattern(finding: Finding, text: str) -> re.Pattern[str]:
         trunk = rf"(?:\(?0\)?{_BETWEEN})?"
         head = rf"(?:(?:\+|00)?{_BETWEEN.join(country)}{_BETWEEN})?"
         return re.compile(rf"(?<![^\W_])(?<!\d[.,])\(?{head}{trunk}{_BETWEEN.join(national)}(?![^\W_])")
-    if finding.type in ("CARD", "IBAN"):
+    if finding.type in ("CARD", "IBAN", "NATIONAL_ID"):
         return re.compile(rf"(?<![^\W_]){_BETWEEN.join(finding.key)}(?![^\W_])", re.I)
     if finding.type == "PERSON":
         words = text.split()

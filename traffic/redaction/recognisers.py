@@ -5,6 +5,7 @@
     IBAN     country, length and check digits, at any case and spacing
     IP       addresses of hosts, except loopback addresses and version numbers
     PHONE    +CC anywhere; the national form of the configured regions
+    NATIONAL_ID   social security, tax and identity numbers of people
     PERSON   wordings in which people name themselves
 
 The router runs this on live requests: no NLP stack, and time linear in the length of the text.
@@ -22,6 +23,7 @@ from typing import NamedTuple
 import regex
 
 from traffic.redaction import PHONE_REGIONS, PersonalType, names
+from traffic.redaction import national_ids as ids
 from traffic.redaction.phones import phone_numbers
 from traffic.redaction.plain_text import plain_text
 
@@ -42,18 +44,28 @@ Span = tuple[int, int]
 # Latin, Greek and Cyrillic, not \w: Japanese or Chinese words next to an address are not part of it. At most 64
 # characters before the @ (RFC 5321); without a bound a long run of such characters would take quadratic time.
 _LETTERS = r"A-Za-z\u00c0-\u024f\u0370-\u052f"
-_ATOM = rf"[0-9{_LETTERS}!#$%&'*+/=?^_`{{|}}~-]"
+# Without / ? = & of RFC 5322: in a URL they separate the address from what is before it.
+_ATOM = rf"[0-9{_LETTERS}!#$%'*+^_`{{|}}~-]"
 _LABEL = rf"[0-9{_LETTERS}]+(?:-+[0-9{_LETTERS}]+)*"
 _AT = r"(?:@|%40| ?[(\[](?:at|AT)[)\]] ?)"
 _DOT = r"(?:\.| ?[(\[](?:dot|DOT)[)\]] ?)"
+_IMAGE = r"(?i:png|jpe?g|gif|webp|svg)(?![0-9A-Za-z])"
+"""logo@2x.png is a file; these are no domains."""
 _EMAIL = re.compile(
     rf"(?<![0-9{_LETTERS}_])[0-9{_LETTERS}_+](?:\.?{_ATOM}){{0,63}}{_AT}"
-    rf"(?:{_LABEL}{_DOT})+(?:[{_LETTERS}]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9{_LETTERS}@])"
+    rf"(?:{_LABEL}{_DOT})+(?:(?!{_IMAGE})[{_LETTERS}]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9{_LETTERS}@])"
+)
+# An address in another script: what is not separated from it by a space or a mark cannot be told from it.
+_OTHER = rf"[^\W\d_{_LETTERS}]"
+_EMAIL_IN_OTHER_SCRIPT = re.compile(
+    rf"(?<![^\s<>()\[\]{{}},;:：，、。'\"])[^\W_][\w.+-]{{0,63}}(?:(?<={_OTHER})@|@(?={_OTHER}))"
+    r"(?:\w+(?:-+\w+)*\.)+[^\W\d_]{2,24}(?!\w)"
 )
 
 
 def emails(text: str) -> Iterator[Span]:
-    return (match.span() for match in _EMAIL.finditer(text))
+    for form in (_EMAIL, _EMAIL_IN_OTHER_SCRIPT) if not text.isascii() else (_EMAIL,):
+        yield from (match.span() for match in form.finditer(text))
 
 
 _GAP = "[ .-]{0,3}"
@@ -147,12 +159,12 @@ def _is_host(candidate: str) -> bool:
     return not (address.is_loopback or address.is_unspecified or address.is_multicast or len(candidate) < 7)
 
 
-_WORDINGS = [regex.compile(wording, regex.DOTALL | regex.MULTILINE) for wording in names.PATTERNS.values()]
+_WORDINGS = {name: regex.compile(wording, regex.DOTALL | regex.MULTILINE) for name, wording in names.PATTERNS.items()}
 
 
 def people(text: str) -> Iterator[Span]:
-    for wording in _WORDINGS:
-        yield from (match.span() for match in wording.finditer(text) if names.is_name(match.group()))
+    for name in names.possible(text):
+        yield from (match.span() for match in _WORDINGS[name].finditer(text) if names.is_name(match.group()))
 
 
 # Cheap pre-filters: most texts skip the recognisers.
@@ -162,6 +174,7 @@ _MAY_HOLD: dict[PersonalType, Callable[[str], object]] = {
     "CARD": re.compile(rf"\d(?:{_GAP}\d){{12}}").search,
     "IP": re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]").search,
     "PHONE": re.compile(r"\d(?:[\s().\-/]{0,3}\d){6}").search,
+    "NATIONAL_ID": ids.may_hold,
     "PERSON": names.may_hold,
 }
 # In order of precedence: an IBAN also contains the digits of a card or a phone number.
@@ -170,6 +183,7 @@ _BEFORE_PHONES: tuple[tuple[PersonalType, Callable[[str], Iterable[Span]]], ...]
     ("IBAN", ibans),
     ("CARD", cards),
     ("IP", ip_addresses),
+    ("NATIONAL_ID", ids.national_ids),
 )
 
 
@@ -230,11 +244,11 @@ def without_overlaps(spans: Iterable[Finding], taken: Iterable[Finding]) -> list
 
 def key_of(kind: PersonalType, value: str) -> str:
     """Key shared by all spellings of a value (for phone numbers see `phones`)."""
-    if kind in ("CARD", "IBAN"):
-        return _without_gaps(value).upper()
+    if kind in ("CARD", "IBAN", "NATIONAL_ID"):
+        return re.sub("[ ./-]", "", value).upper()
     return " ".join(value.lower().split())
 
 
 def versions() -> dict[str, str]:
     """Versions of the packages that the recognisers use."""
-    return {name: metadata.version(name) for name in ("phonenumbers", "regex")}
+    return {name: metadata.version(name) for name in ("phonenumbers", "python-stdnum", "regex")}

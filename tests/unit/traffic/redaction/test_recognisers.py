@@ -28,6 +28,11 @@ def found(text: str) -> list[tuple[str, str]]:
         ("text me on 2025550143", "PHONE", "2025550143"),
         ("for order 12345 +1 202-555-0143 2 times", "PHONE", "+1 202-555-0143"),
         ("for order 12345 4242 4242 4242 4242 2 times", "CARD", "4242 4242 4242 4242"),
+        ("請联系：用户@例子.公司。", "EMAIL", "用户@例子.公司"),
+        ("open https://x.example/?email=ana%40example.com&page=1", "EMAIL", "ana%40example.com"),
+        ("電話は03-5550-4031です", "PHONE", "03-5550-4031"),
+        ("Telefon:030/23125194", "PHONE", "030/23125194"),
+        ("Tel.: 030 - 23 12 51 94", "PHONE", "030 - 23 12 51 94"),
         ("card 4242 4242 4242 4242 is lost", "CARD", "4242 4242 4242 4242"),
         ("voucher 4230 4242 4242 4242 4242 is lost", "CARD", "4242 4242 4242 4242"),
         ("4242 4242 4242 4242 1227 is my card", "CARD", "4242 4242 4242 4242"),
@@ -88,12 +93,31 @@ def test_a_phone_number_ends_where_another_value_begins() -> None:
         ("Patient name: Mrs Ana Li", "Ana Li"),
         ("--\nDr. Ana Li", "Ana Li"),
         ("My name is Jose\u0301 A\u0301lvarez", "Jose\u0301 A\u0301lvarez"),
+        ("Ticket of Mr. Li", "Li"),
+        ("Dear Prof. Dr. Li, it broke", "Li"),
+        ("It broke. I'm Ana Li from Oslo", "Ana Li"),
+        ("my name is ana li and it broke", "ana li"),
+        ("MY NAME IS ANA LI", "ANA LI"),
+        ("Kind regards\n\nAna Li, MSc", "Ana Li"),
+        ("Thanks!\n- Ana Li", "Ana Li"),
+        ('{"first_name": "Ana", "city": "Oslo"}', "Ana"),
+        ("Apellidos: García López", "García López"),
+        ("Name: Ana Li\nOrder: 5\nE-mail: none", "Ana Li"),
+        ("私の名前は田中太郎です。", "田中太郎"),
+        ("田中と申します", "田中"),
+        ("我叫王小明，请帮忙", "王小明"),
+        ("제 이름은 김민수입니다", "김민수"),
+        ("اسمي محمد علي", "محمد علي"),
+        ("שמי דוד כהן", "דוד כהן"),
+        ("मेरा नाम राहुल शर्मा है", "राहुल शर्मा"),
+        ("ผมชื่อสมชายครับ", "สมชาย"),
         *(
             (f"{words} Ana Li", "Ana Li")
             for words in (
                 "Mein Name ist|Ich heiße|Je m'appelle|Mon nom est|Mi nombre es|Me llamo|Mi chiamo|Meu nome é|Me chamo"
                 "|Mijn naam is|Jag heter|Jeg hedder|Nimeni on|Mă numesc|Nazywam się|Mam na imię|Jmenuji se|Volám sa"
                 "|Zovem se|Меня зовут|Мене звати|Казвам се|Benim adım|Με λένε|Tên tôi là|Tôi tên là"
+                "|Ik heet|Adım|Mitt namn är|Mit navn er|Em dic|A nevem"
             ).split("|")
         ),
     ],
@@ -120,6 +144,15 @@ def test_names_are_recognised_by_context(text: str, name: str) -> None:
         "Best,\nSupport Team",
         "Coming Soon is the name of the film; my name is on it",
         "chapters 12 34 56 78 90",
+        "the icon logo@2x.png and npm install @a/core@17.0.1",
+        "my name is spelled wrong, MY NAME IS NOT ON IT",
+        "my name is displayed, Ich heiße Sie willkommen",
+        "Name: Blue Chair\nPrice: 5",
+        "I am Customer Support. Sr. Engineer, a DR site and MS Word",
+        "我叫外卖，再等",
+        "Thanks,\nPlease call, today",
+        "part 123-456-789, 12345678 and order 44051401359 of 2026-11-23",
+        "PESEL: 44051401358 and SSN 000-12-3456",  # wrong check digit, never assigned
     ],
 )
 def test_lookalikes_are_not_recognised(text: str) -> None:

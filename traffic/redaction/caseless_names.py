@@ -1,0 +1,37 @@
+"""Introductions in scripts without upper case, as patterns of the `regex` package.
+
+A name ends at a particle, a mark or the end of the line; a Chinese one begins with a frequent surname, since
+`我叫外卖` orders a meal.
+"""
+
+_SURNAMES = (
+    "王李张张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏"
+    "钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
+    "張劉陳楊趙黃吳孫馬羅鄭謝韓馮蕭鄧許呂蘇盧蔣賈葉閻鍾譚鄒陸龍錢湯賴龔"
+)
+_MARK = r"[\s,.!?;、。，！；]|$"
+
+PATTERNS = {
+    "Japanese": (
+        r"(?:(?:名前|氏名)[は:：]|氏名|お名前[:：]) ?\K[\p{Han}\p{Hiragana}\p{Katakana}ー・]{2,6}?"
+        rf"(?: [\p{{Han}}\p{{Hiragana}}\p{{Katakana}}ー・]{{1,6}}?)??(?=です|と申|と言|といい|だ。|{_MARK})"
+    ),
+    "Japanese, humble": (
+        r"(?<![\p{Han}\p{Katakana}ー・])[\p{Han}\p{Katakana}ー・]{2,8}"
+        r"(?: [\p{Han}\p{Katakana}ー・]{1,6})?(?=と申します|と申し上げます)"
+    ),
+    "Chinese": rf"(?:我(?:的名字)?(?:叫做?|是)|姓名[:：]) ?\K[{_SURNAMES}]\p{{Han}}{{1,2}}(?={_MARK})",
+    "Korean": (
+        r"(?:이름은|성함은|성명[:은]|이름[:]) ?\K\p{Hangul}{2,5}?"
+        rf"(?=입니다|이에요|예요|이고|이라고|라고|{_MARK})"
+    ),
+    "Arabic": r"(?<!\p{L})(?:اسمي|إسمي|انا اسمي) (?:هو )?\K\p{Arabic}++(?: \p{Arabic}++)?",
+    "Hebrew": r"(?<!\p{L})(?:שמי|קוראים לי|השם שלי(?: הוא)?) \K\p{Hebrew}++(?: \p{Hebrew}++)?",
+    "Hindi": r"(?:मेरा नाम|मेरा शुभ नाम) \K[\p{Devanagari}]{2,20}(?: [\p{Devanagari}]{2,20}){0,2}?(?= है)",
+    "Thai": r"(?:ผม|ฉัน|ดิฉัน)?ชื่อ ?\K[\p{Thai}]{2,30}?(?: [\p{Thai}]{2,30}?)?(?=ครับ|ค่ะ|คะ|\s|$)",
+}
+
+STEMS = (
+    "名前", "氏名", "と申", "我", "姓名", "이름", "성함", "성명", "اسمي", "إسمي", "שמי", "קוראים", "השם", "नाम", "ชื่อ",
+)  # fmt: skip
+"""Without one of them no pattern matches."""
