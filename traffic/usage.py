@@ -46,6 +46,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "promptTokenCount",
         "prompt_token_count",
         "prompt_eval_count",
+        "tokens_evaluated",
     ),
     "output": (
         "completion_tokens",
@@ -58,6 +59,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "llm.token_count.completion",
         "outputTokenCount",
         "eval_count",
+        "tokens_predicted",
         "billed_units.output_tokens",
     ),
     "read": (
@@ -79,6 +81,9 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "gen_ai.usage.cache_read_input_tokens",
         "gen_ai.usage.input_tokens.cached",
         "gen_ai.usage.cache_read_tokens",
+        "gen_ai.usage.input_cached_tokens",
+        "gen_ai.usage.cached_input_tokens",
+        "gen_ai.usage.cached_tokens",
         "gen_ai.usage.details.cache_read_tokens",
         "gen_ai.usage.details.cache_read_input_tokens",
         "llm.token_count.prompt_details.cache_read",
@@ -95,6 +100,7 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "gen_ai.usage.cache_write_input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
         "gen_ai.usage.cache_write_tokens",
+        "gen_ai.usage.input_cache_creation",
         "gen_ai.usage.input_tokens.cache_write",
         "gen_ai.usage.details.cache_write_tokens",
         "gen_ai.usage.details.cache_creation_input_tokens",

@@ -27,7 +27,12 @@ def rows_of(tree: Any, is_row: Callable[[Mapping[str, Any]], bool]) -> tuple[lis
     """Rows of a document that has no list of them, and what it is; empty for other documents."""
     if not isinstance(tree, dict):
         return [], ""
-    kinds = ((_frame, "a data frame"), (_loki, "a Loki query"), (_insights, "a Logs Insights query"))
+    kinds = (
+        (_table, "a table"),
+        (_frame, "a data frame"),
+        (_loki, "a Loki query"),
+        (_insights, "a Logs Insights query"),
+    )
     recognised = next(((rows, kind) for read, kind in kinds if (rows := read(tree))), None)
     return recognised or (_keyed(tree, is_row), "an object by id")
 
@@ -65,9 +70,6 @@ def _keyed(tree: dict[str, Any], is_row: Callable[[Mapping[str, Any]], bool]) ->
 
 def _frame(tree: dict[str, Any]) -> list[bytes]:
     """Rows of a data frame in column or split orientation (`{"id": {"0": ...}}`)."""
-    columns, cells = tree.get("columns"), tree.get("data")
-    if isinstance(columns, list) and isinstance(cells, list) and all(isinstance(row, list) for row in cells):
-        return [msgspec.json.encode(dict(zip(map(str, columns), row, strict=False))) for row in cells]
     values = list(tree.values())
     if len(values) < 2 or not all(isinstance(value, dict) and value for value in values):
         return []
@@ -75,6 +77,44 @@ def _frame(tree: dict[str, Any]) -> list[bytes]:
     if not all(key.isdecimal() for key in index) or any(value.keys() != values[0].keys() for value in values):
         return []
     return [msgspec.json.encode({name: column[key] for name, column in tree.items()}) for key in index]
+
+
+_COLUMNS = ("columns", "meta", "rowType", "fields", "columnInfo")
+_CELLS = ("data", "rows", "Rows")
+
+
+def _table(tree: dict[str, Any]) -> list[bytes]:
+    """Rows of a query's result: the columns' names beside lists of cells.
+
+    Of pandas, ClickHouse, Trino, Snowflake (`resultSetMetaData.rowType`), BigQuery (`schema.fields`, `{"f": [{"v"}]}`)
+    and Azure (in `tables`).
+    """
+    tables = tree.get("tables", tree.get("Tables"))
+    if isinstance(tables, list) and tables and isinstance(tables[0], dict):
+        tree = tables[0]
+    around = [tree, *(tree[key] for key in ("resultSetMetaData", "schema") if isinstance(tree.get(key), dict))]
+    columns = next((place[key] for place in around for key in (*_COLUMNS, "Columns") if key in place), None)
+    cells = next((tree[key] for key in _CELLS if isinstance(tree.get(key), list)), None)
+    if not isinstance(columns, list) or not cells:
+        return []
+    names = [_column_name(column) for column in columns]
+    rows = [_cells_of(row) for row in cells]
+    if not all(names) or not all(row is not None and len(row) == len(names) for row in rows):
+        return []
+    if all(str(name).isupper() for name in names):
+        # Snowflake's and Oracle's.
+        names = [str(name).lower() for name in names]
+    return [msgspec.json.encode(dict(zip(map(str, names), row or (), strict=True))) for row in rows]
+
+
+def _column_name(column: Any) -> Any:
+    return column.get("name", column.get("ColumnName")) if isinstance(column, dict) else column
+
+
+def _cells_of(row: Any) -> list[Any] | None:
+    if isinstance(row, dict) and isinstance(row.get("f"), list):
+        return [cell.get("v") if isinstance(cell, dict) else cell for cell in row["f"]]
+    return row if isinstance(row, list) else None
 
 
 def objects(data: bytes) -> list[bytes]:

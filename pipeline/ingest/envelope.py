@@ -21,6 +21,8 @@ FLAT = "."
 """Path step that expands dotted keys into nested objects."""
 TYPED = "$"
 """Path step that unwraps the typed values of a database export."""
+CAPITALS = "^"
+"""Path step that makes the first letters of keys small."""
 
 _MAX_DEPTH = 4
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -143,7 +145,19 @@ def unflattened(tree: Mapping[str, Any]) -> dict[str, Any] | None:
     return nested
 
 
-_RESHAPED: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {FLAT: unflattened, TYPED: untyped}
+def uncapitalised(tree: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The object with keys such as `RequestBody` as `requestBody`; None unless all begin with a capital."""
+    if not tree or not all(_CAPITALISED.match(str(key)) for key in tree):
+        return None
+    return {key[:1].lower() + key[1:]: value for key, value in tree.items()}
+
+
+_CAPITALISED = re.compile(r"[A-Z](?:[a-z]|$)")
+_RESHAPED: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {
+    FLAT: unflattened,
+    TYPED: untyped,
+    CAPITALS: uncapitalised,
+}
 
 
 _TIMES = (

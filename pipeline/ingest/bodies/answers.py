@@ -413,7 +413,7 @@ def _usage_of(tree: Mapping[str, Any]) -> Any:
             return usage.get("tokens", usage) if isinstance(usage, Mapping) else usage
     if isinstance(inside := tree.get("message"), Mapping) and "usage_metadata" in inside:
         return inside["usage_metadata"]
-    return tree if "prompt_eval_count" in tree else None
+    return tree if "prompt_eval_count" in tree or "tokens_evaluated" in tree else None
 
 
 def _cost_of(counts: Any) -> float | None:

@@ -110,8 +110,9 @@ def _tool(tool: Mapping[str, Any]) -> list[dict[str, Any]]:
             for d in declared
             if isinstance(d, Mapping)
         ]
-    if "name" in tool and ("input_schema" in tool or "parameters" in tool or tool.get("type") == "function"):
-        return [function_tool(tool["name"], tool.get("description"), tool.get("input_schema", tool.get("parameters")))]
+    schema = next((tool[key] for key in ("input_schema", "parameters", "inputSchema") if key in tool), None)
+    if "name" in tool and (schema is not None or tool.get("type") == "function"):
+        return [function_tool(tool["name"], tool.get("description"), schema)]
     # Tools that the provider runs (web search, code): kept unchanged.
     return [dict(tool)] if "type" in tool else []
 

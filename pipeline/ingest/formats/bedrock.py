@@ -66,7 +66,8 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
         model=text(row.get("modelId"), "modelId", notes),
         endpoint=text(row.get("inferenceRegion") or row.get("region"), "region", notes),
         usage=_usage(given, output, answer, notes),
-        latency_ms=_latency(output),
+        latency_ms=_measured(output, "latencyMs", "invocationLatency"),
+        ttft_ms=_measured(output, "timeToFirstByteMs", "firstByteLatency"),
         stream="Stream" in str(operation or ""),
     )
 
@@ -91,7 +92,8 @@ def _usage(given: Mapping[str, Any], output: Mapping[str, Any], answer: Answer |
     return msgspec.structs.replace(logged, output=stated.output or logged.output, reasoning=stated.reasoning)
 
 
-def _latency(output: Mapping[str, Any]) -> Any:
+def _measured(output: Mapping[str, Any], of_converse: str, of_invoke: str) -> Any:
+    """Milliseconds that the answer itself states, under the name that its operation uses."""
     tree = opened_value(output.get("outputBodyJson"))
     for event in tree if isinstance(tree, list) else [tree]:
         if not isinstance(event, Mapping):
@@ -99,10 +101,10 @@ def _latency(output: Mapping[str, Any]) -> Any:
         metadata = event.get("metadata")
         metrics = event.get("metrics") or (metadata.get("metrics") if isinstance(metadata, Mapping) else None)
         if isinstance(metrics, Mapping):
-            return metrics.get("latencyMs")
+            return metrics.get(of_converse)
         invoked = event.get("amazon-bedrock-invocationMetrics")
         if isinstance(invoked, Mapping):
-            return invoked.get("invocationLatency")
+            return invoked.get(of_invoke)
     return None
 
 

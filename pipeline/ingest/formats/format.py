@@ -1,6 +1,7 @@
 """A log format: how it is recognised and how its rows become records."""
 
 import hashlib
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -286,7 +287,15 @@ def _outcome(draft: Draft, answer: Answer | None) -> tuple[int, str | None]:
         status = 200 if answer is not None and error is None else 0
     if status == 200 and error is not None and (answer is None or answer.is_empty or answer.error):
         status = 0
+    if status == 0 and error is not None and (stated := _STATUS_IN_ERROR.search(error)):
+        status = int(stated[1])
     return status, error or (None if status == 200 else f"status {status}")
+
+
+_STATUS_IN_ERROR = re.compile(
+    r"(?:error code|status(?:[ _]?code)?|http(?:/\d(?:\.\d)?| error)?)\W{1,3}([45]\d\d)\b", re.IGNORECASE
+)
+"""As clients word it: `Error code: 429`, `status_code=503`, `HTTP 500`."""
 
 
 def id_of(line: bytes) -> str:

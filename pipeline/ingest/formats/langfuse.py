@@ -43,7 +43,8 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
         return any(
             isinstance(e, Mapping) and str(e.get("type", "")).endswith(("-create", "-update")) for e in tree["batch"]
         )
-    if isinstance(tree.get("observations"), list) or isinstance(tree.get("trace"), Mapping):
+    trace = tree.get("trace")
+    if isinstance(tree.get("observations"), list) or (isinstance(trace, Mapping) and "observations" in trace):
         return "spans" not in tree
     ids = ("traceId" in tree or "trace_id" in tree) and ("startTime" in tree or "start_time" in tree)
     return (
@@ -213,10 +214,16 @@ def _usage(row: Mapping[str, Any], notes: Notes) -> Usage | None:
     if isinstance(details, Mapping) and any(details.values()):
         return read_usage(details, notes)
     old = opened_value(row.get("usage"))
+    if old is None:
+        # Columns of the exports of its pages.
+        return read_usage({key: row[key] for key in _COLUMNS if row.get(key) not in (None, "")}, notes)
     # Other units are characters, seconds, images, requests.
     if not isinstance(old, Mapping) or str(old.get("unit") or row.get("unit") or "TOKENS").upper() != "TOKENS":
         return None
     return read_usage({key: value for key, value in old.items() if key != "unit"}, notes)
+
+
+_COLUMNS = ("promptTokens", "completionTokens", "totalTokens")
 
 
 def _calculated(row: Mapping[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from pipeline.ingest.formats.otel_attributes import (
     as_span,
     attributes_of,
     identifier,
+    listed_tools,
     parent_id,
     plain_value,
     span_id,
@@ -56,11 +57,11 @@ _PARAMETERS = {
 def _recognises(tree: Mapping[str, Any]) -> bool:
     if any(key in tree for key in _RESOURCES):
         return True
-    span = as_span(tree.get("span", tree))
+    span = as_span(tree)
     if not isinstance(span, Mapping):
         return False
     attributes = opened_value(span.get("attributes"))
-    if not {"traceId", "spanId", "trace_id", "span_id", "context"} & span.keys():
+    if identifier(span, "trace") is None and "context" not in span:
         # Attributes in a log service (Google's, Azure's): ids stay in the enclosing object. Without them nested calls
         # cannot be told apart; the operation's name says which are requests.
         return "attributes" not in tree and isinstance(attributes, Mapping) and attributes.keys() >= _DETAILS
@@ -106,7 +107,7 @@ def _items(resources: Any, key: str) -> Iterator[dict[str, Any]]:
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if "log" in row:
         row = {**row, "span": _request_of_log(row)}
-    span = as_span(row.get("span", row))
+    span = as_span(row)
     if not isinstance(span, Mapping):
         raise Unreadable("wrong_types", f"span: expected an object, got {type(span).__name__}")
     a = with_usual_names(attributes_of(span.get("attributes")))
@@ -221,6 +222,10 @@ def _first(a: Mapping[str, Any], names: Iterable[str]) -> Any:
     return value
 
 
+_REASONS = (
+    *("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "ai.response.finishReason"),
+    "llm.finish_reason",
+)
 _BODIES = frozenset({"messages", "contents"})
 """Keys of whole request bodies, which some tracers write in place of the messages."""
 
@@ -247,7 +252,7 @@ def _prompt(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Prom
         form = {"type": "json_object"}
     prompt = read_prompt(request, notes)
     prompt.response_format = form if isinstance(form, dict) else prompt.response_format
-    prompt.tools = read_tools({"tools": a.get("gen_ai.tool.definitions")}) or prompt.tools
+    prompt.tools = read_tools({"tools": listed_tools(a)}) or prompt.tools
     if (choice := opened_value(a.get("gen_ai.request.tool_choice"))) is not None:
         prompt.params.other["tool_choice"] = choice
     return prompt
@@ -267,7 +272,7 @@ def _answer(span: Mapping[str, Any], a: Mapping[str, Any], notes: Notes) -> Answ
         output = output[:1]
     answer = read_answer(output, notes)
     refuse_printed(answer.text if answer else None)
-    reasons = a.get("gen_ai.response.finish_reasons", a.get("ai.response.finishReason"))
+    reasons = first_of(a, _REASONS)
     reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
     if answer is None:
         # Content is opt-in: a successful request without it still counts.
@@ -397,7 +402,7 @@ def _given(row: Mapping[str, Any]) -> list[Part]:
     notice to its parent that the call is already counted."""
     record = row.get("log")
     if record is None:
-        span = as_span(row.get("span", row))
+        span = as_span(row)
         if not isinstance(span, Mapping) or (own := span_id(span)) is None:
             return []
         parts: list[Part] = [(_SPAN_OF + own, 0, True)]
@@ -442,7 +447,7 @@ def _wanted(row: Mapping[str, Any]) -> str | None:
     if "log" in row:
         own = span_id(row["log"]) if isinstance(row["log"], Mapping) else None
         return None if own is None else _SPAN_OF + own
-    span = as_span(row.get("span", row))
+    span = as_span(row)
     return span_id(span) if isinstance(span, Mapping) else None
 
 

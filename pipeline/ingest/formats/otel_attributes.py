@@ -3,6 +3,8 @@
 OTLP/JSON lists typed values; Phoenix writes objects inside objects; ClickHouse's exporter has columns of its own names.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,7 +54,7 @@ def with_usual_names(a: dict[str, Any]) -> dict[str, Any]:
 
 _NAMESPACES = frozenset("gen_ai llm ai openinference input output session user enduser http".split())
 """Attribute prefixes whose values may be nested objects."""
-_ITEMS = frozenset({"message", "tool_call", "message_content"})
+_ITEMS = frozenset({"message", "tool_call", "message_content", "tool"})
 
 
 def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -67,14 +69,39 @@ def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]
             yield f"{before}{key}", value
 
 
+_TOOLS = ("gen_ai.tool.definitions", "gen_ai.request.available_tools", "ai.prompt.tools")
+_NUMBERED_TOOLS = re.compile(r"llm\.(?:request\.functions\.(\d+)\.(\w+)|tools\.(\d+)\.tool\.json_schema)")
+
+
+def listed_tools(a: Mapping[str, Any]) -> list[Any]:
+    """Definitions of tools from one attribute or from numbered ones."""
+    whole_list = opened_value(next((a[name] for name in _TOOLS if a.get(name)), None))
+    if isinstance(whole_list, list):
+        return list(map(opened_value, whole_list))
+    numbered: dict[int, Any] = defaultdict(dict)
+    for key, value in a.items():
+        if (match := _NUMBERED_TOOLS.fullmatch(key)) is None:
+            continue
+        if match[3] is not None:
+            numbered[int(match[3])] = opened_value(value)
+        else:
+            numbered[int(match[1])] |= {"type": "function", match[2]: opened_value(value)}
+    return [numbered[position] for position in sorted(numbered)]
+
+
 def as_span(row: Any) -> Any:
     """A span with standard names: of ClickHouse's exporter, Jaeger, Zipkin, or flattened; other rows are unchanged."""
     if not isinstance(row, Mapping):
         return row
+    if isinstance(inner := row.get("span"), Mapping) and "attributes" not in row:
+        return as_span(inner)
     if "traceID" in row and isinstance(row.get("tags"), list):
         return _span_of_jaeger(row)
-    if "traceId" in row and "id" in row and isinstance(row.get("tags"), Mapping):
-        return _span_of_zipkin(row)
+    if "traceId" in row and "id" in row and "spanId" not in row:
+        # OpenTelemetry's exporter to Node's console writes spans in this form, too.
+        for key in ("tags", "attributes"):
+            if isinstance(attributes := row.get(key), Mapping):
+                return _span_of_zipkin(row, attributes)
     if "SpanAttributes" not in row:
         if "attributes" in row:
             return row
@@ -132,19 +159,20 @@ def _span_of_jaeger(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _span_of_zipkin(row: Mapping[str, Any]) -> dict[str, Any]:
+def _span_of_zipkin(row: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Zipkin's spans have times in microseconds and attributes as tags, all of them texts."""
     start, duration = whole(row.get("timestamp")), whole(row.get("duration"))
-    failure = row["tags"].get("error")
+    failure = attributes.get("error")
     return {
         "traceId": row["traceId"],
         "spanId": row["id"],
         "parentSpanId": row.get("parentId"),
         "name": row.get("name"),
-        "attributes": row["tags"],
+        "attributes": attributes,
+        "events": row.get("events"),
         "startTimeUnixNano": None if start is None else start * 1000,
         "endTimeUnixNano": None if start is None or duration is None else (start + duration) * 1000,
-        "status": {} if failure is None else {"code": 2, "message": failure},
+        "status": row.get("status", {}) if failure is None else {"code": 2, "message": failure},
     }
 
 
@@ -164,7 +192,9 @@ def plain_value(value: Any) -> Any:
 def identifier(span: Mapping[str, Any], kind: str) -> Any:
     context = span.get("context")
     inner = context if isinstance(context, Mapping) else {}
-    return span.get(f"{kind}Id", span.get(f"{kind}_id", inner.get(f"{kind}_id")))
+    of_elastic = span.get(kind)
+    own = of_elastic.get("id") if isinstance(of_elastic, Mapping) else None
+    return span.get(f"{kind}Id", span.get(f"{kind}_id", inner.get(f"{kind}_id", own)))
 
 
 def span_id(span: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,235 @@
+"""Tools, reasons, durations and ids of tracers and servers, and tables of query results, as reported."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import reported
+from tests.fakes.reported import ASK, BILLING, CLAUDE_ASK, REQUEST, START, TIME, Case, chat, jsonl, pair, topic
+from tests.unit.pipeline.ingest.test_reported_spans import MODEL, otlp, span
+
+pytestmark = pytest.mark.slow
+
+SAID = {"gen_ai.input.messages": json.dumps(ASK), "gen_ai.output.messages": json.dumps([BILLING])}
+FUNCTION = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+FLAT_FUNCTION = {"type": "function", "name": "find", "inputSchema": {"type": "object"}}
+OPENINFERENCE = {
+    "openinference.span.kind": "LLM",
+    "llm.model_name": "gpt-4o-mini",
+    "input.value": json.dumps({"messages": ASK}),
+    "output.value": "billing",
+}
+HAIKU_EVENTS = [
+    {"type": "message_start", "message": {"id": "m", "role": "assistant", "usage": {"input_tokens": 21}}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "billing"}},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+    {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"invocationLatency": 1500, "firstByteLatency": 400}},
+]
+
+
+def traced(**attributes: Any) -> bytes:
+    return otlp(span(MODEL | SAID | {name.replace("__", "."): value for name, value in attributes.items()}))
+
+
+def columns(*names: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"name": name, "type": "string"} | more for name in names]
+
+
+CELLS = [TIME, json.dumps(REQUEST), json.dumps(chat())]
+CASES = [
+    Case("tools-as-numbered-functions", traced(llm__request__functions__0__name="find"), [topic(tools=["find"])]),
+    Case(
+        "tools-of-openinference",
+        otlp(span(OPENINFERENCE | {"llm.tools.0.tool.json_schema": json.dumps(FUNCTION)})),
+        [topic(tools=["find"])],
+    ),
+    Case(
+        "tools-of-vercel",
+        otlp(
+            span(
+                {
+                    "ai.operationId": "ai.streamText.doStream",
+                    "ai.model.id": "gpt-4o-mini",
+                    "ai.prompt.messages": json.dumps(ASK),
+                    "ai.prompt.tools": [json.dumps(FLAT_FUNCTION)],
+                    "ai.response.text": "billing",
+                }
+            )
+        ),
+        [topic(tools=["find"])],
+    ),
+    Case("tools-of-sentry", traced(gen_ai__request__available_tools=json.dumps([FUNCTION])), [topic(tools=["find"])]),
+    Case("reason-in-the-singular", traced(gen_ai__response__finish_reason="length"), [topic(finish_reason="length")]),
+    Case(
+        "reason-of-openinference",
+        otlp(span(OPENINFERENCE | {"llm.finish_reason": "length"})),
+        [topic(finish_reason="length")],
+    ),
+    Case(
+        "cached-tokens-by-langfuse's-names",
+        traced(
+            gen_ai__usage__input_tokens=171,
+            gen_ai__usage__output_tokens=3,
+            gen_ai__usage__input_cached_tokens=100,
+            gen_ai__usage__input_cache_creation=50,
+        ),
+        [topic(tokens=(21, 100, 50, 3))],
+    ),
+    Case(
+        "a-span-as-node-prints-it",
+        jsonl(
+            {"traceId": "t", "id": "s", "timestamp": START // 1000, "duration": 1_500_000, "attributes": MODEL | SAID}
+        ),
+        [topic(ts=TIME, latency_ms=1500.0)],
+    ),
+    Case(
+        "a-trace-of-tempo",
+        jsonl({"trace": json.loads(otlp(span(MODEL | SAID)))}),
+        [topic(ts=TIME, latency_ms=1500.0)],
+    ),
+    Case(
+        "a-span-in-elastic's-fields",
+        json.dumps(
+            {
+                "hits": {
+                    "hits": [
+                        {
+                            "_source": {
+                                "@timestamp": TIME,
+                                "trace": {"id": "t"},
+                                "span": {"id": "s", "name": "chat", "duration": {"us": 1_500_000}},
+                                "attributes": MODEL | SAID,
+                            }
+                        }
+                    ]
+                }
+            }
+        ).encode(),
+        [topic(ts=TIME, id="t-s", trace_id="t")],
+    ),
+    Case(
+        "status-in-an-error's-text",
+        jsonl(
+            {
+                "id": "r",
+                "run_type": "llm",
+                "start_time": TIME,
+                "inputs": {"messages": ASK},
+                "outputs": None,
+                "error": 'RateLimitError("Error code: 429 - slow down")',
+                "status": "error",
+            }
+        ),
+        [{"asked": "I was charged twice", "status": 429}],
+    ),
+    Case(
+        "first-token-of-posthog",
+        jsonl(
+            {
+                "uuid": "q",
+                "event": "$ai_generation",
+                "distinct_id": "u",
+                "timestamp": TIME,
+                "properties": {
+                    "$ai_model": "gpt-4o-mini",
+                    "$ai_input": ASK,
+                    "$ai_output_choices": [BILLING],
+                    "$ai_time_to_first_token": 0.4,
+                },
+            }
+        ),
+        [topic(ttft_ms=400.0)],
+    ),
+    Case(
+        "counts-of-llama.cpp",
+        jsonl(
+            pair(
+                {"content": "billing", "stop": True, "tokens_predicted": 3, "tokens_evaluated": 21},
+                {"prompt": "I was charged twice", "n_predict": 9},
+            )
+        ),
+        [{"text": "billing", "tokens": (21, 0, 0, 3), "max_tokens": 9}],
+    ),
+    Case(
+        "counts-in-columns-of-langfuse",
+        jsonl(
+            {
+                "id": "o",
+                "traceId": "t",
+                "type": "GENERATION",
+                "startTime": TIME,
+                "input": ASK,
+                "output": "billing",
+                "promptTokens": "21",
+                "completionTokens": "3",
+                "totalTokens": "24",
+            }
+        ),
+        [topic(tokens=(21, 0, 0, 3))],
+    ),
+    Case(
+        "first-token-of-a-bedrock-stream",
+        jsonl(
+            {
+                "schemaType": "ModelInvocationLog",
+                "timestamp": TIME,
+                "requestId": "q",
+                "operation": "InvokeModelWithResponseStream",
+                "modelId": "anthropic.claude-haiku-4-5",
+                "input": {"inputBodyJson": CLAUDE_ASK},
+                "output": {"outputBodyJson": HAIKU_EVENTS},
+            }
+        ),
+        [topic(ttft_ms=400.0, latency_ms=1500.0)],
+    ),
+    Case(
+        "tables-of-azure's-logs",
+        json.dumps({"tables": [{"columns": columns("timestamp", "request", "response"), "rows": [CELLS]}]}).encode(),
+        [topic(ts=TIME)],
+    ),
+    Case(
+        "tables-of-snowflake's-api",
+        json.dumps(
+            {
+                "resultSetMetaData": {"numRows": 1, "rowType": columns("TIMESTAMP", "REQUEST", "RESPONSE")},
+                "data": [CELLS],
+            }
+        ).encode(),
+        [topic(ts=TIME)],
+    ),
+    Case(
+        "tables-of-bigquery's-api",
+        json.dumps(
+            {
+                "kind": "bigquery#queryResponse",
+                "schema": {"fields": columns("timestamp", "request", "response")},
+                "rows": [{"f": [{"v": cell} for cell in CELLS]}],
+            }
+        ).encode(),
+        [topic(ts=TIME)],
+    ),
+    Case(
+        "tables-of-clickhouse",
+        json.dumps({"meta": columns("timestamp", "request", "response"), "data": [CELLS], "rows": 1}).encode(),
+        [topic(ts=TIME)],
+    ),
+    Case(
+        "names-with-capitals",
+        jsonl({"Timestamp": TIME, "RequestBody": REQUEST, "ResponseBody": chat(), "Metadata": {"training": "no"}}),
+        [topic(ts=TIME, consent="no")],
+    ),
+    Case(
+        "names-with-capitals-of-.net",
+        jsonl(
+            {"Id": "q", "Timestamp": TIME, "Request": REQUEST, "Response": chat(), "DurationMs": 1500, "Status": 200}
+        ),
+        [topic(ts=TIME, latency_ms=1500.0, id="q")],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_log_is_read_as_reported(case: Case, tmp_path: Path) -> None:
+    reported.run(case, tmp_path)
