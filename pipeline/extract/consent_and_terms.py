@@ -3,26 +3,21 @@
 Corrected and human labels are the customer's own; only answers of a model fall under its provider's terms.
 """
 
-import csv
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 
 from pipeline import rights
 from pipeline.consent_words import consent_of
 from pipeline.dataset import ConfirmedTerms, Filter, Rights
+from pipeline.extract import opt_out_list
 from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
-from pipeline.spreadsheets import text_of
-from traffic.answers import visible
 from traffic.errors import ConfigError, InputError, NotEnoughData
-from traffic.loose_json import json_or
 from traffic.number_format import count, some
 
 OPTED_OUT = "opted_out"
@@ -30,13 +25,6 @@ TERMS = "terms_"
 """Prefix of the filters named after a provider's row in the table of terms."""
 
 UNKNOWN_CONSENT = "unknown_consent"
-_SPREADSHEET_NUMBER = re.compile(r"^(\d+)\.0$")
-"""Spreadsheets and data frames write a column of numbers with gaps as 1001.0."""
-_REMARK = re.compile(r"^[-*•]\s+|\s+#.*$")
-"""The mark of a list in front of an id, and a comment behind it."""
-_ID_HEADING = re.compile(
-    r"(?:customer|user|account|client|tenant|org(?:ani[sz]ation)?|company)(?:[ _-]?(?:id|key))?|id"
-)
 _IDS = "SELECT customer_id FROM records WHERE customer_id <> '' UNION SELECT user_id FROM records WHERE user_id <> ''"
 
 
@@ -59,76 +47,17 @@ def load(config: RightsConfig) -> Permissions:
             f"rights.confirmed: no row {', '.join(strange)} in {config.table or 'configs/rights.yaml'}; "
             f"there are: {', '.join(provider_names)}"
         )
-    return Permissions(table, config, frozenset(_listed(Path(config.opted_out))) if config.opted_out else frozenset())
-
-
-def _listed(path: Path) -> Iterable[str]:
-    """Ids of an opt-out list: one per line, all in one line, JSON or JSON lines, or a column of a table separated by
-    commas, semicolons, tabs or bars.
-
-    The column is the first whose heading names customer or user ids, else the first. The heading is yielded as well,
-    since no customer has that id.
-    """
-    text = text_of(path, f"rights.opted_out: no file {path}; one customer or user id a line")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if (listed := _listed_in_json(text, lines)) is not None:
-        yield from filter(None, map(_key, listed))
-        return
-    separator = max(";\t|,", key=lambda mark: sum(mark in line for line in lines))
-    rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
-    if len(rows) == 1:
-        rows = [[cell] for cell in rows[0]]
-    headings = [cell.strip().casefold() for cell in rows[0]] if rows else []
-    column = next((n for n, cell in enumerate(headings) if _ID_HEADING.fullmatch(cell)), 0)
-    for row in rows:
-        if len(row) > column:
-            # With and without a remark: an id may look as if it had one.
-            cell = visible(row[column]).strip()
-            yield from filter(None, (_key(cell), _key(_REMARK.sub("", cell))))
-
-
-def _listed_in_json(text: str, lines: Sequence[str]) -> list[str] | None:
-    """Ids of a list with objects, as a document or as lines; None for any other list."""
-    document = json_or(text)
-    trees = [json_or(line) for line in lines] if document is None else [document]
-    if None in trees or not any(_has_objects(tree) for tree in trees):
-        return None
-    return [name for tree in trees for name in _ids_in(tree)]
-
-
-def _has_objects(tree: Any) -> bool:
-    return isinstance(tree, dict) or (isinstance(tree, list) and any(isinstance(item, dict) for item in tree))
-
-
-def _ids_in(tree: Any) -> Iterator[str]:
-    """Ids in JSON: items of lists; of an object the field named as one, else what is inside it, else its keys."""
-    if isinstance(tree, str | int):
-        yield str(tree)
-    elif isinstance(tree, list):
-        yield from chain.from_iterable(map(_ids_in, tree))
-    elif isinstance(tree, dict):
-        named = [tree[key] for key in tree if _ID_HEADING.fullmatch(_plain_heading(key))]
-        inside = named or [value for value in tree.values() if isinstance(value, dict | list)]
-        yield from chain.from_iterable(map(_ids_in, inside or tree))
-
-
-def _plain_heading(key: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).casefold()
-
-
-def _key(name: str | None) -> str:
-    """Id for comparison: an opt-out of `Cust-2` also covers `cust-2 `, and `="0012"` of a spreadsheet `0012`."""
-    return _SPREADSHEET_NUMBER.sub(r"\1", visible(name or "").strip().strip("=\"'[]{} \t").casefold())
+    return Permissions(table, config, opt_out_list.read(Path(config.opted_out)) if config.opted_out else frozenset())
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:
     """Raises: InputError if no id of the opt-out list is in the store, since the list then uses other ids."""
     if config.opted_out is None:
         return
-    listed = set(_listed(Path(config.opted_out)))
+    listed = opt_out_list.read(Path(config.opted_out))
     if not listed:
         return
-    logged_ids = {_key(name) for (name,) in connection.execute(_IDS).fetchall()}
+    logged_ids = {opt_out_list.key_of(name) for (name,) in connection.execute(_IDS).fetchall()}
     if not logged_ids:
         raise InputError(
             f"rights.opted_out: {config.opted_out} lists {count(len(listed), 'id')}, but no record names a customer or "
@@ -214,7 +143,7 @@ def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissi
 def _opted_out(row: Row, permissions: Permissions) -> bool:
     if consent_of(_consent(row, permissions)) == "no":
         return True
-    return any(_key(name) in permissions.opted_out for name in (row.customer_id, row.user_id) if name)
+    return any(opt_out_list.key_of(name) in permissions.opted_out for name in (row.customer_id, row.user_id) if name)
 
 
 def _consent(row: Row, permissions: Permissions) -> str:

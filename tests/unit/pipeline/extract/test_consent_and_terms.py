@@ -74,6 +74,12 @@ def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
         '{"opted_out": [\n"cust-1",\n"cust-2"]}',
         '"cust-1"\n{"user_id": "cust-2"}\n',
         '{"cust-1": "2026-09-01", "cust-2": true}',
+        '{"cust-1": true, "cust-2": true, "cust-3": false}',
+        "customer_id,opted_out\ncust-1,true\ncust-2,?\ncust-3,false\n",
+        "customer_id;training consent\ncust-1;no\ncust-2;\ncust-3;yes\n",
+        "customer_id,status\ncust-1,opted_out\ncust-2,pending\ncust-3,opted_in\n",
+        "name,customer_id,user_id\nAnn,cust-1,\nBo,,cust-2\n",
+        '{"customerId": "cust-1", "optedOut": true}\n{"customerId": "cust-3", "optedOut": false}\n{"id": "cust-2"}\n',
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -83,6 +89,12 @@ def test_opt_out_lists_are_read_in_common_export_formats(text: str, encoding: st
     kept, removed = permitted(rows, RightsConfig(opted_out=str(tmp_path / "out.csv")))
     assert kept == ["r00000", "r00003"]
     assert removed == {"opted_out": 2}
+
+
+def test_a_spreadsheet_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "out.xlsx").write_bytes(b"PK\x03\x04\x14\x00\x06")
+    with pytest.raises(InputError, match="export it as CSV"):
+        permitted([row(1)], RightsConfig(opted_out=str(tmp_path / "out.xlsx")))
 
 
 def test_a_number_sign_within_an_id_is_no_remark(tmp_path: Path) -> None:

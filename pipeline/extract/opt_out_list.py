@@ -1,0 +1,117 @@
+"""Reads a list of customers and users who opted out of training: one id a line, a table, or JSON.
+
+A table of all customers with their choice is read too: a row that clearly allows training (`opted_out` is no, `consent`
+is yes) is no opt-out, every other row is one.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pipeline.consent_words import consent_of
+from pipeline.spreadsheets import text_of
+from traffic.answers import visible
+from traffic.errors import InputError
+from traffic.loose_json import json_or
+
+_SPREADSHEET_NUMBER = re.compile(r"^(\d+)\.0$")
+"""Spreadsheets and data frames write a column of numbers with gaps as 1001.0."""
+_REMARK = re.compile(r"^[-*•]\s+|\s+#.*$")
+"""The mark of a list in front of an id, and a comment behind it."""
+_ID_HEADING = re.compile(
+    r"(?:customer|user|account|client|tenant|org(?:ani[sz]ation)?|company)(?:[ _-]?(?:id|key))?|id"
+)
+_WHOSE = r"(?:(?:is|has|training|ai|user|customer|gdpr)[ _-])*"
+_OF_WHAT = r"(?:[ _-](?:of|from|for|to))?(?:[ _-](?:ai[ _-])?training)?"
+_OPT_OUT = re.compile(
+    rf"{_WHOSE}(?:opt(?:ed|s)?[ _-]?out|do[ _-]?not[ _-]?train|no[ _-]?training|exclude[ds]?|refused){_OF_WHAT}"
+)
+_CONSENT = re.compile(
+    rf"{_WHOSE}(?:consent(?:ed)?|opt(?:ed|s)?[ _-]?in|allow(?:s|ed)?|agree[ds]?|permission){_OF_WHAT}|training"
+)
+_CHOICE = re.compile(r"status|choice|decision|preference")
+_OPTED_IN = re.compile(r"(?i)\s*(?:opt(?:ed|s)?[ _-]?in|consent(?:ed)?|granted|training allowed)\s*")
+"""A plain yes under "decision" may be to the opt-out."""
+
+
+def read(path: Path) -> frozenset[str]:
+    """Ids in the form of `key_of`. The heading of a column is among them, since no customer has that id.
+
+    A table's columns are separated by commas, semicolons, tabs or bars; ids are in those whose heading names customer
+    or user ids, else in the first.
+
+    Raises: NotFound, InputError.
+    """
+    text = text_of(path, f"rights.opted_out: no file {path}; one customer or user id a line")
+    if "\0" in text or text.startswith("PK\x03\x04"):
+        raise InputError(f"rights.opted_out: {path} is no text file; export it as CSV")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    listed = _in_json(text, lines)
+    return frozenset(filter(None, map(key_of, _in_table(lines) if listed is None else listed)))
+
+
+def key_of(name: str | None) -> str:
+    """Id for comparison: an opt-out of `Cust-2` also covers `cust-2 `, and `="0012"` of a spreadsheet `0012`."""
+    return _SPREADSHEET_NUMBER.sub(r"\1", visible(name or "").strip().strip("=\"'[]{} \t").casefold())
+
+
+def _in_table(lines: Sequence[str]) -> Iterator[str]:
+    separator = max(";\t|,", key=lambda mark: sum(mark in line for line in lines))
+    rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+    if len(rows) == 1:
+        rows = [[cell] for cell in rows[0]]
+    headings = [cell.strip().casefold() for cell in rows[0]] if rows else []
+    columns = [n for n, cell in enumerate(headings) if _ID_HEADING.fullmatch(cell)] or [0]
+    for row in rows:
+        if not _allows(dict(zip(headings, row, strict=False))):
+            for cell in (visible(row[column]).strip() for column in columns if column < len(row)):
+                # With and without a remark: an id may look as if it had one.
+                yield from (cell, _REMARK.sub("", cell))
+
+
+def _allows(row: Mapping[str, Any]) -> bool:
+    """Whether the row clearly says that training is allowed."""
+    said = [
+        consent_of(str(value)) == ("no" if _OPT_OUT.fullmatch(heading) else "yes")
+        for heading, value in row.items()
+        if _OPT_OUT.fullmatch(heading) or _CONSENT.fullmatch(heading)
+    ]
+    said += [bool(_OPTED_IN.fullmatch(str(value))) for heading, value in row.items() if _CHOICE.fullmatch(heading)]
+    return bool(said) and all(said)
+
+
+def _in_json(text: str, lines: Sequence[str]) -> list[str] | None:
+    """Ids of a list with objects, as a document or as lines; None for any other list."""
+    document = json_or(text)
+    trees = [json_or(line) for line in lines] if document is None else [document]
+    if None in trees or not any(_has_objects(tree) for tree in trees):
+        return None
+    return [name for tree in trees for name in _ids_in(tree)]
+
+
+def _has_objects(tree: Any) -> bool:
+    return isinstance(tree, dict) or (isinstance(tree, list) and any(isinstance(item, dict) for item in tree))
+
+
+def _ids_in(tree: Any) -> Iterator[str]:
+    """Ids in JSON: items of lists; of an object the fields named as ids, else what is inside it, else its keys."""
+    if isinstance(tree, str | int):
+        yield str(tree)
+    elif isinstance(tree, list):
+        yield from chain.from_iterable(map(_ids_in, tree))
+    elif isinstance(tree, dict) and not _allows({_plain_heading(key): value for key, value in tree.items()}):
+        named = [tree[key] for key in tree if _ID_HEADING.fullmatch(_plain_heading(key))]
+        inside = named or [value for value in tree.values() if isinstance(value, dict | list)]
+        yield from chain.from_iterable(map(_ids_in, inside or (key for key in tree if not _is_no(tree[key]))))
+
+
+def _is_no(value: Any) -> bool:
+    """Whether an object of ids and flags says that this one did not opt out."""
+    return isinstance(value, bool | str) and consent_of(str(value)) == "no"
+
+
+def _plain_heading(key: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).casefold()
