@@ -8,7 +8,7 @@ UNTIL = " until "
 
 _YES = frozenset(
     """true yes y 1 on ok allow allowed granted grant accept accepted agree agreed consent consented permitted
-    opt_in opted_in opt-in opted-in optin in ja oui si sí sim da hai""".split()
+    given active opt_in opted_in opt-in opted-in optin in ja oui si sí sim da hai""".split()
 )
 _NO = frozenset(
     """false no n 0 off deny denied refuse refused reject rejected declined withdrawn revoked forbidden never none

@@ -5,7 +5,10 @@ block first. The application accepts all of them, so a small model is trained on
 are returned unchanged, and fail the checks.
 """
 
+import ast
+import contextlib
 import functools
+import html
 import re
 import unicodedata
 from collections import defaultdict
@@ -16,7 +19,7 @@ import msgspec
 from traffic.callsites import SEPARATORS, Checks
 from traffic.control_tokens import without_end
 
-INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad \t\r\n"
+INVISIBLE = "\0\u200b\u200c\u200d\u2060\ufeff\u00ad \t\r\n"
 """Characters around an answer that are no part of it."""
 _OPENING = r"(?:\w+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
 # Only at the beginning: further down, a tag may be part of the task's content.
@@ -39,11 +42,20 @@ _FENCE = re.compile(r"`{3,}|~{3,}")
 _LANGUAGE = re.compile(r"[ \t]*+[\w+#.-]*+[ \t]*+(?:\r?\n|(?=[{\[]))")
 _LEAD = re.compile(
     r"(?:the\s+)?(?:final\s+)?(?:answer|label|labels|category|categories|class|classification|intent|topic|sentiment"
-    r"|result|output|antwort|kategorie|réponse|respuesta)(?:\s+is)?\s*(?:[:=]|->|→)\s*",
+    r"|result|output|antwort|kategorie|réponse|respuesta|thema|klasse|stimmung|absicht|catégorie|étiquette|sujet"
+    r"|categoría|etiqueta|tema|intención|categoria|etichetta|argomento|categorie|onderwerp|kategoria|temat|категория|тема"
+    r"|метка|カテゴリー?|ラベル|トピック|类别|分类|标签|主题|類別|分類|標籤|主題|카테고리|분류|라벨|주제|التصنيف|الفئة)"
+    r"(?:\s+is)?\s*(?:[:：=]|->|→)\s*",
     re.IGNORECASE,
 )
+_CONFIDENCE = re.compile(
+    r"\s*[(\[](?:(?:confidence|certainty|score|probability|p)\s*[:=]?\s*)?(?:[01]?\.\d+|\d{1,3}(?:\.\d+)?\s?%)[)\]]$"
+    r"|\s*[(\[](?:confidence|certainty)\s*[:=]?\s*(?:very )?(?:high|medium|low)[)\]]$",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _QUOTES = "\"'`“”„‟‘’‚«»‹›「」『』"
-_MARKS = f"{_QUOTES}*"
+_MARKS = f"{_QUOTES}*_"
 _STOPS = ".。!;,…۔।"
 # Letters and words in the brackets of an enumeration: `(b)`, `b)`, `[billing]`.
 _OPTION = re.compile(r"[(\[]?(\w[\w .&/+-]*)[)\]]")
@@ -51,8 +63,9 @@ _OPTION = re.compile(r"[(\[]?(\w[\w .&/+-]*)[)\]]")
 _ITEM = re.compile(r"(?:[-*•]|#{1,6}|\d{1,2}[.)])\s+(?=[^\W\d])")
 _WRAPPED = re.compile(r"<(\w+)>([^<>]*)</\1>|\\boxed\{([^{}]*)\}")
 # Case of the Turkish i depends on the language, and emoji have a form without colour.
-_ONE_FORM = str.maketrans("İı", "ii", "\ufe0f")
+_ONE_FORM = str.maketrans("İı\u2010\u2011\u2012\u2013\u2212", "ii-----", "\ufe0f")
 _PLUS = re.compile(r"\+(?=\d)")
+_MAX_LIST_CHARS = 4096
 _SEPARATOR = re.compile(f"[{''.join(SEPARATORS)}]")
 
 
@@ -98,7 +111,11 @@ def unfenced(text: str) -> str:
 
 def bare(text: str) -> str:
     """A one-line answer without fence, tag, object of one key, emphasis, quotes, final stop and leading `Answer:`."""
-    answer = _only_value(unfenced(visible(text))).replace("**", "")
+    answer = _only_value(unfenced(visible(text).strip("\0"))).replace("**", "")
+    if "&" in answer:
+        answer = _ENTITY.sub(lambda entity: html.unescape(entity[0]), answer)
+    if answer.endswith((")", "]")):
+        answer = _CONFIDENCE.sub("", answer)
     for _ in range(3):
         previous = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
@@ -169,7 +186,8 @@ def items_of(text: str) -> list[str] | None:
     """Items of an answer that is a JSON list of strings or separated text; None for other JSON."""
     answer = unfenced(visible(text))
     if answer.startswith("["):
-        return _json_list(answer)
+        items = _json_list(answer)
+        return _python_list(answer) if items is None else items
     if answer.startswith("{"):
         return None
     items = [bare(re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", item)) for item in _SEPARATOR.split(bare(answer))]
@@ -225,6 +243,15 @@ def _json_list(text: str) -> list[str] | None:
         return msgspec.json.decode(text, type=list[str])
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
+
+
+def _python_list(text: str) -> list[str] | None:
+    """A list as Python prints it: `['billing', 'delivery']`."""
+    with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        if text.startswith("['") and text.endswith("']") and len(text) < _MAX_LIST_CHARS:
+            tree = ast.literal_eval(text)
+            return tree if isinstance(tree, list) and all(isinstance(item, str) for item in tree) else None
+    return None
 
 
 def are_sets(answers: Sequence[str]) -> bool:

@@ -44,12 +44,15 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     Spellings of one label (case, quotes, a final stop) count together, under the prompt's spelling if answers use it.
     """
     total = answers.total()
-    merged = _merged(answers, set(itertools.chain.from_iterable(_lists(prompt))), prompt)
+    in_lists = set(itertools.chain.from_iterable(_lists(prompt)))
+    merged = _merged(answers, in_lists, prompt)
     candidates = Counter({text: n for text, n in merged.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
     min_count = max(config.label_min_rows, config.label_min_share * total)
     frequent = {text for text, n in candidates.items() if n >= min_count}
     listed = _listed(candidates, prompt)
     spelled = {text for text in frequent if named_in(prompt, text)}
+    # "billing, delivery" stands in the prompt's list of labels, but is two of them.
+    spelled -= {text for text in spelled if len(items := items_of(text) or ()) > 1 and {*items} <= in_lists | spelled}
     labels = listed | spelled
     if labels and _share(labels | _explained(labels, merged), merged) >= _COVERED:
         logged_count = len(labels & candidates.keys())

@@ -38,6 +38,8 @@ _MEANINGFUL = re.compile(
     """,
     re.VERBOSE,
 )
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
+"""Joiners are not among them: emoji and some scripts are other texts without them."""
 _RAISED = re.compile(r"(?<=[0-9])[⁰¹²³⁴-⁹⁻₀-₉]+")
 _NUMBER = re.compile(r"[\ue02d\ue028]?\d+(?:[\ue000-\ue07f^]\d+)*[\ue025]?")
 
@@ -78,8 +80,8 @@ def plain(text: str) -> str:
 
 
 def spelled(text: str) -> str:
-    """The text without regard to case and whitespace: equal texts ask the same to the last comma."""
-    return " ".join(_folded(text).casefold().split())
+    """The text without regard to case, whitespace and invisible marks: equal texts ask the same to the last comma."""
+    return " ".join(_folded(text).translate(_UNSEEN).casefold().split())
 
 
 def _folded(text: str) -> str:

@@ -11,7 +11,7 @@ from pipeline.extract.config import ExtractConfig
 from pipeline.extract.rows import Row, evenly
 from traffic.answers import unfenced, without_reasoning
 from traffic.callsites import CallSite, Checks, RequestType
-from traffic.checks import canonical, failed_checks, parse_json
+from traffic.checks import canonical, failed_checks, is_refusal, parse_json
 from traffic.prompts import Template
 
 _SAMPLE = 500
@@ -102,7 +102,8 @@ def discover_checks(
         return TaskChecks(entry.checks, "the call site's entry in callsites.yaml")
     if not config.discover_checks:
         return TaskChecks(Checks(), "off: discover_checks is false")
-    answers = Counter(_plain(row.answer, config) for row in rows)
+    # Refusals are removed later; a frequent one is no label.
+    answers = Counter(text for row in rows if not is_refusal(text := _plain(row.answer, config)))
     # Invalid JSON that begins like an object is not a label; the filters report what is wrong with it.
     object_like = sum(n for text, n in answers.items() if text.startswith("{"))
     objects = sum(n for text, n in answers.items() if _is_json(text, dict))

@@ -98,12 +98,14 @@ def run(
     items = items_.sample(items, sample)
     if not items:
         raise NotEnoughData(f"{card.name}: no item of its {split} split is left to label ({labelled} already labelled)")
-    closed = [label for site in card.call_sites.values() for label in site.checks.labels]
     interface = None
     if out.suffix == ".json":
-        write_atomic(out, label_studio.tasks(items, closed=bool(closed)))
+        checks = {name: site.checks for name, site in card.call_sites.items()}
+        write_atomic(out, label_studio.tasks(items, checks))
         interface = out.with_suffix(".xml")
-        write_atomic(interface, label_studio.interface(list(dict.fromkeys(closed))))
+        closed = dict.fromkeys(label for each in checks.values() for label in each.labels)
+        several = any(each.multiple is not None for each in checks.values())
+        write_atomic(interface, label_studio.interface(list(closed), several=several))
     else:
         write_atomic(out, csv_text(items, tuple(answers)))
     return ExportSummary(

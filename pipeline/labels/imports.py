@@ -10,7 +10,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from pipeline import labels, spreadsheets, store
 from pipeline.extract.task import canonical_answer
 from pipeline.labels import files, label_studio
 from traffic import artifacts
+from traffic.answers import resolve
 from traffic.artifacts import Home, hash8, write_atomic
 from traffic.callsites import Checks
 from traffic.checks import failed_checks
@@ -92,7 +93,8 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
         label = row.label or ""
         if reason is None and row.record_id is not None:
             rules = checks.get(sites[row.record_id], Checks())
-            # Checked as written, then normalised like the answers of the dataset.
+            # A label may have any spelling; it is normalised like the answers of the dataset.
+            label = resolve(label, rules) if rules.labels else label
             reason = next(iter(failed_checks(label, "stop", rules)), None)
             if reason is None:
                 label = canonical_answer(label, rules)
@@ -126,31 +128,33 @@ def run(path: Path, *, home: Home, now: dt.datetime | None = None) -> ImportSumm
 
 
 def read(path: Path) -> Iterator[LabelRow]:
-    """Rows of a CSV file with the columns `id` and `label`, or of Label Studio's JSON. Raises: NotFound, InputError."""
+    """Rows of a CSV file with the columns `id` (or `record_id`) and `label`, of Label Studio's JSON, or of JSON lines.
+
+    Raises: NotFound, InputError.
+    """
     text = spreadsheets.text_of(path, f"no labels file {path}")
     return _json_rows(path, text) if files.is_json(text) else _csv_rows(path, text)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[LabelRow]:
-    for line, row in files.csv_rows(path, text, ("id", "label"), strict=True):
-        yield LabelRow(line, row["id"], row["label"], "more cells than columns" if row.get(None) else None)
+    for line, row in files.csv_rows(path, text, (label_studio.NAME,), strict=True):
+        if not {"id", "record_id"} & row.keys():
+            raise InputError(f"{path}:1: no column id; it has {', '.join(map(str, row))[:100]!r}")
+        yield _row(line, row)._replace(problem="more cells than columns" if row.get(None) else None)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[LabelRow]:
-    try:
-        tasks = msgspec.json.decode(text, type=list[dict[str, Any]])
-    except msgspec.DecodeError as error:
-        raise InputError(f"{path}: no JSON export of Label Studio: {error}") from None
-    for number, task in enumerate(tasks, start=1):
-        record_id = label_studio.record_id(task)
+    for number, task in files.json_rows(path, text):
         try:
-            label = label_studio.label(task)
+            yield _row(number, task)
         except ValueError as problem:
-            yield LabelRow(number, record_id, None, str(problem))
+            yield LabelRow(number, label_studio.record_id(task), None, str(problem))
         except (AttributeError, TypeError):
-            yield LabelRow(number, record_id, None, "not in the form of Label Studio's annotations")
-        else:
-            yield LabelRow(number, record_id, None if label is None else label.strip() or None)
+            yield LabelRow(number, label_studio.record_id(task), None, "not in the form of Label Studio's annotations")
+
+
+def _row(line: int, row: files.Row) -> LabelRow:
+    return LabelRow(line, label_studio.record_id(row), label_studio.label(row))
 
 
 def _id_problem(row: LabelRow, sites: dict[str, str]) -> str | None:

@@ -70,7 +70,7 @@ def _read(path: Path) -> dict[str, _Gold]:
     text = spreadsheets.text_of(path, f"no labels file {path}")
     golds: dict[str, _Gold] = {}
     for number, row in files.json_rows(path, text) if files.is_json(text) else files.csv_rows(path, text):
-        name = row.get("id", row.get("record_id"))
+        name = row.get("record_id", row.get("id"))
         record_id = "" if name is None else str(name).strip()
         if not record_id or not ("label" in row or "gold" in row):
             raise InputError(f"{path}:{number}: expected `id`, and `label` or `gold`; got {', '.join(map(str, row))}")

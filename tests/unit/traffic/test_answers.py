@@ -30,6 +30,8 @@ OBJECT = Checks(json=True)
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>billing<|return|>",
         "**Label:** billing", "**Label: billing**", "# Billing", r"\boxed{billing}", "<answer>billing</answer>",
         "<label>\n Billing\n</label>", "ｂｉｌｌｉｎｇ", "𝐛𝐢𝐥𝐥𝐢𝐧𝐠", "billing…", "Label：billing", "BİLLİNG", "billing۔",
+        "__billing__", "_Billing_", "billing\0", "Thema: billing", "Catégorie : billing", "分类：billing",
+        "billing (0.93)", "billing [87%]", "Billing (confidence: high)",
         '<details type="reasoning" done="true">\nmoney\n</details>\nbilling',
     ],
 )  # fmt: skip
@@ -55,6 +57,11 @@ def test_plus_signs_and_option_brackets_are_ignored_and_other_signs_are_not() ->
         ("{}", ("a", "b"), None),
         ('{"label": null}', ("null", "a"), None),
         ("<b>a</i>", ("a", "b"), None),
+        ("\u22121", ("-1", "1"), "-1"),
+        ("R&amp;D", ("R&D", "Sales"), "R&D"),
+        ("copy&paste", ("copy&paste", "cut"), "copy&paste"),
+        ("bug (low)", ("bug (high)", "bug (low)"), "bug (low)"),
+        ("bug (medium)", ("bug", "bug (low)"), None),
     ],
 )
 def test_spellings_of_other_labels(text: str, labels: tuple[str, ...], label: str | None) -> None:
@@ -156,6 +163,7 @@ def test_prose_keeps_its_fences_quotes_and_joiners() -> None:
         '["delivery","billing"]',
         "- billing\n- delivery",
         "billing, billing, Delivery.",
+        "['delivery', 'billing']",
     ],
 )
 def test_a_set_of_labels_has_one_form_regardless_of_order_and_separator(text: str) -> None:

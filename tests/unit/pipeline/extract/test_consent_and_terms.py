@@ -42,6 +42,12 @@ def test_a_record_with_a_no_training_tag_is_excluded(said: str) -> None:
     assert removed == {"opted_out": 1}
 
 
+@pytest.mark.parametrize("said", ["given", "active", "opted_in"])
+def test_words_that_give_consent(said: str) -> None:
+    kept, removed = permitted([row(1, cohort={"training": said})])
+    assert (kept, removed) == (["r00001"], {})
+
+
 @pytest.mark.parametrize("said", ["maybe", "unknown", "pending", "2", "n/a"])
 def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
     ledger = Ledger(2)

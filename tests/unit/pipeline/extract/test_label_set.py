@@ -7,6 +7,7 @@ from hypothesis import given
 
 from pipeline.extract.config import ExtractConfig
 from pipeline.extract.label_set import discover, discover_set
+from traffic.callsites import Checks
 
 CONFIG = ExtractConfig()
 BULLETS = """Name the topic.
@@ -125,6 +126,13 @@ def test_answers_that_combine_labels_are_sets(prompt: str) -> None:
     listed = discover_set([msgspec.json.encode(text.split(", ")).decode() for text in SETS], prompt, CONFIG)
     assert listed is not None
     assert (listed.labels, listed.multiple) == (("billing", "delivery", "other"), "json")
+
+
+def test_labels_side_by_side_in_the_prompt_and_in_an_answer_are_two() -> None:
+    answers = ["billing", "billing, delivery", "delivery, other", "other"] * 25
+    prompt = "List every topic that applies: billing, delivery, other."
+    assert not discover(Counter(answers), prompt, CONFIG).named
+    assert discover_set(answers, prompt, CONFIG) == Checks(labels=("billing", "delivery", "other"), multiple="comma")
 
 
 def test_a_label_with_a_comma_in_it_is_one_label() -> None:

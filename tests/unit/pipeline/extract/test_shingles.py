@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from pipeline.extract.shingles import jaccard, plain, shingles
+from pipeline.extract.shingles import jaccard, plain, shingles, spelled
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,8 @@ def test_hashes_of_a_text_are_deterministic() -> None:
     assert alone.hashes[:2].tolist() == [0x1ABE2DBEDE, 0x64FEA081B4]
     assert alone.numbers[0] == beside.numbers[1] == 0x7F20107B4B4A693
     assert len(alone.hashes) == len("cardlost77") - 3
+
+
+def test_invisible_marks_do_not_make_another_text_and_joiners_do() -> None:
+    assert spelled("pay\u200b the\u00ad bill\u2060") == spelled("Pay the bill")
+    assert spelled("\U0001f469\u200d\U0001f467") != spelled("\U0001f469\U0001f467")

@@ -48,6 +48,12 @@ def test_broken_json_answers_do_not_make_the_task_free_text() -> None:
     assert checks_of(rows, "extraction").checks.json
 
 
+def test_a_frequent_refusal_is_no_label() -> None:
+    answers = ("yes", "no", "I'm sorry, but I can't help with that.")
+    rows = [row(n, answer=answers[n % 3]) for n in range(60)]
+    assert checks_of(rows, "intent").checks.labels == ("no", "yes")
+
+
 def test_label_sets_of_the_prompt_apply_to_every_request_type() -> None:
     labels = ("brakes", "delivery", "gears", "opening_hours", "refund")
     rows = [row(n, answer=", ".join({labels[n % 5], labels[(n // 5) % 5]})) for n in range(60)]

@@ -14,16 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import dataset as datasets
 from pipeline import labels, store
 from pipeline.labels import export, imports, label_studio
 from pipeline.labels.items import Item, disagree
 from tests.fakes import call_site_rows, task_datasets
 from traffic import config
+from traffic.answers import resolve
 from traffic.artifacts import Home
+from traffic.callsites import Checks
 from traffic.errors import ConfigError, InputError, NotEnoughData, NotFound
 
 pytestmark = pytest.mark.slow
 
+SETS = Checks(labels=task_datasets.LABELS, multiple="comma")
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).filter(str.strip)
 
@@ -98,7 +102,7 @@ def test_a_later_label_replaces_an_earlier_one_and_both_stay_in_the_store(home, 
 def test_invalid_rows_are_reported_and_valid_ones_imported(home, tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text(
-        'id,label,note\nr00056,refund,"two\nlines"\nr00057,Refund!,\nr00099,refund,\n,refund,\n'
+        'id,label,note\nr00056,refund,"two\nlines"\nr00057,refunded,\nr00099,refund,\n,refund,\n'
         "r00058,invoice,\nr00058,refund,\nr00059,delivery,a,b\n"
     )
     summary = imports.run(path, home=home, now=NOW)
@@ -131,7 +135,7 @@ def test_headings_in_capitals_and_blank_rows_of_a_spreadsheet_are_read(home, tmp
         ("name,label\na,b\n", "no column id"),
         ("id,label\nr00056,nonsense\n", ":2: label: 'nonsense' is not one of 4 labels"),
         ('id,label\nr00056,"refund\n', ":2: unexpected end of data"),
-        ("[1, 2]", "no JSON export of Label Studio"),
+        ("[1, 2]", "Expected `object`, got `int`"),
     ],
 )
 def test_a_file_without_a_usable_label_is_an_error_with_its_location(home, tmp_path, content, says):
@@ -230,8 +234,83 @@ def test_several_annotators_decide_by_majority_and_a_tie_is_refused():
     ]  # fmt: skip
     with pytest.raises(ValueError, match="annotators disagree: 'a', 'b'"):
         label_studio.label(annotated("a", "b"))
-    with pytest.raises(ValueError, match="2 labels by one annotator"):
-        label_studio.label({"annotations": [{"result": [*annotated("a")["annotations"][0]["result"]] * 2}]})
+
+
+def test_a_reviewed_annotation_stands_for_all_and_cancelled_ones_for_none():
+    task = annotated("a", "a", "b", "c")
+    task["annotations"][2]["ground_truth"] = True
+    assert label_studio.label(task) == "b"
+    task["annotations"] = [annotation | {"was_cancelled": True} for annotation in task["annotations"]]
+    assert label_studio.label(task) is None
+
+
+def test_several_labels_of_one_annotator_are_a_list_in_any_order():
+    def control(*labels: str, name: str = "label") -> dict[str, Any]:
+        return {"from_name": name, "type": "choices", "value": {"choices": list(labels)}}
+
+    def task(*annotations: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"annotations": [{"result": results} for results in annotations]}
+
+    for of_one in ([control("b", "a")], [control("a"), control("b")], [control("b", "a", name="topics")]):
+        assert label_studio.label(task(of_one)) == '["a","b"]'
+    assert label_studio.label(task([control("a", "b")], [control("b", "a")], [control("a")])) == '["a","b"]'
+    assert label_studio.label({"label": {"choices": ["a", "b"]}}) == '["a","b"]'
+    assert label_studio.label({"label": '{"choices":["a","b"]}'}) == '["a","b"]'
+    assert label_studio.label(task([control("a"), control("sure", name="certainty")])) == "a"
+    with pytest.raises(ValueError, match="no control named 'label'"):
+        label_studio.label(task([control("a", name="x"), control("b", name="y")]))
+
+
+def with_sets_of_labels(home: Home) -> None:
+    """Every call site of the newest dataset may have several labels."""
+    folder = home.dataset(None)
+    card = datasets.load(folder)
+    sites = {
+        name: msgspec.structs.replace(site, checks=msgspec.structs.replace(site.checks, multiple="comma"))
+        for name, site in card.call_sites.items()
+    }
+    (folder / "dataset.yaml").write_text(config.dump(msgspec.structs.replace(card, call_sites=sites)))
+
+
+def test_sets_of_labels_are_imported_in_the_order_of_the_label_set(home, tmp_path):
+    with_sets_of_labels(home)
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps([{"id": "r00056", "label": ["refund", "delivery"]}]))
+    imports.run(path, home=home, now=NOW)
+    assert labels.stored(home) == {"r00056": resolve("refund, delivery", SETS)}
+
+
+def test_annotators_may_choose_several_labels_where_answers_are_sets(home, tmp_path):
+    with_sets_of_labels(home)
+    evaluated(home, "small", dict.fromkeys(ids_of_test_split(), "invoice, refund"))
+    summary = export.run("support.intent", tmp_path / "tasks.json", home=home)
+    assert 'choice="multiple"' in Path(summary.interface).read_text()
+    first, *_ = json.loads((tmp_path / "tasks.json").read_text())
+    assert first["predictions"][1]["result"][0]["value"] == {"choices": ["invoice", "refund"]}
+
+
+ROW = {"id": "r00056", "label": "refund"}
+CHOICE = {"from_name": "label", "value": {"choices": ["refund"]}}
+NOT_GIVEN = {"id": "r00057", "label": "invoice"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "record_id,label\nr00056, REFUND \n",
+        "id,annotation_id,record_id,label\n901,3,r00056,refund\n",
+        [ROW, {"id": "r00057", "label": None}],
+        [{"record_id": "r00056", "id": 7, "label": "refund"}],
+        [{"data": {"record_id": "r00056"}, "annotations": [{"result": [CHOICE]}]}],
+        [{"meta": {"record_id": "r00056"}, "accept": ["refund"], "answer": "accept"}, NOT_GIVEN | {"answer": "reject"}],
+        [ROW, NOT_GIVEN | {"status": "discarded"}],
+    ],
+)
+def test_rows_of_other_tools_are_imported(home, tmp_path, rows):
+    path = tmp_path / "labels"
+    path.write_text(rows if isinstance(rows, str) else "\n".join(map(json.dumps, rows)))
+    imports.run(path, home=home, now=NOW)
+    assert labels.stored(home) == {"r00056": "refund"}
 
 
 def test_json_that_differs_only_in_format_is_not_a_disagreement():
@@ -258,7 +337,7 @@ def test_any_text_is_the_same_after_csv_and_label_studio(rows):
     back = list(imports._csv_rows(Path("x.csv"), sink.getvalue()))
     assert [(task.record_id, task.label) for task in back] == [(item.record_id, item.suggested) for item in items]
 
-    tasks = msgspec.json.decode(label_studio.tasks(items, closed=False))
+    tasks = msgspec.json.decode(label_studio.tasks(items, {"site": Checks()}))
     for task, item in zip(tasks, items, strict=True):
         worked_on = task | {"annotations": [{"result": task["predictions"][0]["result"]}]}
         assert label_studio.record_id(worked_on) == item.record_id
