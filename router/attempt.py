@@ -24,6 +24,7 @@ from router.wire import dialects
 from router.wire.endpoint_body import adapted_payload
 from router.wire.errors import error_text, stated_status
 from router.wire.protocol import Answer, EndpointDialect, StatedError, Unreadable
+from router.wire.thinking import without_thinking
 from traffic.checks import failed_checks
 from traffic.loose_json import encode
 from traffic.record import Output, Usage
@@ -71,7 +72,8 @@ class Attempt(msgspec.Struct):
 def payload_of(request: ChatRequest, target: Target) -> bytes:
     """The body of the request for an endpoint."""
     dialect = dialects.of(request, target.endpoint)
-    return adapted_payload(dialect.payload(request, target, stream=_streams(request, target)), target.endpoint)
+    payload = adapted_payload(dialect.payload(request, target, stream=_streams(request, target)), target.endpoint)
+    return without_thinking(payload) if target.without_thinking else payload
 
 
 def _streams(request: ChatRequest, target: Target) -> bool:

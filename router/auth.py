@@ -41,11 +41,11 @@ class Auth:
     def refusal(self, headers: Headers) -> Refusal | None:
         """The error for a client without access; None if it has access.
 
-        A key is a bearer token or, in Anthropic's protocol, the header `x-api-key`.
+        A key is a bearer token or the header `x-api-key` (Anthropic's clients) or `api-key` (Azure's).
         """
         if self._keys:
             accepted = False
-            for token in (_bearer_token(headers), headers.get(b"x-api-key", b"")):
+            for token in _stated_keys(headers):
                 # Every key is compared, so that the response time does not reveal a partial match.
                 for key in self._keys if token else ():
                     accepted |= hmac.compare_digest(token, key)
@@ -61,7 +61,7 @@ class Auth:
         """The request with the call site and customer of its key."""
         if not self._binds:
             return request
-        binding = self._keys.get(_bearer_token(headers)) or self._keys.get(headers.get(b"x-api-key", b""))
+        binding = next((self._keys[key] for key in _stated_keys(headers) if key in self._keys), None)
         if binding is None or not (binding.call_site or binding.customer_id):
             return request
         return msgspec.structs.replace(
@@ -102,6 +102,11 @@ def _is_this_machine(host: bytes) -> bool:
     name = host.decode("latin-1").strip().lower()
     name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
     return not name or is_loopback(name)
+
+
+def _stated_keys(headers: Headers) -> tuple[bytes, bytes, bytes]:
+    """Where clients put their key; empty if missing."""
+    return _bearer_token(headers), headers.get(b"x-api-key", b""), headers.get(b"api-key", b"")
 
 
 def _bearer_token(headers: Headers) -> bytes:

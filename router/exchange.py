@@ -19,7 +19,7 @@ import msgspec
 from router import client as replies
 from router.attempt import Attempt, Forward, ask, payload_of
 from router.client import Client, Headers, header_list, header_text
-from router.learned import RefusalText
+from router.learned import FOREIGN_THINKING, RefusalText
 from router.records import Records
 from router.request import ChatRequest, Dialect
 from router.routing import Route
@@ -68,6 +68,8 @@ class Exchange:
         self._pending: PendingAnswer | None = None
         self._unsure: tuple[Attempt, Asking] | None = None
         """A Tier 1 answer below its threshold, kept in case Tier 2 fails."""
+        self._rejects_thinking: str | None = None
+        """Name of the endpoint that rejected the signatures of this request's thinking."""
         self._degraded: str | None = None
         """Reason why the low-confidence answer was sent."""
         self._records = Records(request, route, services)
@@ -221,6 +223,8 @@ class Exchange:
         if state.confirming:
             target = msgspec.structs.replace(target, temperature=self.services.serving.consistency_temperature)
         endpoint = self.services.learned.apply(target.endpoint, routed=self._is_routed(target))
+        if self._rejects_thinking == target.endpoint.name:
+            target = msgspec.structs.replace(target, without_thinking=True)
         if endpoint is not target.endpoint:
             target = msgspec.structs.replace(target, endpoint=endpoint)
         attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
@@ -257,6 +261,10 @@ class Exchange:
             unsupported=outcome.refusal == "unsupported",
             sent=attempt.sent,
         )
+        if target.endpoint.kind == "anthropic" and not target.without_thinking and refusal.search(FOREIGN_THINKING):
+            # Concerns this conversation, of which another provider wrote a part: nothing to remember.
+            self._rejects_thinking = target.endpoint.name
+            return True
         return self.services.learned.learn(
             target.endpoint,
             refusal,

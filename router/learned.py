@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from router.wire.anthropic_requests import TOOL_HINTS
 from router.wire.openai import OPTIONAL
 from router.wire.thinking import EFFORTS
 from traffic.loose_json import json_or
@@ -38,7 +39,7 @@ _HISTORY = frozenset(
 """Fields of earlier answers in `messages` that can be removed without changing the conversation."""
 _HINTS = frozenset(
     {"store", "metadata", "user", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"}
-    | {"stream_options", "verbosity", "prediction", "reasoning_effort"}
+    | {"stream_options", "verbosity", "prediction", "reasoning_effort", "context_management", "speed", "diagnostics"}
 )
 """Parameters that can be removed without making the answer wrong."""
 _FIELD = r"(?:[\w.\[\]]*[.\]])?(\w{1,64})"
@@ -68,6 +69,12 @@ _TURN_RULES: tuple[tuple[TurnRule, re.Pattern[str]], ...] = (
     ),
 )
 _ADAPTIVE = re.compile(r"thinking\.type\.enabled\W{1,3}is not supported|use \W?thinking\.type\.adaptive", re.IGNORECASE)
+FOREIGN_THINKING = re.compile(
+    r"\b(?:signature|data)\W{1,3}in\W{1,3}(?:redacted_)?thinking\W{1,3}block|\bthinking\.signature\b.{0,40}required"
+    r"|thinking\W{1,3}blocks?\b.{0,80}cannot be modified",
+    re.IGNORECASE,
+)
+"""Thinking in the history that another provider signed."""
 _SCHEMA_KEYWORDS = frozenset(
     {
         "$schema",
@@ -182,8 +189,8 @@ class Learned:
     def __init__(self) -> None:
         self._settings: dict[Key, dict[str, Any]] = {}
         """Settings of `Endpoint`."""
-        self._sampling: dict[Key, tuple[str, ...]] = {}
-        """Parameters that the model does not take; removed if the router chose the model."""
+        self._sampling: dict[Key, dict[str, Any]] = {}
+        """Settings about sampling parameters that the model does not take; for models that the router chose."""
 
     def apply(self, endpoint: Endpoint, *, routed: bool = True) -> Endpoint:
         """The endpoint with the learned corrections; its configuration takes precedence. `routed`: the client did not
@@ -192,41 +199,32 @@ class Learned:
         if not (self._settings or self._sampling):
             return endpoint
         settings = self._settings.get(_key(endpoint), {})
-        sampling = self._sampling.get(_key(endpoint), ()) if routed else ()
-        if sampling:
-            settings = settings | {"leave_out": (*settings.get("leave_out", ()), *sampling)}
-        return _with(endpoint, settings) if settings else endpoint
+        sampling = self._sampling.get(_key(endpoint), {}) if routed else {}
+        return _with(endpoint, _joined(settings, sampling)) if settings or sampling else endpoint
 
     def learn(self, endpoint: Endpoint, refusal: RefusalText, payload: Payload, *, routed: bool = True) -> bool:
         """Learn from a refusal; returns whether there is a new correction, so that a retry may succeed."""
         current, key = self.apply(endpoint, routed=routed), _key(endpoint)
-        known = self._settings.keys() | self._sampling.keys()
-        if key not in known and len(known) >= MAX_LEARNED:
+        keys = self._settings.keys() | self._sampling.keys()
+        if key not in keys and len(keys) >= MAX_LEARNED:
             return False
-        if key in known and payload(current) != refusal.sent:
+        if key in keys and payload(current) != refusal.sent:
             # Another request learned it while this one was under way.
             return True
         new = _correction(current, refusal)
-        sampling = _refused_sampling(refusal) if routed and not new else ()
-        if not (new or sampling):
+        kind = self._settings
+        if routed and not new:
+            new, kind = _refused_sampling(refusal), self._sampling
+        if not new or payload(_with(current, new)) == refusal.sent:
             return False
-        corrected = _with(current, new or {"leave_out": sampling})
-        if payload(corrected) == refusal.sent:
-            return False
-        if sampling:
-            self._sampling[key] = _merged(self._sampling.get(key, ()), sampling)
-        settings = self._settings.get(key, {}) if sampling else self._settings.setdefault(key, {})
-        for name, value in new.items():
-            settings[name] = _merged(settings[name], value) if name in settings else value
+        kind[key] = _joined(kind.get(key, {}), new)
         return True
 
     def warnings(self) -> list[str]:
         """The configuration to add, one line per correction."""
         lines = []
         for key in self._settings.keys() | self._sampling.keys():
-            settings = dict(self._settings.get(key, {}))
-            if sampling := self._sampling.get(key):
-                settings["leave_out"] = _merged(settings.get("leave_out", ()), sampling)
+            settings = _joined(self._settings.get(key, {}), self._sampling.get(key, {}))
             name, _, model = key
             served = f", model {model[:_SHOWN_CHARS]}" if model else ""
             lines += [
@@ -244,6 +242,11 @@ def _key(endpoint: Endpoint) -> Key:
 def _with(endpoint: Endpoint, settings: dict[str, Any]) -> Endpoint:
     merged = {name: _merged(getattr(endpoint, name), value) for name, value in settings.items()}
     return msgspec.structs.replace(endpoint, **merged)
+
+
+def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Two sets of settings as one."""
+    return first | {name: _merged(first[name], value) if name in first else value for name, value in second.items()}
 
 
 def _merged(first: Any, second: Any) -> Any:
@@ -317,27 +320,27 @@ def _removal(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
     """Fields that the server does not know."""
     match = error.search(_UNKNOWN)
     name = _snake_case(next((group for group in match.groups() if group), "") if match is not None else "")
-    path = f"messages.{name}" if name in _HISTORY else name
-    if name not in _HISTORY | _HINTS or path in endpoint.leave_out:
+    path = f"messages.{name}" if name in _HISTORY else f"tools.{name}" if name in TOOL_HINTS else name
+    if name not in _HISTORY | _HINTS | TOOL_HINTS or path in endpoint.leave_out:
         return {}
     gateway_fields = [f"messages.{field}" for field in _GATEWAY_FIELDS] if name in _HISTORY else []
     return {"leave_out": tuple(dict.fromkeys((path, *gateway_fields)))}
 
 
-def _refused_sampling(error: RefusalText) -> tuple[str, ...]:
-    """Sampling parameters that the error names as unsupported, in its field, else in its first sentence."""
+def _refused_sampling(error: RefusalText) -> dict[str, Any]:
+    """A setting for the sampling parameters that the error names as unsupported, in its field, else in its first
+    sentence."""
     if not error.unsupported:
-        return ()
+        return {}
     named = error.param or error.own_text.partition(". ")[0]
     words = dict.fromkeys(re.findall(r"\w+", _snake_case(named)))
     names = [word for word in words if word in OPTIONAL]
-    if "both" in words:
-        # They exclude each other.
-        names = names[1:]
+    if "both" in words and len(names) > 1:
+        return {"exclusive": tuple(names)}
     if "logprobs" in names:
         # The one makes no sense without the other.
         names.append("top_logprobs")
-    return tuple(sorted(set(names)))
+    return {"leave_out": tuple(sorted(set(names)))} if names else {}
 
 
 def _snake_case(name: str) -> str:

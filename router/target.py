@@ -18,6 +18,8 @@ class Target(msgspec.Struct, frozen=True):
     """The registry's cap on output tokens."""
     temperature: float | None = None
     """Temperature of a consistency run, in place of the client's."""
+    without_thinking: bool = False
+    """Remove earlier thinking, because the endpoint rejects its signatures."""
     checks: Checks | None = None
     """Checks of a hosted model's answer at Tier 1, as for an adapter's."""
 

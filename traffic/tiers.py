@@ -62,6 +62,9 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     leave_out: tuple[str, ...] = ()
     """Parameters that are removed from requests to this endpoint because it rejects them, such as `temperature` for
     Claude models after 4.6. Other unsupported parameters send the request to the next endpoint, or refuse it."""
+    exclusive: tuple[str, ...] = ()
+    """Parameters that exclude each other, such as `temperature` and `top_p`; only the first that a request has is
+    sent."""
     headers: dict[str, str] = {}
     """Sent with every request; `${NAME}` is the environment variable NAME."""
     body: dict[str, Any] = {}

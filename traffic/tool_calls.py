@@ -3,12 +3,19 @@
 Servers differ in how they number calls, repeat names and split arguments, and some omit indexes and ids.
 """
 
+import json
+import re
 import secrets
 from typing import Any
 
 import msgspec
 
 from traffic.loose_json import NotJson, Tree, dumped, index, is_object, loads, text, tree
+
+EMPTY = "{}"
+MAX_DOUBTS = 8
+_OBJECT = re.compile(r"\s*\{")
+_decode_first = json.JSONDecoder().raw_decode
 
 
 class ToolCall(msgspec.Struct, eq=False):
@@ -24,6 +31,28 @@ class ToolCall(msgspec.Struct, eq=False):
     stated_id: str | None = None
     extra: Tree = {}
     """Other keys of the call, such as Gemini's `extra_content`."""
+    complete: bool = False
+    """Nothing can be added to the arguments."""
+    doubts: int = 0
+    """How often the arguments looked complete and were not."""
+
+    def add(self, arguments: str) -> str:
+        """Add a chunk of arguments; returns what belongs to them.
+
+        Some servers send the arguments once more as a whole, or an empty object before them (Gemini). An empty object
+        is therefore added but not returned.
+        """
+        if arguments.startswith("{") and self.arguments.endswith("}"):
+            if self.arguments == EMPTY:
+                self.arguments = ""
+            elif self.doubts < MAX_DOUBTS:
+                self.doubts += 1
+                self.complete = is_object(self.arguments)
+        if self.complete:
+            return ""
+        is_held_back = arguments == EMPTY and not self.arguments
+        self.arguments += arguments
+        return "" if is_held_back else arguments
 
     def as_tree(self) -> Tree:
         """The call in OpenAI's format."""
@@ -55,11 +84,24 @@ def arguments_tree(arguments: Any) -> Tree:
     try:
         value = loads(written.encode("utf-8", "replace"))
     except (NotJson, RecursionError):
-        return {"arguments": written}
+        return _last_object(written) or {"arguments": written}
     if isinstance(value, str) and is_object(value):
         # JSON encoded twice.
         return tree(loads(value.encode()))
     return value if isinstance(value, dict) else {} if value is None else {"arguments": value}
+
+
+def _last_object(written: str) -> Tree:
+    """The last of several objects in a row that is not empty, because some servers send the arguments once more, or an
+    empty object beside them; empty if there is other text."""
+    result, position = Tree(), 0
+    while match := _OBJECT.match(written, position):
+        try:
+            value, position = _decode_first(written, match.end() - 1)
+        except (ValueError, RecursionError):
+            return {}
+        result = value or result
+    return {} if written[position:].strip() else result
 
 
 class ToolCalls:
@@ -98,8 +140,10 @@ class ToolCalls:
         extra = {key: value for key, value in part.items() if key not in _CALL_KEYS and value is not None}
         if extra:
             call.extra = call.extra | extra
-        call.arguments += arguments
-        return call, arguments
+        if whole:
+            call.arguments = arguments
+            return call, arguments
+        return call, call.add(arguments)
 
     def _existing(self, stated_id: str, position: int | None, name: str, arguments: str) -> ToolCall | None:
         for call in reversed(self._by_stated_id.get(stated_id, ())):

@@ -19,7 +19,7 @@ from router.wire.sse import named_event
 from traffic.features import estimate_tokens
 from traffic.loose_json import Tree, encode, is_object, text, tree, trees
 from traffic.record import Usage
-from traffic.tool_calls import ToolCall, arguments_tree
+from traffic.tool_calls import EMPTY, ToolCall, arguments_tree
 from traffic.usage import usage_of
 
 STOP_REASONS = {
@@ -153,7 +153,12 @@ class _Block:
     @property
     def complete(self) -> bool:
         """Whether the block can be closed: a tool call is complete when its arguments are complete JSON."""
-        return self.call is None or is_object(self.arguments)
+        return self.call is None or is_object(self.arguments) or self.is_held_back
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the arguments up to now are the empty object that `ToolCall.add` holds back."""
+        return self.call is not None and not self.arguments and self.call.arguments == EMPTY
 
 
 class Events:
@@ -246,6 +251,8 @@ class Events:
         """Close the first block."""
         events = self._written()
         block = self._blocks.pop(0)
+        if block.is_held_back:
+            events.append(self._delta({"type": "input_json_delta", "partial_json": EMPTY}))
         if block.kind == "reasoning":
             events.append(self._delta({"type": "signature_delta", "signature": block.signature or UNSIGNED}))
         return [*events, {"type": "content_block_stop", "index": self._index}]

@@ -31,12 +31,13 @@ _HANDLED = frozenset(
     {"messages", "system", "model", "max_tokens", "temperature", "top_p", "stop_sequences", "tools", "tool_choice"}
     | {"stream", "metadata", "output_config", "output_format", "thinking", "service_tier", "cache_control"}
 )
-_HINTS = frozenset({"context_management", "speed"})
-"""Fields that affect the cost of an answer but not its content."""
+_HINTS = frozenset({"context_management", "speed", "diagnostics"})
+"""Fields that do not affect the content of an answer."""
 _LEFT_OUT = frozenset({"thinking", "redacted_thinking"})
 """Blocks of earlier answers that only the model that wrote them can read."""
 _TOOL_KEYS = frozenset({"name", "description", "input_schema", "type", "strict", "cache_control"})
-_TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_examples"})
+TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_examples"})
+"""Fields of tools that affect neither their arguments nor their use."""
 _OFFERED = ("web_search_", "web_fetch_")
 _IN_RESULTS = ("text", "image_url", "file")
 """Parts that a tool result may have."""
@@ -139,10 +140,10 @@ class _Translation:
                 tools.append(tool)
                 continue
             known_keys = (
-                _TOOL_KEYS | _TOOL_HINTS | ({"allowed_callers"} if tool.get("allowed_callers") == ["direct"] else set())
+                _TOOL_KEYS | TOOL_HINTS | ({"allowed_callers"} if tool.get("allowed_callers") == ["direct"] else set())
             )
             self.missing += [f"tools.{key}" for key in tool if key not in known_keys]
-            self.left_out += [f"tools.{key}" for key in tool if key in _TOOL_HINTS and tool[key]]
+            self.left_out += [f"tools.{key}" for key in tool if key in TOOL_HINTS and tool[key]]
             function = {"name": tool["name"], "parameters": tool["input_schema"]}
             function |= {key: tool[key] for key in ("description", "strict") if tool.get(key)}
             tools.append(self._marked({"type": "function", "function": function}, tool))

@@ -25,7 +25,8 @@ _FINISHES = {
     **dict.fromkeys(("tool_calls", "tool_use", "tool_call", "function_call"), "tool_calls"),
 }
 """OpenAI's finish reason by the spellings of other servers (Gemini in capitals, Mistral, Z.ai, ...)."""
-_REASONING = frozenset({"reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking_blocks"})
+_REASONING_TEXTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+_REASONING = frozenset({*_REASONING_TEXTS, "reasoning_details", "thinking_blocks"})
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ def reasoning_of(message: Tree) -> Piece | None:
     if _REASONING.isdisjoint(message):
         return None
     signature = next((s for block in trees(message.get("thinking_blocks")) if (s := text(block.get("signature")))), "")
-    for key in ("reasoning_content", "reasoning", "reasoning_text"):
+    for key in _REASONING_TEXTS:
         if text(message.get(key)):
             return Piece("reasoning", message[key], signature=signature)
     details = trees(message.get("reasoning_details"))

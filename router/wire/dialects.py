@@ -16,6 +16,7 @@ from router.wire import (
     responses_requests,
 )
 from router.wire.converse import Converse
+from router.wire.endpoint_body import excluded
 from router.wire.protocol import ClientDialect, EndpointDialect, Untranslatable
 from traffic.tiers import Endpoint
 
@@ -87,6 +88,7 @@ def left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
     """Hints and sampling parameters of the request that are not sent to the endpoint."""
     hints = _hints_left_out(request, target)
     refused = [name for name in target.endpoint.leave_out if name in openai.OPTIONAL and name in request.tree]
+    refused += excluded(request.tree, target.endpoint)
     return tuple(dict.fromkeys((*hints, *refused))) if refused else hints
 
 

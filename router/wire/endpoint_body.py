@@ -3,7 +3,7 @@
 adapted({"max_tokens": 9, "messages": ...}, endpoint)  # endpoint.rename: {max_tokens: max_completion_tokens}
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -41,14 +41,20 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
             sent.setdefault(theirs, value)
     for name, value in endpoint.body.items():
         sent.setdefault(name, value)
-    for name in endpoint.leave_out:
+    for name in [*endpoint.leave_out, *excluded(sent, endpoint)]:
         _remove(sent, name.split("."))
     return sent
+
+
+def excluded(sent: Collection[str], endpoint: Endpoint) -> list[str]:
+    """Parameters of a request that are not sent because they exclude an earlier one."""
+    return [name for name in endpoint.exclusive if name in sent][1:]
 
 
 def _adapts(endpoint: Endpoint) -> bool:
     return bool(
         endpoint.rename
+        or endpoint.exclusive
         or endpoint.roles
         or endpoint.body
         or endpoint.leave_out

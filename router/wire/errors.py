@@ -6,6 +6,7 @@ Formats: `{"error": {"message"}}`, `{"error": "text"}`, flat `{"message"}`, `{"d
 `{"errors": [...]}`, a list around any of them, plain text, and the title of an HTML page. Keys are masked.
 """
 
+import json
 import re
 from typing import Any
 
@@ -129,6 +130,26 @@ def decoded(body: bytes) -> Any:
         return text
 
 
+def quoted_error(text: str) -> tuple[str, dict[str, Any]]:
+    """The error body that a message consists of, after names of exceptions (LiteLLM: `AnthropicException - {...}`), and
+    the text before it; an empty body if there is none.
+
+    JSON at another position may be the client's own.
+    """
+    match = _EXCEPTIONS.match(text)
+    if match is None:
+        return "", {}
+    try:
+        body, _ = _decode_first(text, match.end() - 1)
+    except (ValueError, RecursionError):
+        return "", {}
+    return text[: match.end() - 1].lstrip(), body
+
+
+_EXCEPTIONS = re.compile(r"\s*(?:[\w.]{1,80}(?:Error|Exception)\b[\s:-]{0,4}|Error code: \d{3} - ){0,4}\{")
+_decode_first = json.JSONDecoder().raw_decode
+
+
 def _error_of_choice(tree: dict[str, Any]) -> Any:
     """OpenRouter's error of the provider behind it, or Z.ai's: in a choice, or as a finish reason only."""
     choices = tree.get("choices")
@@ -151,7 +172,9 @@ def _has_answer(tree: dict[str, Any]) -> bool:
 def _text_of(value: Any, depth: int = 0) -> str:
     """The first readable text of an error."""
     if isinstance(value, str):
-        return value.strip()
+        beginning, quoted = quoted_error(value)
+        inner = _text_of(quoted, depth + 1) if quoted and depth <= 6 else ""
+        return f"{beginning}{inner}" if inner else value.strip()
     if depth > 6:
         return ""
     if isinstance(value, list):

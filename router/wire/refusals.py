@@ -8,7 +8,7 @@ Covers OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI a
 import re
 from typing import Any
 
-from router.wire.errors import decoded, error_text, stated_delay_s
+from router.wire.errors import decoded, error_text, quoted_error, stated_delay_s
 from traffic.retry_and_escalation import Refusal
 
 ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
@@ -143,7 +143,11 @@ def _error_object(body: bytes) -> dict[str, Any]:
     if not isinstance(tree, dict):
         return {}
     error = tree.get("error", tree)
-    return error if isinstance(error, dict) else tree
+    if not isinstance(error, dict):
+        return tree
+    message = error.get("message")
+    quoted = quoted_error(message)[1].get("error") if isinstance(message, str) else None
+    return error | quoted if isinstance(quoted, dict) else error
 
 
 def stated_param(body: bytes) -> Any:

@@ -24,6 +24,8 @@ from router.wire.sse import StreamReader
 from router.wire.thinking import sealed
 from traffic.loose_json import index, is_object, json_or, tree, trees
 from traffic.record import Usage
+from traffic.tool_calls import EMPTY
+from traffic.usage import estimate
 
 Tree = dict[str, Any]
 
@@ -97,6 +99,8 @@ class ResponseEncoder:
         self._assembly = Assembly()
         self._calls: dict[int, Tree] = {}
         """Function call items by position of the call."""
+        self._held_back: set[str] = set()
+        """Ids of the calls whose arguments are, up to now, the empty object that `ToolCall.add` holds back."""
         self._finish_reason: str | None = None
         self._logprobs: list[Tree] = []
         """Log-probabilities of the current chunk."""
@@ -153,6 +157,12 @@ class ResponseEncoder:
             events += self._thinking(thoughts) if thoughts else []
         return events
 
+    def _estimate(self) -> Usage:
+        """The usage where the endpoint states none: clients expect numbers."""
+        return estimate(
+            sum(len(message.text) for message in self._request.body.messages), len(self._assembly.output.text or "")
+        )
+
     def _piece(self, piece: Piece) -> list[Tree]:
         if piece.kind == "reasoning":
             return self._reasoning(piece.text) if piece.text else []
@@ -173,7 +183,7 @@ class ResponseEncoder:
         self.response["status"] = "incomplete" if reason else "completed"
         events += self._close(last=True)
         self.response["incomplete_details"] = {"reason": reason} if reason else None
-        self.response["usage"] = _usage(usage) if usage is not None else None
+        self.response["usage"] = _usage(usage or self._estimate())
         return [*events, self._event(f"response.{self.response['status']}", response=self.response)]
 
     # ----------------------------------------------------------------------------------------- items
@@ -267,6 +277,8 @@ class ResponseEncoder:
             if item["type"] == "tool_search_call":
                 # An object for the client; until it is complete, its text.
                 item["arguments"] = ""
+        if not piece.text and call.arguments == EMPTY:
+            self._held_back.add(item["id"])
         if not piece.text or item["status"] != "in_progress":
             return events
         if item["type"] == "custom_tool_call":
@@ -290,15 +302,23 @@ class ResponseEncoder:
 
     def _close(self, *, last: bool = False) -> list[Tree]:
         """Close the open items; calls with incomplete arguments stay open unless `last`."""
-        still_open = [item for item in self._open if not last and _is_unfinished_call(item)]
+        still_open = [] if last else [item for item in self._open if self._is_unfinished_call(item)]
         ending = [item for item in self._open if item not in still_open]
         self._open = still_open
         return [event for item in ending for event in self._end_item(item)]
 
+    def _is_unfinished_call(self, item: Tree) -> bool:
+        arguments = item.get("arguments", item.get("input"))
+        if arguments == "" and item["id"] in self._held_back:
+            return False
+        return isinstance(arguments, str) and not is_object(arguments)
+
     def _end_item(self, item: Tree) -> list[Tree]:
         events = self._end_part(item)
         if item["type"] == "function_call":
-            item["arguments"] = item["arguments"] or "{}"
+            if not item["arguments"]:
+                item["arguments"] = EMPTY
+                events.append(self._at(item, "response.function_call_arguments.delta", delta=EMPTY))
             done: Tree = {"name": item["name"], "arguments": item["arguments"]}
             events += [self._at(item, "response.function_call_arguments.done", **done)]
         elif item["type"] == "custom_tool_call":
@@ -364,11 +384,6 @@ def _usage(usage: Usage) -> Tree:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.input_total + usage.output,
     }
-
-
-def _is_unfinished_call(item: Tree) -> bool:
-    arguments = item.get("arguments", item.get("input"))
-    return isinstance(arguments, str) and not is_object(arguments)
 
 
 def _id(prefix: str) -> str:

@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from traffic.loose_json import Tree, encode, json_or, tree, trees
+from traffic.loose_json import Tree, encode, json_or, loads, tree, trees
 from traffic.tiers import Effort
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
@@ -14,6 +14,7 @@ EFFORTS: tuple[Effort, ...] = get_args(Effort)
 """Values of `reasoning_effort` in ascending order."""
 ANTHROPIC_EFFORTS = EFFORTS[EFFORTS.index("low") :]
 """Values of Anthropic's `output_config.effort`."""
+_THINKING = ("thinking", "redacted_thinking")
 _SEAL = "fasttier-thinking:"
 """Beginning of reasoning items' `encrypted_content` that this router can read."""
 
@@ -71,6 +72,21 @@ def with_effort(sent: Tree) -> Tree:
     return modern
 
 
+def without_thinking(payload: bytes) -> bytes:
+    """A request without earlier thinking, and without thinking itself: the turn with tool calls that it continues would
+    have to begin with thinking."""
+    body = loads(payload)
+    body.pop("thinking", None)
+    turns = []
+    for turn in trees(body.get("messages")):
+        content = turn.get("content")
+        if isinstance(content, list):
+            content = [block for block in content if tree(block).get("type") not in _THINKING]
+        if content or not turn.get("content"):
+            turns.append(turn | {"content": content})
+    return encode(body | {"messages": turns})
+
+
 def reconcile(body: Tree) -> None:
     """Remove parameters that the API rejects in combination with thinking; a forced tool call removes the thinking."""
     if tree(body.get("thinking")).get("type") not in ("enabled", "adaptive"):
@@ -88,4 +104,4 @@ def _called_without_thinking(turns: Sequence[Tree]) -> bool:
     if len(turns) < 2 or not any(block["type"] == "tool_result" for block in trees(turns[-1]["content"])):
         return False
     first = next(iter(trees(turns[-2]["content"])), {})
-    return first.get("type") not in ("thinking", "redacted_thinking")
+    return first.get("type") not in _THINKING

@@ -50,6 +50,32 @@ ODD_ANSWERS = [
         lambda h: h.event("message_delta")["delta"]["stop_reason"] == "tool_use" and h.blocks[-1]["json"] == "{}",
         blank_reasons(),
     ),
+    messages(
+        "reasoning in a field called thinking",
+        lambda h: h.blocks[0].get("thinking") == "why",
+        chunked(START, delta({"thinking": "why"}), OK, STOP, LAST),
+    ),
+    whole(
+        "no usage is stated, but the client reads it",
+        "responses",
+        lambda h: h.json["usage"]["input_tokens"] > 0 and h.json["usage"]["output_tokens"] > 0,
+        plain(completion(choice({"content": "ok"}), usage=None)),
+    ),
+    messages(
+        "an empty object before the arguments is no part of them",
+        lambda h: json.loads(h.blocks[-1]["json"]) == {"a": 1},
+        calls_of(part("{}", index=0, id="c1", name="f"), part('{"a": 1}', index=0)),
+    ),
+    messages(
+        "arguments that are sent once more as a whole",
+        lambda h: json.loads(h.blocks[-1]["json"]) == {"a": 1},
+        calls_of(part('{"a"', index=0, id="c1", name="f"), part(": 1}", index=0), part('{"a": 1}', index=0, id="c1")),
+    ),
+    messages(
+        "two calls without arguments are two blocks",
+        lambda h: [b["json"] for b in h.blocks] == ["{}", "{}"],
+        calls_of(part("{}", index=0, id="c1", name="f"), part("{}", index=1, id="c2", name="f")),
+    ),
     messages("the stub of a function call is none", lambda h: [b["type"] for b in h.blocks] == ["text"], stub()),
     messages(
         "usage on every chunk costs no arguments",

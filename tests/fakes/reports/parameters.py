@@ -1,8 +1,10 @@
 """Parameters and messages of chat completions as clients write them, for endpoints of Anthropic's protocol."""
 
+import json
 from typing import Any
 
-from tests.fakes.reports import FUNCTION, USER, Case, asked
+from tests.fakes.raw_upstream import Play, plain
+from tests.fakes.reports import FUNCTION, TOOL, USER, Case, asked
 from tests.fakes.wire_bench import Heard
 
 ALL_NULL = dict.fromkeys(
@@ -24,6 +26,38 @@ def called(arguments: Any) -> dict[str, Any]:
 def given(heard: Heard) -> Any:
     """The input of the call that the endpoint saw."""
     return next(b["input"] for b in asked(heard)["messages"][1]["content"] if b["type"] == "tool_use")
+
+
+FOREIGN = {"type": "thinking", "thinking": "t", "signature": "of another provider"}
+THOUGHT = [USER, {"role": "assistant", "content": [FOREIGN, {"type": "text", "text": "a"}]}, USER]
+THOUGHT_FOR_CHAT = [USER, CALLING | {"content": "a", "thinking_blocks": [FOREIGN]}, USER]
+
+
+def foreign_thinking(head: str, body: bytes) -> Play | None:
+    """Takes thinking with its own signatures only."""
+    del head
+    error = {
+        "type": "invalid_request_error",
+        "message": "messages.1.content.0: Invalid `signature` in `thinking` block",
+    }
+    return plain({"type": "error", "error": error}, status=400) if b"another provider" in body else None
+
+
+def unknown_examples(head: str, body: bytes) -> Play | None:
+    del head
+    error = {
+        "type": "invalid_request_error",
+        "message": "tools.0.custom.input_examples: Extra inputs are not permitted",
+    }
+    return plain({"type": "error", "error": error}, status=400) if b"input_examples" in body else None
+
+
+def one_of_two(head: str, body: bytes) -> Play | None:
+    """A gateway to Claude that quotes its errors."""
+    del head
+    inner = {"error": {"message": "`temperature` and `top_p` cannot both be specified for this model. Use only one."}}
+    error = {"message": json.dumps(inner), "type": "invalid_request_error", "code": "invalid_request_body"}
+    return plain({"error": error}, status=400) if b"temperature" in body and b"top_p" in body else None
 
 
 def thinks(body: Any) -> bool:
@@ -265,5 +299,37 @@ PARAMETERS = [
         "a result without a call",
         lambda h: "tool_result" not in str(asked(h)["messages"]),
         {"messages": [USER, {"role": "tool", "tool_call_id": "gone", "content": "r"}, USER]},
+    ),
+    Case(
+        "thinking of another provider",
+        "messages",
+        "claude",
+        lambda h: h.status == 200 and asked(h)["messages"][1]["content"] == [{"type": "text", "text": "a"}],
+        {"messages": THOUGHT, "thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000},
+        refusing=foreign_thinking,
+    ),
+    Case(
+        "thinking of another provider, in a chat",
+        "chat",
+        "claude",
+        lambda h: h.status == 200 and "thinking" not in json.dumps(asked(h)["messages"]),
+        {"messages": THOUGHT_FOR_CHAT},
+        refusing=foreign_thinking,
+    ),
+    Case(
+        "examples of a tool's input that the server does not know",
+        "messages",
+        "claude",
+        lambda h: h.status == 200 and "input_examples" not in asked(h)["tools"][0],
+        {"tools": [TOOL | {"input_examples": [{}]}]},
+        refusing=unknown_examples,
+    ),
+    Case(
+        "a gateway that quotes its provider's error",
+        "chat",
+        "gpt",
+        lambda h: h.status == 200 and "temperature" in asked(h) and "top_p" not in asked(h),
+        {"temperature": 0.5, "top_p": 0.9},
+        refusing=one_of_two,
     ),
 ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.auth import Binding, client_keys
+from router.auth import Auth, Binding, client_keys
 from traffic.errors import MissingSecret
 
 
@@ -20,3 +20,10 @@ def test_without_a_variable_there_are_no_keys_and_an_empty_one_is_an_error() -> 
     assert client_keys(None, {}) == {}
     with pytest.raises(MissingSecret, match="KEYS is not set"):
         client_keys("KEYS", {"KEYS": " , "})
+
+
+@pytest.mark.parametrize("header", [b"x-api-key", b"api-key"])
+def test_the_key_may_be_in_the_header_of_anthropics_or_azures_clients(header: bytes) -> None:
+    auth = Auth("KEYS", {"KEYS": "a"})
+    assert auth.refusal({header: b"a"}) is None
+    assert auth.refusal({header: b"b"}) is not None

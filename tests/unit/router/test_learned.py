@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from router.learned import MAX_LEARNED, Learned, RefusalText
+from router.learned import FOREIGN_THINKING, MAX_LEARNED, Learned, RefusalText
 from router.wire.endpoint_body import adapted_payload
 from traffic.tiers import Endpoint
 
@@ -22,7 +22,14 @@ BODY: dict[str, Any] = {
         {"role": "user", "content": "b"},
         {"role": "user", "content": "c"},
     ],
-    "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA}}],
+    "tools": [
+        {
+            "type": "function",
+            "function": {"name": "f", "description": "d", "parameters": SCHEMA},
+            "input_examples": [{}],
+        }
+    ],
+    "context_management": {},
     "reasoning_effort": "max",
     "thinking": {"type": "enabled", "budget_tokens": 2048},
     "prompt_cache_key": "k",
@@ -61,6 +68,8 @@ def learn(
         ("Additional properties are not allowed ('annotations' was unexpected) - 'messages.1'", "messages.annotations"),
         ("Unrecognized request argument supplied: prompt_cache_key", "prompt_cache_key"),
         ("Unsupported parameter: 'store'", "store"),
+        ("tools.0.custom.input_examples: Extra inputs are not permitted", "tools.input_examples"),
+        ("context_management: Extra inputs are not permitted", "context_management"),
     ],
 )
 def test_unsupported_parameters_are_learned_and_removed(text: str, left_out: str) -> None:
@@ -89,6 +98,21 @@ def test_gateway_specific_fields_are_learned_together() -> None:
     assert learn(learned, "messages.2.assistant.reasoning: property 'messages.2.assistant.reasoning' is unsupported")
     assert "messages.reasoning_details" in learned.apply(GPT).leave_out
     assert "messages.reasoning_content" not in learned.apply(GPT).leave_out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+        "messages.3.content.1: Invalid `data` in `redacted_thinking` block",
+        "messages.5.content.0.thinking.signature: Field required",
+        "messages.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified.",
+    ],
+)
+def test_thinking_of_another_provider_is_recognised(text: str) -> None:
+    assert RefusalText(text).search(FOREIGN_THINKING)
+    echo = msgspec.json.encode({"messages": [{"role": "user", "content": text}]})
+    assert not RefusalText(f"bad input: {text}", sent=echo).search(FOREIGN_THINKING)
 
 
 @pytest.mark.parametrize(
@@ -237,8 +261,6 @@ def test_an_error_about_another_parameter_changes_no_roles() -> None:
         ("'temperature' does not support 0.2 with this model. Only 1 (or no top_p) is.", None, ("temperature",)),
         ("Model m does not support parameter topLogprobs.", None, ("top_logprobs",)),
         ("logprobs are not supported with this model", None, ("logprobs", "top_logprobs")),
-        ("top_p: `top_p` and `temperature` cannot both be set for this model", None, ("temperature",)),
-        ("Errors: `temperature` and `top_p` cannot both be specified for this model. Use one.", None, ("top_p",)),
     ],
 )
 def test_refused_sampling_is_removed_unless_the_client_named_the_model(
@@ -252,6 +274,31 @@ def test_refused_sampling_is_removed_unless_the_client_named_the_model(
     assert not learn(learned, text, param=param)
     assert learned.apply(msgspec.structs.replace(GPT, model="other")).leave_out == ()
     assert any(f"leave_out: [{', '.join(removed)}]" in line for line in learned.warnings())
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("top_p: `top_p` and `temperature` cannot both be set for this model", ("top_p", "temperature")),
+        ("Errors: `temperature` and `top_p` cannot both be specified for this model.", ("temperature", "top_p")),
+    ],
+)
+def test_of_parameters_that_exclude_each_other_the_first_of_a_request_is_sent(
+    text: str, names: tuple[str, str]
+) -> None:
+    learned = Learned()
+    assert learn(learned, text)
+    endpoint = learned.apply(GPT)
+
+    def sent(**body: float) -> dict[str, float]:
+        return dict(msgspec.json.decode(adapted_payload(msgspec.json.encode(body), endpoint)))
+
+    assert sent(temperature=0.2, top_p=0.9).keys() == {names[0]}
+    assert sent(temperature=0.2) == {"temperature": 0.2}
+    assert sent(top_p=0.9) == {"top_p": 0.9}
+    assert not learn(learned, text)
+    assert learned.apply(GPT, routed=False) == GPT
+    assert any(f"exclusive: [{', '.join(names)}]" in line for line in learned.warnings())
 
 
 @pytest.mark.parametrize(

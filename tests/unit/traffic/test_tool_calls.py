@@ -1,13 +1,15 @@
 """Assembly of tool calls for all servers' formats."""
 
+import time
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.wire.chat import Assembly
-from traffic.tool_calls import ToolCalls
+from traffic.tool_calls import ToolCalls, arguments_tree
 
 ARGUMENTS = st.dictionaries(st.sampled_from(["city", "unit"]), st.sampled_from(["Rome", "Oslo", 'a "b" \\ c', "}"]))
 CALLS = st.lists(st.tuples(st.sampled_from(["weather", "time"]), ARGUMENTS), min_size=1, max_size=3)
@@ -100,3 +102,54 @@ def test_a_name_that_is_repeated_or_comes_late_is_set_once() -> None:
         calls.add(part)
     (call,) = calls.calls
     assert (call.name, call.arguments) == ("weather", '{"a": 1}')
+
+
+def added(*texts: str, **keys: Any) -> tuple[list[str], str]:
+    """The arguments that the chunks of one call add, and the call's arguments."""
+    calls = ToolCalls()
+    first = calls.add({"index": 0, "id": "c", "function": {"name": "f", "arguments": texts[0]}})
+    rest = [calls.add({"index": 0, **keys, "function": {"arguments": text}}) for text in texts[1:]]
+    return [arguments for _, arguments in (first, *rest)], calls.calls[0].arguments
+
+
+def test_an_empty_object_before_the_arguments_is_no_part_of_them() -> None:
+    """As sent by Gemini behind a gateway."""
+    assert added("{}", '{"a": 1}') == (["", '{"a": 1}'], '{"a": 1}')
+    assert added("{}", '{"a"', ": 1}") == (["", '{"a"', ": 1}"], '{"a": 1}')
+
+
+def test_a_call_without_arguments_keeps_its_empty_object() -> None:
+    assert added("{}") == ([""], "{}")
+
+
+@pytest.mark.parametrize("repeated", [('{"a": 1}',), ('{"a"', ": 1}"), ('{"b": 2}',)])
+@pytest.mark.parametrize("keys", [{}, {"id": "c"}])
+def test_nothing_is_added_to_complete_arguments(repeated: tuple[str, ...], keys: dict[str, Any]) -> None:
+    """Some servers send the arguments once more as a whole."""
+    texts, arguments = added('{"a"', ": 1}", *repeated, **keys)
+    assert (texts, arguments) == (['{"a"', ": 1}", *[""] * len(repeated)], '{"a": 1}')
+
+
+@pytest.mark.parametrize("arguments", ['{"a": {"b": "{}"}}', '{"code": "if (x) {}{} {y}"}', '{"a": [{}, {}]}'])
+def test_braces_inside_of_arguments_are_no_end(arguments: str) -> None:
+    assert added(*arguments)[1] == arguments
+
+
+def test_many_false_ends_take_linear_time() -> None:
+    calls = ToolCalls()
+    part = {"index": 0, "function": {"arguments": "{}"}}
+    calls.add({"index": 0, "id": "c", "function": {"name": "f", "arguments": "["}})
+    began = time.process_time()
+    for _ in range(20_000):
+        calls.add(part)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("written", ['{"a": 1}{"a": 1}', '{}{"a": 1}', '{"a": 1}\n{}'])
+def test_arguments_that_were_joined_are_one_object(written: str) -> None:
+    assert arguments_tree(written) == {"a": 1}
+
+
+@pytest.mark.parametrize("written", ['{"a": 1} and so on', '{"a": 1}{"b"', "[1][2]"])
+def test_other_text_is_kept_as_it_is(written: str) -> None:
+    assert arguments_tree(written) == {"arguments": written}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.wire.errors import error_in, error_text, stated_delay_s
-from router.wire.refusals import classify_refusal
+from router.wire.refusals import classify_refusal, stated_param
 
 
 def openai_error(message: str, code: str | None = None) -> bytes:
@@ -147,6 +147,15 @@ def test_a_413_counts_as_a_prompt_that_is_too_long() -> None:
         (b'{"error": {"code": "overloaded"}}', "overloaded"),
         (b"", None),
         (b"{}", None),
+        (
+            openai_error('{"type": "error", "error": {"type": "x", "message": "the provider\'s words"}}'),
+            "the provider's words",
+        ),
+        (
+            openai_error('AnthropicException - {"error": {"message": "too hot"}}. Received m'),
+            "AnthropicException - too hot",
+        ),
+        (openai_error("expected {'a': 1}, got {\"a\": 1}"), "expected {'a': 1}, got {\"a\": 1}"),
     ],
 )
 def test_error_messages_are_read_in_every_format(body: bytes, text: str | None) -> None:
@@ -196,6 +205,13 @@ def test_any_json_is_parsed_without_an_exception(tree: Any, status: int) -> None
 )
 def test_refusals_of_one_model_or_account_allow_another_endpoint(text: str, refusal: str | None) -> None:
     assert classify_refusal(400, openai_error(text)) == refusal
+
+
+def test_a_refusal_that_a_gateway_quotes_is_classified_by_the_providers_code() -> None:
+    inner = {"error": {"message": "no", "code": "unsupported_parameter", "param": "temperature"}}
+    body = openai_error(f"OpenAIException - {msgspec.json.encode(inner).decode()}")
+    assert classify_refusal(400, body) == "unsupported"
+    assert stated_param(body) == "temperature"
 
 
 def test_the_providers_message_behind_a_gateway_is_read() -> None:
