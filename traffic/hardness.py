@@ -4,6 +4,8 @@ import math
 import re
 from collections import Counter
 
+from traffic.wording_search import Literals
+
 READ_CHARS = 3000
 LABEL_QUANTITIES = 4
 QUANTITIES = 3
@@ -14,6 +16,9 @@ _TABLE_LINES, _TABLE_COLUMNS = 4, 4
 _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
 _OPTION = re.compile(r"\n[^\S\n]*+\(?([A-E])[).:](?=\s)")
+_OPTIONS = 3
+_LATER_OPTIONS = Literals([letter + mark for letter in "CDE" for mark in ").:"])
+"""One of these is among any three different options of `_OPTION`."""
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
 _DIGIT = "[0-9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\uff10-\uff19]"
 _NO_BORDER = "A-Za-z0-9.,:/_#-"
@@ -23,20 +28,27 @@ behind from there, so that the search only stops at digits. A set is searched fo
 """
 _ROW = re.compile(rf"(?:[^0-9]*+[0-9]++(?:\.[0-9]++)?+){{{_TABLE_COLUMNS}}}")
 _KINDS = "".join(
-    "1" if char in "0123456789" else "\n" if char == "\n" else "a" if re.match(f"[{_NO_BORDER}]", char) else " "
-    for char in map(chr, range(256))
+    "1" if char in "0123456789" else "a" if re.match(f"[{_NO_BORDER}]", char) else " " for char in map(chr, range(256))
 ).encode()
-"""For `bytes.translate`: digits as 1, what a quantity cannot follow as a, all else but line ends as a space."""
+"""For `bytes.translate`: digits as 1, what a quantity cannot follow as a, all else as a space."""
 _NUMBER = re.compile(
     r"\d[\d,.]*|\b(?:half|twice|dozen|double|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|hundred)\b"
 )
-_RESULTS = (
-    ("how ", re.compile(r"how (?:many|much|far|long|old)\b")),
-    ("calculate the", re.compile(r"calculate the\b")),
-    ("what ", re.compile(r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b")),
+_RESULT = re.compile(
+    r"how (?:many|much|far|long|old)\b|calculate the\b|"
+    r"what (?:is|was|are) the (?:total|sum|average|probability|value)\b"
 )
-"""Questions for a result, each with the text that it begins with, which is found ten times faster."""
+"""A question for a result."""
 _WHEN = re.compile(r"when (?:do|does|did|will|would|must) (?:they|he|she|it|we|i|the|both)\b")
+_WHEN_STARTS = tuple(f"when {verb} " for verb in ("do", "does", "did", "will", "would", "must"))
+"""Texts without which `_WHEN` cannot match."""
+_RESULT_STARTS = (
+    *(f"how {word}" for word in ("many", "much", "far", "long", "old")),
+    "calculate the",
+    *(f"what {verb} the " for verb in ("is", "was", "are")),
+)
+"""Texts without which `_RESULT` cannot match."""
+_QUESTION_STARTS = Literals((*_RESULT_STARTS, *_WHEN_STARTS))
 _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
 _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
@@ -68,7 +80,11 @@ def is_bare_question(text: str) -> bool:
 
 def _brings_options(text: str) -> bool:
     # Each option begins a line.
-    return text.count("\n") >= 2 and len(set(_OPTION.findall(f"\n{text}"))) >= 3
+    return (
+        text.count("\n") >= _OPTIONS - 1
+        and bool(_LATER_OPTIONS.find(text))
+        and len(set(_OPTION.findall(f"\n{text}"))) >= _OPTIONS
+    )
 
 
 def _is_brief(text: str, least: int) -> bool:
@@ -79,7 +95,7 @@ def _is_brief(text: str, least: int) -> bool:
     kinds = _kinds(text)
     if kinds.count(b"1") < least:
         return False
-    if text.isascii() and kinds.startswith(b"1") + kinds.count(b" 1") + kinds.count(b"\n1") < least:
+    if text.isascii() and kinds.startswith(b"1") + kinds.count(b" 1") < least:
         return False
     quantities = len(_QUANTITY.findall(text))
     if quantities < least:
@@ -114,9 +130,12 @@ def _kinds(text: str) -> bytes:
 def _is_word_problem(text: str) -> bool:
     """Several quantities and a question for a result."""
     lower = text[:2000].lower()
-    if any(start in lower and pattern.search(lower) for start, pattern in _RESULTS):
+    starts = _QUESTION_STARTS.find(lower)
+    if not starts:
+        return False
+    if not starts.isdisjoint(_RESULT_STARTS) and _RESULT.search(lower):
         return len(_NUMBER.findall(lower)) >= 2
-    return "when " in lower and _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
+    return not starts.isdisjoint(_WHEN_STARTS) and _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
 
 
 def is_puzzle(text: str) -> bool:

@@ -6,7 +6,7 @@ remarks on the past are removed before the search.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -17,11 +17,10 @@ from traffic import config
 from traffic.stated_answers import (
     ORDER_STARTS,
     RATING_STARTS,
-    OrderSign,
+    begins_order,
     is_only_contract,
     lists_many,
     names_fields,
-    orders,
     states_options,
     states_rating,
     states_scale,
@@ -60,8 +59,7 @@ _NEGATED = re.compile(
 
 _LISTING = ("reply", "output", "answer", "return", "respond", "say", "print", "write")
 """Words after which labels in capitals may stand."""
-_Kind = Literal["past", "condition", "negation", "listing", "rating"] | OrderSign
-_WORDS: dict[_Kind, tuple[str, ...]] = {
+_WORDS: dict[str, tuple[str, ...]] = {
     "past": _PAST_HINTS,
     "condition": tuple(f" {word} " for word in _CONDITIONS),
     "negation": tuple(f" {word} " for word in _NEGATIONS),
@@ -71,8 +69,8 @@ _WORDS: dict[_Kind, tuple[str, ...]] = {
     "analysis": ORDER_STARTS["analysis"],
 }
 """By kind, what is searched for besides the wordings, in the same pass."""
-_KINDS = tuple(kind for kind, words in _WORDS.items() for _ in words)
-"""Kind of a hit by its index; hits of wordings have higher indexes."""
+_Places = Mapping[str, Sequence[int]]
+"""By kind of `_WORDS`, where its words are in a text."""
 
 
 class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,11 +103,11 @@ class Phrases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _FRAGMENT = re.compile(r"<([a-z_]+)>")
 _PHRASES = config.load(Path(__file__).with_name("phrases.yaml"), Phrases)
-_SEARCH = WordingSearch(_PHRASES.resolved(), [word for words in _WORDS.values() for word in words])
+_SEARCH = WordingSearch(_PHRASES.resolved(), _WORDS)
 _SPACELESS_SIGNS = [(name, re.compile(pattern_text(wordings))) for name, wordings in _PHRASES.spaceless.items()]
 # These two search the original text: they depend on line ends and capitals.
 _LABEL_LIST = re.compile(
-    r"[:(]\s*(?:(?:\n?[ \t]*[-*•\d][^\n]{1,80}\n){2}|(?:[\w\"'`&-]++(?: [\w\"'`&-]++){0,2}+\s?[,|/]\s*){2})"
+    r"[:(]\s*(?:(?:\n?[ \t]*[-*•\d][^\n]{1,80}\n(?!\0)){2}|(?:[\w\"'`&-]++(?: [\w\"'`&-]++){0,2}+\s?[,|/]\s*){2})"
 )
 _CAPITAL_LABELS = re.compile(
     rf"(?i:{'|'.join(_LISTING)})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
@@ -128,6 +126,8 @@ _JSON_SKETCH = re.compile(r"\{[^{}]{3,300}\}")
 _SKETCHED_VALUE = re.compile(r"[\"']?\w+[\"']?\s*:\s*([^,{}]+)")
 _CHOICE = re.compile(r"bool(?:ean)?|[\"']?[\w -]+(?: ?[|/] ?[\w -]+)+[\"']?|true ?(?:[|/]|or) ?false")
 _TWO_OBJECTS = re.compile(r"\{[^{}]{3,60}\},? (?:or|oder|ou|o) \{[^{}]{3,60}\}")
+_PARAGRAPHS = "\n\0\n"
+"""Stands between paragraphs, so that they are read in one pass and apart: no wording and no list goes on behind it."""
 _SPACELESS = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -140,22 +140,30 @@ def _one_a_line(lower: str) -> str:
     return lower
 
 
-def _not_in_force(text: str, words: Iterable[tuple[_Kind, int]]) -> list[Removal]:
+def _not_in_force(text: str, places: _Places) -> list[Removal]:
     """What is negated, conditional or past in sentences of one line each, and list items of one word: in order, and
-    without overlaps. `words`: kinds of `_WORDS`, and where they are in the text.
+    without overlaps.
     """
-    removals = [(max(0, item.start() - 1), item.end() - 1, 0) for item in _LONE_ITEM.finditer(f"\n{text}")]
-    for kind, at in words:
-        if kind == "negation":
-            if clause := _NEGATED.match(text, at):
-                removals.append((at, clause.end(), 1))
-        elif kind in ("past", "condition"):
-            begin = text.rfind("\n", 0, at) + 1
-            end = text.find("\n", at)
-            end = end if end >= 0 else len(text)
-            if _PAST.search(text, begin, end) if kind == "past" else _CONDITION.match(text, begin, end):
-                removals.append((begin, end, 0))
+    removals: list[Removal] = []
+    if "-" in text or "*" in text or "•" in text:
+        removals += [(max(0, item.start() - 1), item.end() - 1, 0) for item in _LONE_ITEM.finditer(f"\n{text}")]
+    for at in places["negation"]:
+        if clause := _NEGATED.match(text, at):
+            removals.append((at, clause.end(), 1))
+    for at in places["condition"]:
+        begin, end = _line(text, at)
+        if _CONDITION.match(text, begin, end):
+            removals.append((begin, end, 0))
+    for at in places["past"]:
+        begin, end = _line(text, at)
+        if _PAST.search(text, begin, end):
+            removals.append((begin, end, 0))
     return _without_overlaps(removals) if len(removals) > 1 else removals
+
+
+def _line(text: str, at: int) -> tuple[int, int]:
+    end = text.find("\n", at)
+    return text.rfind("\n", 0, at) + 1, end if end >= 0 else len(text)
 
 
 def _without_overlaps(removals: list[Removal]) -> list[Removal]:
@@ -183,27 +191,27 @@ def _without(text: str, removals: Iterable[Removal]) -> str:
 def _signs_in(text: str) -> set[str]:
     lower = text.lower()
     sentences = _one_a_line(lower)
-    hits = _SEARCH.scan(sentences)
-    words = [(_KINDS[index], at) for index, at, _ in hits if index < len(_KINDS)]
-    removals = _not_in_force(sentences, words)
+    scan = _SEARCH.scan(sentences)
+    places = scan.places
+    removals = _not_in_force(sentences, places)
     instruction = _without(sentences, removals) if removals else sentences
-    names = _SEARCH.names(instruction, hits, removals)
+    names = _SEARCH.names(instruction, scan, removals)
     if not instruction.isascii() and _SPACELESS.search(instruction):
         names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(instruction)}
-    if ":" in text and (_begins_list(text, ":") or _begins_list(text, "(")):
+    if ":" in text and _begins_list(text):
         names.add("list")
-    if "label" not in names and (_lists_capitals(text, words) or _has_row_of_capitals(text)):
+    if "label" not in names and not text.islower() and (_lists_capitals(text, places) or _has_row_of_capitals(text)):
         names.add("label")
-    if '{"' in text:
+    if "{" in text and '{"' in text:
         names.add("json")
-    if any(kind == "rating" and states_rating(sentences, at) for kind, at in words):
+    if places["rating"] and any(states_rating(sentences, at) for at in places["rating"]):
         names.add("rating")
-    starts: list[tuple[OrderSign, int]] = [
-        (kind, at)
-        for kind, at in words
-        if (kind == "order" or kind == "analysis") and not _is_removed(sentences, at, removals)
-    ]
-    return names | orders(lower, starts)
+    for sign in ORDER_STARTS:
+        for at in places[sign]:
+            if begins_order(lower, at, sign) and not _is_removed(sentences, at, removals):
+                names.add(sign)
+                break
+    return names
 
 
 def _is_removed(text: str, at: int, removals: Iterable[Removal]) -> bool:
@@ -213,32 +221,40 @@ def _is_removed(text: str, at: int, removals: Iterable[Removal]) -> bool:
     return any(begin < at < end and text[begin:at].strip(" \t-*•") for begin, end, _ in removals)
 
 
-def _begins_list(text: str, mark: str) -> bool:
-    start = text.find(mark)
-    while start >= 0:
-        if _LABEL_LIST.match(text, start):
-            return True
-        start = text.find(mark, start + 1)
-    return False
+def _begins_list(text: str) -> bool:
+    """A list of labels begins after a colon, or after a parenthesis in a paragraph that has a colon."""
+    return any(":" in _paragraph(text, found.start()) for found in _matches(_LABEL_LIST, ":(", text))
 
 
-def _lists_capitals(text: str, words: Iterable[tuple[_Kind, int]]) -> bool:
+def _paragraph(text: str, at: int) -> str:
+    return text[:at].rpartition(_PARAGRAPHS)[2] + text[at:].partition(_PARAGRAPHS)[0]
+
+
+def _lists_capitals(text: str, places: _Places) -> bool:
     """A word such as answer is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
-    return any(kind == "listing" and _CAPITAL_LABELS.match(text, at) for kind, at in words)
+    return bool(places["listing"]) and any(_CAPITAL_LABELS.match(text, at) for at in places["listing"])
 
 
 def _has_row_of_capitals(text: str) -> bool:
-    if text.islower() or (":" not in text and "=" not in text):
-        return False
-    return any(_SMALL_WORDS.isdisjoint(row[1].split()) for row in _CAPITAL_ROW.finditer(text))
+    rows = _matches(_CAPITAL_ROW, ":=", text)
+    return bool(rows) and any(_SMALL_WORDS.isdisjoint(row[1].split()) for row in rows)
 
 
-# Prompts with values of the user still share most of their paragraphs.
-@lru_cache(maxsize=4096)
-def _signs_of_paragraph(text: str) -> frozenset[str]:
-    return frozenset(_signs_in(text))
+def _matches(pattern: re.Pattern[str], marks: str, text: str) -> list[re.Match[str]]:
+    """Matches of a pattern that begins with one of the marks; they may overlap."""
+    # One character is found ten times faster than a pattern that begins with it.
+    matches: list[re.Match[str]] = []
+    for mark in marks:
+        at = text.find(mark)
+        while at >= 0:
+            if found := pattern.match(text, at):
+                matches.append(found)
+            at = text.find(mark, at + 1)
+    return matches
 
 
+HEAD, TAIL = 700, 350
+"""Characters of a long system prompt that are read."""
 LONGEST_TAIL = 1200
 """Characters at the end of a long text in which its last paragraph is looked for, if it ends with a list."""
 LIST_ITEM_CHARS = 30
@@ -246,22 +262,32 @@ LIST_ITEM_CHARS = 30
 
 
 def signs(
-    text: str, head: int = 700, tail: int = 350, *, repeats: bool = True, is_template: bool = True
+    text: str, head: int = HEAD, tail: int = TAIL, *, repeats: bool = True, is_template: bool = True
 ) -> frozenset[str]:
     """Signs in an instruction: those of `phrases.yaml`, and `options`, `fields`, `many` (labels), `order`, `analysis`
     and `contract` (nothing but the form of the answer) of `traffic.stated_answers`.
 
     Of a text longer than `head` + `tail` characters, only so many at its beginning and its end are read.
-    `repeats`: the text is a system prompt, whose paragraphs come again: their signs are cached, and options are looked
-    for in all of it. False: a message, which may hold material: options are looked for at its beginning and end alone.
+    `repeats`: the text is a system prompt, whose paragraphs are read apart, and options are looked for in all of it.
+    False: a message, which may hold material: options are looked for at its beginning and end alone.
     `is_template`: False for what a person asks of a general assistant, where neither lists nor orders to analyse
     something say how hard the work is.
     """
-    if len(text) > head + tail:
-        text = f"{text[:head]}\n\n{text[max(head, _end_of(text, tail)) :]}"
+    return _signs_of(_excerpt(text, head, tail), repeats=repeats, is_template=is_template)
+
+
+def _excerpt(text: str, head: int, tail: int) -> str:
+    """The beginning and the end of a text longer than both."""
+    if len(text) <= head + tail:
+        return text
+    return f"{text[:head]}\n\n{text[max(head, _end_of(text, tail)) :]}"
+
+
+def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> frozenset[str]:
     # The only letter that is longer in lower case.
     text = text.replace("İ", "I")
-    names = set().union(*map(_signs_of_paragraph, text.split("\n\n"))) if repeats else _signs_in(text)
+    # Sentences of two paragraphs have nothing to do with each other.
+    names = _signs_in(text.replace("\n\n", _PARAGRAPHS) if repeats else text)
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     programs = {"code", "technology"} <= names
@@ -319,10 +345,9 @@ def _sketches_choices(text: str) -> bool:
     return any(values and all(_CHOICE.fullmatch(value.strip()) for value in values) for values in sketches)
 
 
-_signs_again = lru_cache(maxsize=1024)(signs)
-_CACHED_CHARS = 32_768
+_signs_again = lru_cache(maxsize=1024)(_signs_of)
 
 
 def signs_of_system(text: str) -> frozenset[str]:
     """`signs` with a cache: a call site sends the same system prompt with every request."""
-    return _signs_again(text) if len(text) <= _CACHED_CHARS else signs(text)
+    return _signs_again(_excerpt(text, HEAD, TAIL))

@@ -8,10 +8,9 @@ functions take lower-case text. An instruction of labels only ("Mood: calm or te
 
 import itertools
 import re
-from collections.abc import Iterable
 from typing import Literal
 
-from traffic.wording_search import beginnings, pattern_text
+from traffic.wording_search import Literals, beginnings, pattern_text
 
 _NO_ITEM = (
     r"(?!(?:in|with|from|by|to|for|at|on|of|as|and|the|an?|your|its|what|who|how|why|when|where|yyyy|mm|dd|he|she|they|"
@@ -22,15 +21,16 @@ _COMMON_OR = ("or", "oder", "ou", "o", "of")
 _RARE_OR = ("else", "lub", "czy", "eller", "или", "veya")
 _OR = rf"(?:{'|'.join((*_COMMON_OR, *_RARE_OR))})"
 _COMMA = r"(?:, ?| ?[|/;·] ?)"
-_SEPARATOR = re.compile("[,|/;·]")
+_SEPARATORS = ",|/;·"
+_SEPARATOR = re.compile(f"[{_SEPARATORS}]")
 _END = r"(?=\s*[.?!;)\]}\n>\"'`]|\s*$)"
 _ALTERNATIVES = rf"{_ITEM}(?:{_COMMA}{_ITEM})*(?:,? {_OR} (?:an? )?| ?[|/] ?){_ITEM}{_END}"
 # Patterns that begin with a character, not with a border, are searched several times faster, with two characters faster
 # still.
 _LAST_ITEM = re.compile(rf" (?:{'|'.join(_COMMON_OR)}) (?:an? )?{_ITEM}{_END}")
 _LAST_ITEM_RARE = re.compile(rf"(?: (?:{'|'.join(_RARE_OR)}) (?:an? )?|[|/] ?){_ITEM}{_END}")
-_RARE_SEPARATORS = ("|", "/", *(f" {word} " for word in _RARE_OR))
-"""Texts without which `_LAST_ITEM_RARE` cannot match."""
+_RARE_WORDS = Literals(tuple(f"{word} " for word in _RARE_OR))
+"""Without one of these, `|` or `/`, `_LAST_ITEM_RARE` cannot match."""
 _CHOICE = re.compile(rf"[:(\[{{>?]\s*{_ALTERNATIVES}")
 """`Mood: calm or tense.`, `ok | spam | abuse`."""
 _CHOICE_AFTER = re.compile(
@@ -57,6 +57,8 @@ _KIND = re.compile(
 _LONG_LIST = 8
 _SEVERAL_ITEMS = re.compile(rf"[,|/;·] ?{_ITEM}(?: ?[,|/;·]|,? {_OR} )")
 """What every list has."""
+_ITEM_LINE = re.compile(r"\n[ \t]*[-*•\d]")
+"""With what each of `_SHORT_ITEMS` begins."""
 _SHORT_ITEMS = re.compile(
     rf"(?:\n[ \t]*(?:[-*•]|\d+[.)]) ?+[\w\"'`&/.-]++(?: [\w&/.-]++){{0,2}}+[\"'`]?[ \t]*(?=\n|\Z)){{{_LONG_LIST},}}"
 )
@@ -123,8 +125,8 @@ ORDER_STARTS: dict[OrderSign, tuple[str, ...]] = {
     "analysis": tuple(sorted({f" {text}" for wording in _ANALYSES for text in beginnings(wording)})),
 }
 """By sign, the texts with which every such order begins, as `WordIndex` takes them."""
-_BEFORE_ORDER = re.compile(r"\b(?:please|and|then|now|you|task is to|job is to) \Z")
-_BEFORE_ORDER_CHARS = len("task is to ") + 1
+_BEFORE_ORDER = tuple(f"{text} " for text in ("please", "and", "then", "now", "you", "task is to", "job is to"))
+_LETTER = re.compile(r"\w")
 _INTRODUCTION = re.compile(
     r"(?:^|[.!?:>\n] ?)(?:as(?! (?:soon|long|needed))|given|from|using|based on|with|after|for|"
     r"in(?! (?:cases?|the event)\b)) [^.!?:\n,]{1,80}, \Z"
@@ -134,11 +136,11 @@ _INTRODUCTION_CHARS = 100
 _LABEL_ORDER = re.compile(r"\s*(?:[\w-]+ ){0,3}(?:label|category|name|word|code|id|intent|class|yes|nothing)\b")
 
 _NOT_IN_FORCE = re.compile(
-    r"(?:^|(?<=[.!?;] )|(?<=\n))[\s\-*•>\d.)(]*"
+    r"([.!?;\n](?:(?<=\n)| ))[\s\-*•>\d.)(]*"
     r"(?:do not|don't|never|avoid|if|unless|in case|nicht|wenn|falls|sofern|ne |si|no(?= (?:di|uses|des))|"
     r"be|stay|remain|sound|sei|seien|bleib|bleibe|soyez|sois|sé|sea|sii)\b[^.!?;\n]*"
 )
-"""A sentence that forbids something, holds in one case only, or says what to be like."""
+"""The end of a sentence, and one that forbids something, holds in one case only, or says what to be like."""
 
 _SCALE_WORDS = ("rate", "rating", "score", "scale", "star", "grade")
 _SCALE = re.compile(rf"\b(?:{'|'.join(_SCALE_WORDS)})s?\b")
@@ -184,35 +186,35 @@ PROSE_KEYS = frozenset(
 """Fields of JSON that hold prose, whatever the form is for."""
 
 
-def orders(text: str, starts: Iterable[tuple[OrderSign, int]]) -> set[OrderSign]:
-    """Signs of the orders with which sentences of a text begin: `order` to write, explain or plan something, and not
-    only a label; `analysis` to judge, plan or calculate something.
-
-    `starts`: where a text of `ORDER_STARTS` is in the text, with its sign.
+def begins_order(text: str, at: int, sign: OrderSign) -> bool:
+    """A sentence begins there with an order: `order` to write, explain or plan something, and not only a label;
+    `analysis` to judge, plan or calculate something. `at`: where a text of `ORDER_STARTS` is.
     """
-    names = set[OrderSign]()
-    for sign, at in starts:
-        if sign in names or not _begins_sentence(text, at):
-            continue
-        order = _ORDERS[sign].match(text, at)
-        if order is not None and not (sign == "order" and _LABEL_ORDER.match(text, order.end())):
-            names.add(sign)
-    return names
+    if not _begins_sentence(text, at):
+        return False
+    order = _ORDERS[sign].match(text, at)
+    return order is not None and not (sign == "order" and _LABEL_ORDER.match(text, order.end()))
 
 
 def _begins_sentence(text: str, at: int) -> bool:
     before = text[:at].rstrip()
-    if not before or before.endswith((".", "!", "?", ":", ";", ">", "#", "*", "-")) or "\n" in text[len(before) : at]:
+    if not before or before[-1] in ".!?:;>#*-" or "\n" in text[len(before) : at]:
         return True
-    if before.endswith(","):
+    if before[-1] == ",":
         return _INTRODUCTION.search(text[max(0, at - _INTRODUCTION_CHARS) : at]) is not None
-    return _BEFORE_ORDER.search(text[max(0, at - _BEFORE_ORDER_CHARS) : at]) is not None
+    if not text.endswith(_BEFORE_ORDER, 0, at):
+        return False
+    word = next(word for word in _BEFORE_ORDER if text.endswith(word, 0, at))
+    return at == len(word) or _LETTER.match(text, at - len(word) - 1) is None
 
 
 def states_options(text: str) -> bool:
     """The text enumerates short answers to choose from, in a sentence that asks for one of them."""
     # Few texts have options at all, and the second search is for those.
-    return _enumerates(text) and _enumerates(_NOT_IN_FORCE.sub(" ", text))
+    if not _enumerates(text):
+        return False
+    in_force = _NOT_IN_FORCE.sub(r"\1 ", f"\n{text}")[1:]
+    return in_force == text or _enumerates(in_force)
 
 
 def _enumerates(text: str) -> bool:
@@ -242,7 +244,7 @@ def _offers_choice(text: str) -> bool:
     for from the beginning of its sentence, or of its line.
     """
     last_items = _LAST_ITEM.finditer(text)
-    if any(separator in text for separator in _RARE_SEPARATORS):
+    if "|" in text or "/" in text or _RARE_WORDS.find(text):
         last_items = itertools.chain(last_items, _LAST_ITEM_RARE.finditer(text))
     for last in last_items:
         at, end = last.start(), last.end() + 1
@@ -271,11 +273,11 @@ def _names_kind(text: str, end: int) -> bool:
 
 def lists_many(text: str) -> bool:
     """The text lists at least eight short labels, one a line or in a row, after a word that says what they are."""
-    if text.count("\n") >= _LONG_LIST and any(
+    if len(_ITEM_LINE.findall(text)) >= _LONG_LIST and any(
         _names_kind(text, found.start()) for found in _SHORT_ITEMS.finditer(text)
     ):
         return True
-    if len(_SEPARATOR.findall(text)) < _LONG_LIST - 1:
+    if sum(map(text.count, _SEPARATORS)) < _LONG_LIST - 1:
         return False
     return any(_is_long(found) and _names_kind(text, found.start()) for found in _LIST.finditer(text))
 
@@ -301,7 +303,8 @@ def names_fields(text: str) -> bool:
     if text.lstrip().startswith("{") and text.rstrip().endswith("}"):
         return False  # the request itself is an object
     sentences = text.replace("\n", ".").split(".")
-    stated = " ".join([*_SKETCH.findall(text), *filter(_JSON.search, sentences)])
+    sketches = _SKETCH.findall(text) if "{" in text or "[" in text else ()
+    stated = " ".join([*sketches, *(part for part in sentences if "json" in part and _JSON.search(part))])
     if not PROSE_KEYS.isdisjoint(_WORD.findall(stated)):
         return False
     return "{" in stated or _ARRAY.search(stated) is not None or any(pattern.search(text) for pattern in _SEVERAL)

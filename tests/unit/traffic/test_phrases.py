@@ -1,12 +1,15 @@
 """traffic/phrases.yaml: each wording, in every language, is recognised in an instruction that has it."""
 
+import re
 from collections.abc import Mapping
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from traffic.phrases import _PHRASES, signs
-from traffic.wording_search import _QUANTIFIERS, _alternatives, _items
+from traffic.phrases import _PARAGRAPHS, _PHRASES, _SEARCH, _signs_in, signs
+from traffic.wording_search import _QUANTIFIERS, _alternatives, _items, pattern_text
 
 WORDINGS = [
     pytest.param(sign, wording, id=f"{sign}: {wording[:60]}")
@@ -78,3 +81,36 @@ def test_parts_not_in_force_that_overlap_are_removed_once() -> None:
 
 def test_a_letter_that_is_longer_in_lower_case_does_not_move_what_stands_after_it() -> None:
     assert "label" in signs("İİİİİİİİ harbour. Answer TUG or FERRY")
+
+
+FOUND_BY_PATTERN = {
+    sign: re.compile(rf"(?<!\w)(?:{pattern_text(wordings)})\b") for sign, wordings in _PHRASES.resolved().items()
+}
+PIECES = [
+    piece
+    for sign, wordings in _PHRASES.resolved().items()
+    for wording in wordings
+    for piece in (example(wording, 0, FILLERS[0]), *example(wording, 1, FILLERS[-1]).split())
+] + [". ", ", ", "\n", ": ", "(", "the", "a", "one", "only", "not", "if", "no longer", "or", "YES", "- x\n", "é"]
+texts = st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join)
+
+
+@given(texts)
+@settings(max_examples=300)
+def test_the_search_finds_the_signs_that_the_patterns_find(text: str) -> None:
+    matching = {sign for sign, pattern in FOUND_BY_PATTERN.items() if pattern.search(text)}
+    assert _SEARCH.names(text, _SEARCH.scan(text)) == matching
+
+
+@given(st.lists(texts, min_size=2, max_size=4))
+@settings(max_examples=200)
+def test_paragraphs_in_one_pass_have_the_signs_that_they_have_apart(paragraphs: list[str]) -> None:
+    assert _signs_in(_PARAGRAPHS.join(paragraphs)) == set().union(*map(_signs_in, paragraphs))
+
+
+@pytest.mark.parametrize(
+    "paragraph", ["Kinds:\n- red one\n- blue one", "Kinds: red,", "(red,", "Moods: CALM", "- CALM"]
+)
+def test_a_list_does_not_go_on_in_the_next_paragraph(paragraph: str) -> None:
+    both = _signs_in(f"{paragraph}{_PARAGRAPHS}- blue: one\n\nblue, green, TENSE AND or IDLE BUSY DONE")
+    assert both == _signs_in(paragraph) | _signs_in("- blue: one\n\nblue, green, TENSE AND or IDLE BUSY DONE")

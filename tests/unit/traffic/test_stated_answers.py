@@ -1,9 +1,18 @@
 """What instructions state about their answers: options, fields, a number, a text."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from traffic.phrases import signs
 from traffic.stated_answers import (
+    _BEFORE_ORDER,
+    _ITEM_LINE,
+    _NOT_IN_FORCE,
+    _SHORT_ITEMS,
+    _begins_sentence,
     is_only_contract,
     lists_many,
     names_fields,
@@ -189,3 +198,27 @@ def test_a_rating_names_its_limits(text: str) -> None:
 @pytest.mark.parametrize("text", ["rate the berth", "market opens from 9 to 17", "grade it. open 9 to 17."])
 def test_a_word_of_ratings_without_limits_is_none(text: str) -> None:
     assert not states_rating(text, 0)
+
+
+@given(st.lists(st.sampled_from(["\n", " ", "- ", "* ", "1. ", "2) ", "\t", "• ", "a", "b c", "`"]), max_size=40))
+def test_short_items_begin_lines(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert _SHORT_ITEMS.search(text) is None or len(_ITEM_LINE.findall(text)) >= 8
+
+
+@given(
+    st.lists(st.sampled_from(["never ", "if ", "x", ". ", "!", "; ", "\n", " ", "- ", "no ", "be ", "1"]), max_size=12)
+)
+def test_what_is_not_in_force_is_left_out_from_the_beginning_of_its_sentence(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    behind = re.compile(_NOT_IN_FORCE.pattern.replace(r"([.!?;\n](?:(?<=\n)| ))", r"(?:^|(?<=[.!?;] )|(?<=\n))"))
+    assert behind.pattern != _NOT_IN_FORCE.pattern
+    assert _NOT_IN_FORCE.sub(r"\1 ", f"\n{text}")[1:] == behind.sub(" ", text)
+
+
+@given(st.lists(st.sampled_from([*_BEFORE_ORDER, "x", "_", " ", "-", "task is ", "is to "]), min_size=1, max_size=4))
+def test_a_word_before_an_order_is_a_whole_word(pieces: list[str]) -> None:
+    text = "a " + "".join(pieces)
+    words = "|".join(word.strip() for word in _BEFORE_ORDER)
+    ended = text.rstrip().endswith(("-", ":"))
+    assert _begins_sentence(f"{text}x", len(text)) == (ended or re.search(rf"\b(?:{words}) \Z", text) is not None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.wording_search import WordIndex, WordingSearch, after, beginnings, pattern_text
+from traffic.wording_search import Literals, WordIndex, WordingSearch, after, beginnings, pattern_text
 
 SEARCH = WordingSearch({"label": (r"(one|single) word", "labels? only"), "code": ("write … code",)})
 
@@ -25,15 +25,41 @@ def test_a_gap_does_not_cross_sentence_boundaries() -> None:
     assert found("write to me. code is bad") == set()
 
 
-WORDINGS = ("write … code", "(plans?|break) … (steps|code … steps)", "(code … steps|steps)", "code( … plan)? only")
+WORDINGS = (
+    "write … code",
+    "(plans?|break) … (steps|code … steps)",
+    "(code … steps|steps)",
+    "code( … plan)? only",
+    r"only( the| a)? ([\w'-]+ ){0,2}(plans?|code)",
+    r"write\b([:\s]|only|a)*\b(one|1)[- ]plan",
+    r"plans? (the|a) \w+",
+    r"(?<=a )code (\w+ )*steps?",
+    r"(write|only) ((a|the) )+(?!plan)\w+ plan",
+)
 
 
-@given(st.lists(st.sampled_from(["write", "code", "plan", "plans", "steps", "only", "a", ".", "\n"]), max_size=12))
+@given(
+    st.lists(st.sampled_from("write code plan plans steps only a the one 1 1-plan write: . \n".split(" ")), max_size=12)
+)
 def test_the_index_finds_the_wordings_that_their_patterns_find(words: list[str]) -> None:
     text = " ".join(words)
     matching = {w for w in WORDINGS if re.search(rf"\b(?:{pattern_text([w])})\b", text)}
     search = WordingSearch({w: (w,) for w in WORDINGS})
     assert search.names(text, search.scan(text)) == matching
+
+
+def test_words_are_found_by_kind_in_the_same_pass() -> None:
+    search = WordingSearch({"code": ("write … code",)}, {"order": [" write", " do "], "verb": [" write "]})
+    scan = search.scan("write or rewrite. do it, writers")
+    assert scan.places == {"order": [0, 18, 25], "verb": [0]}
+    assert search.names("write or rewrite. do it, writers", scan) == set()
+
+
+@given(st.text(st.sampled_from("abcé \ud800"), max_size=30), st.lists(st.text("abcé", min_size=1), max_size=4))
+def test_literals_are_found_in_any_text_that_has_one(text: str, literals: list[str]) -> None:
+    found = Literals(literals).find(text)
+    assert found <= {literal for literal in literals if literal in text}
+    assert bool(found) == any(literal in text for literal in literals)
 
 
 def test_a_wording_after_frequent_words_is_indexed_by_its_own_words() -> None:
