@@ -66,6 +66,7 @@ _WRAPPED = re.compile(r"<(\w+)>([^<>]*)</\1>|\\boxed\{([^{}]*)\}")
 _ONE_FORM = str.maketrans("İı\u2010\u2011\u2012\u2013\u2212", "ii-----", "\ufe0f")
 _PLUS = re.compile(r"\+(?=\d)")
 _MAX_LIST_CHARS = 4096
+_UNQUOTED = re.compile(r"\[([^\[\]{}\"'\n]+)\]")
 _SEPARATOR = re.compile(f"[{''.join(SEPARATORS)}]")
 
 
@@ -187,7 +188,7 @@ def items_of(text: str) -> list[str] | None:
     answer = unfenced(visible(text))
     if answer.startswith("["):
         items = _json_list(answer)
-        return _python_list(answer) if items is None else items
+        return _other_list(answer) if items is None else items
     if answer.startswith("{"):
         return None
     items = [bare(re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", item)) for item in _SEPARATOR.split(bare(answer))]
@@ -245,8 +246,10 @@ def _json_list(text: str) -> list[str] | None:
         return None
 
 
-def _python_list(text: str) -> list[str] | None:
-    """A list as Python prints it: `['billing', 'delivery']`."""
+def _other_list(text: str) -> list[str] | None:
+    """A list as Python prints it, or without quotes: `['billing', 'delivery']`, `[billing, delivery]`."""
+    if (plain := _UNQUOTED.fullmatch(text)) is not None:
+        return [item.strip() for item in plain[1].split(",") if item.strip()]
     with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         if text.startswith("['") and text.endswith("']") and len(text) < _MAX_LIST_CHARS:
             tree = ast.literal_eval(text)

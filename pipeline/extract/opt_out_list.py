@@ -72,8 +72,9 @@ def _in_table(lines: Sequence[str]) -> Iterator[str]:
                 yield from (cell, _REMARK.sub("", cell))
 
 
-def _allows(row: Mapping[str, Any]) -> bool:
+def _allows(fields: Mapping[str, Any]) -> bool:
     """Whether the row clearly says that training is allowed."""
+    row = {_plain_heading(heading): value for heading, value in fields.items()}
     said = [
         consent_of(str(value)) == ("no" if _OPT_OUT.fullmatch(heading) else "yes")
         for heading, value in row.items()
@@ -97,20 +98,24 @@ def _has_objects(tree: Any) -> bool:
 
 
 def _ids_in(tree: Any) -> Iterator[str]:
-    """Ids in JSON: items of lists; of an object the fields named as ids, else what is inside it, else its keys."""
+    """Ids in JSON: items of lists; of an object the fields named as ids, else what is inside it and its keys."""
     if isinstance(tree, str | int):
         yield str(tree)
     elif isinstance(tree, list):
         yield from chain.from_iterable(map(_ids_in, tree))
-    elif isinstance(tree, dict) and not _allows({_plain_heading(key): value for key, value in tree.items()}):
+    elif isinstance(tree, dict) and not _allows(tree):
         named = [tree[key] for key in tree if _ID_HEADING.fullmatch(_plain_heading(key))]
         inside = named or [value for value in tree.values() if isinstance(value, dict | list)]
-        yield from chain.from_iterable(map(_ids_in, inside or (key for key in tree if not _is_no(tree[key]))))
+        yield from chain.from_iterable(map(_ids_in, inside))
+        if not named:
+            yield from (key for key, value in tree.items() if not isinstance(value, list) and not _is_no(value))
 
 
 def _is_no(value: Any) -> bool:
     """Whether an object of ids and flags says that this one did not opt out."""
-    return isinstance(value, bool | str) and consent_of(str(value)) == "no"
+    return (
+        _allows(value) if isinstance(value, dict) else isinstance(value, bool | str) and consent_of(str(value)) == "no"
+    )
 
 
 def _plain_heading(key: str) -> str:

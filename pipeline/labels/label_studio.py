@@ -5,7 +5,7 @@ Rows of other tools are read in the same way: an id and a label.
 Source: labelstud.io/guide/export and /guide/predictions, read 2026-11-23.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -92,10 +92,15 @@ def label(task: Mapping[str | None, Any]) -> str | None:
 
 def _chosen(results: Sequence[dict[str, Any]]) -> set[str]:
     """All labels of one annotation: of the control NAME, or of the only one in an interface of the user's own."""
-    controls: dict[str, list[Any]] = {}
+    choices, texts = defaultdict[str, list[Any]](list), defaultdict[str, list[Any]](list)
     for result in results:
-        labels = _choices(result.get("value") or None)
-        controls.setdefault(str(result.get("from_name")), []).extend(labels)
+        value, name = result.get("value") or {}, str(result.get("from_name"))
+        if chosen := value.get("choices") or [path[-1] for path in value.get("taxonomy") or ()]:
+            choices[name] += chosen
+        elif "text" in value:
+            texts[name] += _choices(value["text"])
+    # Beside a choice, a text is a remark.
+    controls = choices or texts
     if NAME not in controls and len(controls) > 1:
         raise ValueError(f"no control named {NAME!r}, but {', '.join(sorted(controls))}")
     return set(map(label_text, controls.get(NAME, next(iter(controls.values()), []))))

@@ -19,14 +19,17 @@ _FULL = rf"(?:{_INITIALS}{_WORD}|{_WORD}{_BETWEEN} {_WORD})(?:{_BETWEEN} {_WORD}
 _ANY = rf"(?:{_INITIALS})?{_WORD}(?:{_BETWEEN} {_WORD}){{0,3}}"
 _TITLE = r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\b\.?"
 _TITLES = rf"(?:{_TITLE} ){{0,3}}"
-_TITLED = r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|Señora?|Signora?)"
+_TITLED = (
+    r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|(?i:señor(?:a|ita)?|signor(?:a|e|ina)?)"
+    r"|(?<=(?i:\b(?:el|al|del|la|o|ao|do|da) ))(?i:sra?))"
+)
 """Titles that hardly stand in front of anything but a name; `Sr.` is also a senior engineer."""
 # \K excludes the text before it from the match.
 _TITLED_FULL, _TITLED_ANY = rf"{_TITLES}\K{_FULL}", rf"{_TITLES}\K{_ANY}"
 
 _INTRODUCED = "|".join(
     (
-        r"my (?:full |first |last |sur)?name(?: is|'s|\u2019s)",
+        r"my (?:full |first |last |sur)?name(?: is|'s|\u2019s|:)|i(?: am|['\u2019]m) called|i go by|you can call me",
         r"mein name ist|ich hei(?:\u00df|ss)e|mijn naam is|(?:jag|jeg) (?:heter|hedder)|nimeni on",
         r"je m['\u2019]appelle|mon nom est|mi nombre es|me llamo|mi chiamo|meu nome é|me chamo|mă numesc",
         r"mit navn er|navnet mitt er|mitt namn är|ik heet|my naam is|em dic|nama saya|mano vardas|minu nimi on",
@@ -93,7 +96,7 @@ PATTERNS = {
 _INTRODUCTION_STEMS = (
     "name|naam|navn|namn|heet|heter|hedder|nimeni|appelle|nom est|nombre|llamo|chiamo|nome é|chamo|numesc|nazywam"
     "|mam na imi|jmenuji|volám|zovem|зовем|зовут|звати|казвам|adım|ismim|em dic|nama saya|vardas|nimi on|a nevem"
-    "|mani sauc|λένε|tên tôi|tôi tên|ich hei"
+    "|mani sauc|called|i go by|call me|λένε|tên tôi|tôi tên|ich hei"
 )
 _SIGN_OFF_STEMS = (
     "thank|regards|wishes|best|cheers|sincerely|truly|faithfully|mfg|cordial|salud|grü|gruß|grus|grue|bien à|atenta"
@@ -104,7 +107,7 @@ _STEMS = {
     "introduction": _INTRODUCTION_STEMS,
     "introduction in any case": _INTRODUCTION_STEMS,
     "I am": _I_AM_STEMS,
-    "titled": "Mr|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Mlle|Monsieur|Madame|Señor|Signor",
+    "titled": "Mr|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Mlle|Monsieur|Madame|señor|signor|l sr|a sr|o sr",
     "name is": "name is",
     "ask for": "ask for",
     "here": " here",

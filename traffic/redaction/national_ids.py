@@ -121,8 +121,8 @@ def _search() -> AhoCorasick:
     return AhoCorasick([name.lower() for name in _LOWERED], implementation=Implementation.DFA, store_patterns=False)
 
 
-_MAY_HOLD = re.compile(r"\d(?:[ ./-]?\d){4}|\d[A-Za-z]\d{3}")
-"""Every kind has five digits in a row, but for separators, or an Italian date and place of birth."""
+_MAY_HOLD = re.compile(r"\d(?:[ ./-]?\d){4}|\d[A-Za-z]\d{3}|\d{4}[A-Za-z]")
+"""Most kinds have five digits in a row, but for separators; the Italian and the Indian one have fewer."""
 
 
 def may_hold(text: str) -> bool:
@@ -181,4 +181,5 @@ def _compiled(kind: _Kind) -> re.Pattern[str]:
 def _valid(module: str, number: str) -> bool:
     # Imported on the first number of its kind: most processes meet none.
     checker: Any = import_module(f"stdnum.{module}")
-    return bool(checker.is_valid(number))
+    # Signs between the parts have a meaning in some countries; other separators are not known in all.
+    return bool(checker.is_valid(number) or checker.is_valid(re.sub("[ ./]", "", number)))

@@ -56,10 +56,10 @@ _EMAIL = re.compile(
     rf"(?:{_LABEL}{_DOT})+(?:(?!{_IMAGE})[{_LETTERS}]{{2,24}}|xn--[0-9A-Za-z-]{{2,20}})(?![0-9{_LETTERS}@])"
 )
 # An address in another script: what is not separated from it by a space or a mark cannot be told from it.
-_OTHER = rf"[^\W\d_{_LETTERS}]"
-_EMAIL_IN_OTHER_SCRIPT = re.compile(
-    rf"(?<![^\s<>()\[\]{{}},;:：，、。'\"])[^\W_][\w.+-]{{0,63}}(?:(?<={_OTHER})@|@(?={_OTHER}))"
-    r"(?:\w+(?:-+\w+)*\.)+[^\W\d_]{2,24}(?!\w)"
+_OTHER = rf"[[\p{{L}}\p{{M}}]--[{_LETTERS}]]"
+_EMAIL_IN_OTHER_SCRIPT = regex.compile(
+    rf"(?V1)(?<![^\s<>()\[\]{{}},;:：，、。'\"])[\p{{L}}\p{{N}}][\p{{L}}\p{{M}}\p{{N}}_.+\-]{{0,63}}"
+    rf"(?:(?<={_OTHER})@|@(?={_OTHER}))(?:[\p{{L}}\p{{M}}\p{{N}}\-]++\.)+[\p{{L}}\p{{M}}]{{2,24}}+(?![\w\p{{M}}])"
 )
 
 

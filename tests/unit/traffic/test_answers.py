@@ -164,6 +164,7 @@ def test_prose_keeps_its_fences_quotes_and_joiners() -> None:
         "- billing\n- delivery",
         "billing, billing, Delivery.",
         "['delivery', 'billing']",
+        "[delivery, billing]",
     ],
 )
 def test_a_set_of_labels_has_one_form_regardless_of_order_and_separator(text: str) -> None:

@@ -81,6 +81,7 @@ def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
         '"cust-1"\n{"user_id": "cust-2"}\n',
         '{"cust-1": "2026-09-01", "cust-2": true}',
         '{"cust-1": true, "cust-2": true, "cust-3": false}',
+        '{"cust-1": {"optedOut": true}, "cust-2": {}, "cust-3": {"optedOut": false}}',
         "customer_id,opted_out\ncust-1,true\ncust-2,?\ncust-3,false\n",
         "customer_id;training consent\ncust-1;no\ncust-2;\ncust-3;yes\n",
         "customer_id,status\ncust-1,opted_out\ncust-2,pending\ncust-3,opted_in\n",

@@ -257,6 +257,13 @@ def test_several_labels_of_one_annotator_are_a_list_in_any_order():
     assert label_studio.label({"label": {"choices": ["a", "b"]}}) == '["a","b"]'
     assert label_studio.label({"label": '{"choices":["a","b"]}'}) == '["a","b"]'
     assert label_studio.label(task([control("a"), control("sure", name="certainty")])) == "a"
+    remarks = [
+        {"from_name": "stars", "type": "rating", "value": {"rating": 4}},
+        {"from_name": "why", "value": {"text": ["x"]}},
+    ]
+    assert label_studio.label(task([*remarks, control("a", name="topic")])) == "a"
+    paths = {"from_name": "topic", "type": "taxonomy", "value": {"taxonomy": [["x", "a"], ["b"]]}}
+    assert label_studio.label(task([paths])) == '["a","b"]'
     with pytest.raises(ValueError, match="no control named 'label'"):
         label_studio.label(task([control("a", name="x"), control("b", name="y")]))
 
