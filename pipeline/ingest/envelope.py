@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from pipeline.ingest import consent, lenient
+from pipeline.ingest.consent_names import snake
 from pipeline.ingest.mapping import INHERITED_TAGS
 from pipeline.ingest.typed_values import untyped
 from pipeline.ingest.values import opened_value
@@ -22,7 +23,7 @@ FLAT = "."
 TYPED = "$"
 """Path step that unwraps the typed values of a database export."""
 CAPITALS = "^"
-"""Path step that makes the first letters of keys small."""
+"""Path step that writes keys with capitals or spaces in the usual way."""
 
 _MAX_DEPTH = 4
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -146,9 +147,14 @@ def unflattened(tree: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def uncapitalised(tree: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The object with keys such as `RequestBody` as `requestBody`; None unless all begin with a capital."""
+    """The object with keys such as `RequestBody` as `requestBody`, `Request Body` as `request_body`.
+
+    None unless all keys begin with a capital.
+    """
     if not tree or not all(_CAPITALISED.match(str(key)) for key in tree):
         return None
+    if any(" " in key for key in tree):
+        return {snake(key): value for key, value in tree.items()}
     return {key[:1].lower() + key[1:]: value for key, value in tree.items()}
 
 

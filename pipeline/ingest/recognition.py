@@ -11,6 +11,7 @@ import msgspec
 from pipeline.ingest import content, documents, envelope, halves, lenient, tables
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
+from pipeline.ingest.sources import SPREADSHEET
 from pipeline.ingest.typed_values import untyped
 from traffic.errors import InputError
 from traffic.loose_json import json_or
@@ -42,12 +43,14 @@ def recognise_content(
     """
     file = opened.file
     if file.foreign is not None:
-        return f"{file.foreign}; unpack it first"
+        return f"{file.foreign}; {'save it as CSV' if file.foreign == SPREADSHEET else 'unpack it first'}"
     if file.is_parquet:
         return _of_rows(opened, functools.partial(tables.parquet_rows, file), "Parquet", named)
     head = opened.head()
     trees = content.first_trees(head)
     objects = [tree for tree in trees if isinstance(tree, Mapping)]
+    if (why := _unreadable(head, objects)) is not None:
+        return why
     if (
         named is not None
         and path is not None
@@ -62,11 +65,6 @@ def recognise_content(
         return document
     if chosen is not None:
         return chosen
-    if not objects and _INSERTS.search(head):
-        return (
-            "it is a database dump with INSERT statements; export the table as CSV or JSON lines instead "
-            "(psql: `\\copy (select ...) to 'log.csv' csv header`; mysqldump: `--tab`; pg_dump: without `--inserts`)"
-        )
     if not objects and tables.csv_header(head) and b"\x00" not in head:
         rows = _of_rows(opened, functools.partial(tables.csv_rows, opened), "CSV", named)
         if not isinstance(rows, str) or named is not None:
@@ -209,6 +207,18 @@ def _of_halves(objects: Sequence[Mapping[str, Any]], rows: Callable[[], Iterator
 
 def _in_lower_case(row: bytes) -> bytes:
     return msgspec.json.encode({key.lower(): v for key, v in msgspec.json.decode(row, type=dict[str, Any]).items()})
+
+
+def _unreadable(head: bytes, objects: Sequence[Any]) -> str | None:
+    """Why a file is not read that is an archive or a dump of a database; None for any other."""
+    if head[257:262] == b"ustar":
+        return "tar archive; unpack it first"
+    if not objects and _INSERTS.search(head):
+        return (
+            "it is a database dump with INSERT statements; export the table as CSV or JSON lines instead "
+            "(psql: `\\copy (select ...) to 'log.csv' csv header`; mysqldump: `--tab`; pg_dump: without `--inserts`)"
+        )
+    return None
 
 
 _INSERTS = re.compile(rb"^\s*(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s", re.MULTILINE | re.IGNORECASE)

@@ -24,6 +24,8 @@ _ARCHIVES = {
     b"\xfd7zXZ": "xz archive",
     b"SQLite format": "SQLite database",
 }
+_OFFICE = (b"[Content_Types].xml", b"xl/", b"mimetypeapplication/vnd.oasis")
+SPREADSHEET = "spreadsheet"
 _COLUMNAR = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 _IGNORED_NAMES = (".", "_SUCCESS", "_committed", "_started")
 
@@ -158,6 +160,8 @@ def _look_remote(system: Any, path: str, info: dict[str, Any]) -> LogFile:
 def _described(path: str, size: int, modified: datetime, start: bytes, *, named: bool) -> LogFile:
     compression = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
     foreign = next((what for magic, what in _ARCHIVES.items() if start.startswith(magic)), None)
+    if foreign == "zip archive" and any(mark in start for mark in _OFFICE):
+        foreign = SPREADSHEET
     encoding = "utf-8" if compression else _encoding(start)
     return LogFile(path, size, modified, compression, encoding, start.startswith(_COLUMNAR), foreign, named)
 

@@ -20,8 +20,8 @@ from traffic.errors import InputError
 
 csv.field_size_limit(64 << 20)
 
-_EMPTY = (None, "", "\\N")
-"""Cells without a value; Postgres and MySQL write `\\N` for null."""
+_EMPTY = (None, "", "\\N", "NULL")
+"""Cells without a value; Postgres and MySQL write `\\N` for null, tools of SQL Server and MySQL `NULL`."""
 _SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?\r?\n')
 """First line with which a spreadsheet says what separates the cells."""
 _COPY = re.compile(rb"^COPY [^\n(]+\(([^\n)]+)\) FROM stdin;\r?$", re.MULTILINE | re.IGNORECASE)

@@ -42,6 +42,8 @@ _MAX_ENCODED = 4
 """Maximum levels of JSON encoded in JSON strings, as queues and log shippers produce."""
 _ZONE_NAME = re.compile(r"\[[\w/+-]+\]$| \([^()]+\)$")
 """Appended to the offset by Java (`...+02:00[Europe/Paris]`) and by JavaScript (`... GMT+0200 (Eastern Europe)`)."""
+_CLOCK = re.compile(r" m=[+-][\d.]+$")
+"""Reading of the monotonic clock, which Go appends to printed times."""
 _ZONE_APART = re.compile(r"^(\d{4}-.*\d) ([+-]\d\d:?\d\d)(?: [A-Z]{3,5})?$")
 """An offset after a space, as Snowflake and Ruby write it; Go appends the zone's name."""
 _YEARS = range(2015, 2101)
@@ -97,7 +99,7 @@ def _time_of_text(text: str) -> datetime:
         return parse_time(float(epoch[1]))
     if text.endswith(("]", ")")):
         text = _ZONE_NAME.sub("", text)
-    text = _ZONE_APART.sub(r"\1\2", text)
+    text = _ZONE_APART.sub(r"\1\2", _CLOCK.sub("", text))
     if text.endswith((" UTC", " GMT")) and text[:1].isdigit():
         text = f"{text[:-4]}+00:00"
     try:

@@ -9,8 +9,8 @@ import msgspec
 from pipeline.ingest.bodies import streams
 from pipeline.ingest.bodies.exchange import Answer, Unreadable, content_text, message_text, tool_call
 from pipeline.ingest.bodies.finish import finish_reason
-from pipeline.ingest.bodies.usage import read_usage
-from pipeline.ingest.values import Notes, amount, count, identity, opened_value, text, text_of_base64
+from pipeline.ingest.bodies.usage import cost_of, counts_of, read_usage
+from pipeline.ingest.values import Notes, count, identity, opened_value, text, text_of_base64
 from traffic import loose_json
 from traffic.record import Usage
 
@@ -56,16 +56,18 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
     answer = _of_object(tree, notes, depth)
     answer.id = answer.id or identity(tree.get("id"), tree.get("responseId"))
     answer.model = answer.model or text(tree.get("model") or tree.get("modelVersion"), "response.model", notes)
-    counts = _usage_of(tree)
+    counts = counts_of(tree)
     answer.usage = answer.usage or read_usage(counts, notes)
-    answer.cost_usd = answer.cost_usd or _cost_of(counts)
+    answer.cost_usd = answer.cost_usd or cost_of(counts)
     tier = tree.get("service_tier") or (counts.get("service_tier") if isinstance(counts, Mapping) else None)
     answer.service_tier = answer.service_tier or (tier if isinstance(tier, str) else None)
     return answer
 
 
 def _unpacked(tree: dict[str, Any]) -> dict[str, Any]:
-    """Unwraps an object that LangChain serialised with its class."""
+    """Unwraps the choices under DashScope's `output`, and an object that LangChain serialised with its class."""
+    if isinstance(output := tree.get("output"), dict) and "choices" in output:
+        return {**tree, **output}
     inside, path = tree.get("kwargs"), tree.get("id")
     if "lc" not in tree or not isinstance(inside, dict):
         return tree
@@ -104,7 +106,7 @@ def refuse_printed(text_of: str | None) -> None:
 
 
 def _of_list(items: list[Any], notes: Notes) -> Answer:
-    if isinstance(items[0], str) and streams.joined(opened := list(map(opened_value, items))) is not None:
+    if isinstance(items[0], str) and streams.joined(opened := streams.opened(items)) is not None:
         items = opened
     if any(map(_is_block, items)) and all(_role_of(item) in (None, *_ANSWERERS) for item in items):
         return _blocks(items, notes)
@@ -202,7 +204,8 @@ def _chat(tree: dict[str, Any], notes: Notes) -> Answer:
     if isinstance(choice.get("delta"), dict) and "message" not in choice:
         joined = streams.joined([tree])
         choice = joined["choices"][0] if joined else choice
-    message = choice.get("message")
+    # Snowflake's Cortex has the text under `messages`.
+    message = choice.get("message", choice.get("messages"))
     if message is None and isinstance(choice.get("text"), str):
         return Answer(text=choice["text"], finish_reason=finish_reason(streams.finish_of_choice(choice), notes))
     if message is not None and not isinstance(message, dict | str):
@@ -403,31 +406,6 @@ _PLAIN = (
     *("completion", "generation", "outputText", "generated_text", "output_text", "text", "content", "answer"),
     "combined_chunk_content",
 )
-
-
-def _usage_of(tree: Mapping[str, Any]) -> Any:
-    for key in ("usage", "usageMetadata", "usage_metadata"):
-        if tree.get(key):
-            usage = tree[key]
-            # Cohere puts its counts under `tokens`.
-            return usage.get("tokens", usage) if isinstance(usage, Mapping) else usage
-    if isinstance(inside := tree.get("message"), Mapping) and "usage_metadata" in inside:
-        return inside["usage_metadata"]
-    return tree if "prompt_eval_count" in tree or "tokens_evaluated" in tree else None
-
-
-def _cost_of(counts: Any) -> float | None:
-    """What the caller pays in USD. With a key of their own (BYOK) they pay the provider, and the gateway a fee."""
-    if not isinstance(counts, Mapping):
-        return None
-    stated, details = counts.get("cost"), counts.get("cost_details")
-    if isinstance(stated, Mapping):
-        stated = stated.get("total_cost")
-    upstream = (
-        details.get("upstream_inference_cost") if counts.get("is_byok") and isinstance(details, Mapping) else None
-    )
-    parts = [amount(part, "usage.cost", Notes()) for part in (stated, upstream)]
-    return sum(part for part in parts if part) or None
 
 
 def error_text(error: Any) -> str:

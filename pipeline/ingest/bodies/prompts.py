@@ -43,6 +43,9 @@ def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None
         tree = {"messages": tree}
     if not isinstance(tree, Mapping):
         raise Unreadable("wrong_types", f"the request is {type(tree).__name__}, not an object")
+    if isinstance(inside := tree.get("input"), Mapping) and not inside.keys().isdisjoint(("messages", "prompt")):
+        # DashScope's requests.
+        tree = {**_beside(tree, "input"), **inside}
     read = next((read for recognises, read in _READERS if recognises(tree)), None)
     if read is None:
         keys = ", ".join(map(str, list(tree)[:8]))

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pipeline.ingest.bodies.exchange import Unreadable, message_text
+from pipeline.ingest.values import opened_value
 from traffic import loose_json
 from traffic.loose_json import json_or
 from traffic.tool_calls import ToolCalls
@@ -28,6 +29,15 @@ def events_of(text: str) -> list[dict[str, Any]]:
         if isinstance(event, dict):
             events.append(event)
     return events
+
+
+def opened(items: Sequence[Any]) -> list[Any]:
+    """Chunks that are logged as texts: JSON, or lines of server-sent events."""
+    values: list[Any] = []
+    for item in items:
+        is_event = isinstance(item, str) and item.startswith(("data:", "event:"))
+        values += events_of(item) if is_event else [opened_value(item)]
+    return values
 
 
 def lines_of(text: str) -> list[dict[str, Any]] | None:

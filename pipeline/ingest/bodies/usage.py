@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.ingest.values import Notes
+from pipeline.ingest.values import Notes, amount
 from traffic.record import Usage
 from traffic.usage import MAX_COUNT, count, usage_of, usual_usage
 
@@ -22,3 +22,29 @@ def read_usage(tree: Any, notes: Notes) -> Usage | None:
         if isinstance(value, str | int | float) and "oken" in str(name) and count(value) is None:
             notes.nulled.append(f"usage.{name}")
     return usage_of(tree)
+
+
+def counts_of(tree: Mapping[str, Any]) -> Any:
+    """The object with the token counts of a body."""
+    for key in ("usage", "usageMetadata", "usage_metadata", "meta"):
+        if tree.get(key):
+            usage = tree[key]
+            # Cohere puts its counts under `tokens`.
+            return usage.get("tokens", usage) if isinstance(usage, Mapping) else usage
+    if isinstance(inside := tree.get("message"), Mapping) and "usage_metadata" in inside:
+        return inside["usage_metadata"]
+    return tree if "prompt_eval_count" in tree or "tokens_evaluated" in tree else None
+
+
+def cost_of(counts: Any) -> float | None:
+    """What the caller pays in USD. With a key of their own (BYOK) they pay the provider, and the gateway a fee."""
+    if not isinstance(counts, Mapping):
+        return None
+    stated, details = counts.get("cost"), counts.get("cost_details")
+    if isinstance(stated, Mapping):
+        stated = stated.get("total_cost")
+    upstream = (
+        details.get("upstream_inference_cost") if counts.get("is_byok") and isinstance(details, Mapping) else None
+    )
+    parts = [amount(part, "usage.cost", Notes()) for part in (stated, upstream)]
+    return sum(part for part in parts if part) or None

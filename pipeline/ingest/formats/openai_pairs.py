@@ -15,7 +15,11 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     if request is None or "workload_id" in tree:
         return False
     chat = "messages" in request and not pairs.is_anthropic(request, tree)
-    return chat or ("messages" not in request and any(key in request for key in ("prompt", "contents", "inputs")))
+    return chat or ("messages" not in request and any(key in request for key in _PROMPTS))
+
+
+_PROMPTS = ("prompt", "contents", "inputs", "message")
+"""Of completions, Gemini, TGI and Cohere."""
 
 
 FORMAT = tree_format("openai_pairs", _recognises, pairs.read_pair)

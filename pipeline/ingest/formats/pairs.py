@@ -135,6 +135,8 @@ def _status_in(error_text: str) -> int | None:
 def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
     """What an HTTP recorder wrote about the call (`{"method", "url", "body"}`, else nothing), and the body."""
     value = next((opened_value(row[key]) for key in _REQUESTS if row.get(key) is not None), None)
+    if value is None and _is_request(row):
+        return {}, {key: row[key] for key in _BESIDE_RESPONSE if key in row}
     if isinstance(value, list) and len(value) == 1:
         value = opened_value(value[0])
     if isinstance(value, Mapping) and "body" in value and "messages" not in value and "choices" not in value:
@@ -142,6 +144,27 @@ def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
         if isinstance(inside, Mapping):
             return value, inside
     return {}, value
+
+
+_BESIDE_RESPONSE = (
+    *("messages", "system", "tools", "tool_choice", "functions", "function_call", "response_format", "model"),
+    *("temperature", "max_tokens", "max_completion_tokens", "top_p", "stream", "stop", "seed", "n", "user", "metadata"),
+    *_PARAMETERS,
+)
+"""Fields of a request that is not logged as one object."""
+
+
+def _is_request(row: Mapping[str, Any]) -> bool:
+    """Whether the messages are beside the response in a row that has no other form (LiteLLM's have `startTime`)."""
+    messages = opened_value(row.get("messages"))
+    response = next((row[key] for key in ("response", "completion", "response_body") if key in row), None)
+    return (
+        bool(response)
+        and isinstance(messages, list)
+        and all(isinstance(message, Mapping) and "role" in message for message in messages)
+        and "startTime" not in row
+        and "call_type" not in row
+    )
 
 
 def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) -> Any:

@@ -1,5 +1,7 @@
 """Tools, reasons, durations and ids of tracers and servers, and tables of query results, as reported."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,17 @@ def columns(*names: str, **more: Any) -> list[dict[str, Any]]:
     return [{"name": name, "type": "string"} | more for name in names]
 
 
+def table(header: list[str], *rows: list[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *rows])
+    return text.getvalue().encode()
+
+
+LATER = "2026-10-05T09:31:00+00:00"
+CHUNKS = [
+    {"id": "c", "choices": [{"index": 0, "delta": {"content": "bil"}}]},
+    {"id": "c", "choices": [{"index": 0, "delta": {"content": "ling"}, "finish_reason": "stop"}]},
+]
 CELLS = [TIME, json.dumps(REQUEST), json.dumps(chat())]
 CASES = [
     Case("tools-as-numbered-functions", traced(llm__request__functions__0__name="find"), [topic(tools=["find"])]),
@@ -219,6 +232,60 @@ CASES = [
         "names-with-capitals",
         jsonl({"Timestamp": TIME, "RequestBody": REQUEST, "ResponseBody": chat(), "Metadata": {"training": "no"}}),
         [topic(ts=TIME, consent="no")],
+    ),
+    Case(
+        "a-stream-as-lines-of-events",
+        jsonl(pair(["data: " + json.dumps(chunk) for chunk in CHUNKS] + ["data: [DONE]"])),
+        [topic(finish_reason="stop")],
+    ),
+    Case(
+        "cohere's-chat",
+        jsonl(
+            pair(
+                {
+                    "text": "billing",
+                    "finish_reason": "COMPLETE",
+                    "meta": {"tokens": {"input_tokens": 21, "output_tokens": 3}},
+                },
+                {"model": "command-r", "preamble": "Name the topic.", "message": "I was charged twice"},
+            )
+        ),
+        [topic(tokens=(21, 0, 0, 3))],
+    ),
+    Case(
+        "dashscope",
+        jsonl(
+            pair(
+                {
+                    "output": {"choices": [{"finish_reason": "stop", "message": BILLING}]},
+                    "usage": {"input_tokens": 21, "output_tokens": 3, "total_tokens": 24},
+                },
+                {"model": "qwen-plus", "input": {"messages": ASK}, "parameters": {"max_tokens": 9}},
+            )
+        ),
+        [topic(tokens=(21, 0, 0, 3), max_tokens=9, model="qwen-plus")],
+    ),
+    Case("cortex", jsonl(pair({"choices": [{"messages": "billing"}]})), [topic()]),
+    Case("go's-monotonic-clock", jsonl(pair(timestamp="2026-10-05 09:30:00.5 +0000 UTC m=+0.123")), [topic()]),
+    Case(
+        "messages-beside-the-response",
+        jsonl(
+            {
+                "ts": TIME,
+                "model": "gpt-4o-mini",
+                "messages": ASK,
+                "temperature": 0.5,
+                "response": chat(),
+                "env": "prod",
+            },
+            {"ts": LATER, "model": "gpt-4o-mini", "messages": ASK, "response": "billing", "latency_ms": 9},
+        ),
+        [topic(ts=TIME, tokens=(21, 0, 0, 3), temperature=0.5), topic(latency_ms=9.0)],
+    ),
+    Case(
+        "a-table-with-spaces-in-its-header",
+        table(["Created At", "Request Body", "Response Body", "Latency (ms)", "User Id"], [*CELLS, "1500", "NULL"]),
+        [topic(ts=TIME, latency_ms=1500.0, user_id=None)],
     ),
     Case(
         "names-with-capitals-of-.net",

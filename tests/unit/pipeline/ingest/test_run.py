@@ -1,6 +1,7 @@
 """The run: formats, counts that add up, and a second time that changes nothing."""
 
 import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,6 +193,17 @@ def test_an_unknown_file_is_named_with_what_was_tried(home: Home, tmp_path: Path
 def test_a_chat_export_or_a_dump_is_refused_by_name(content: str, named: str, home: Home, tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match=named):
         ingest.run([write_log(tmp_path / "log", [content.encode()])], home=home)
+
+
+def test_archives_inside_gzip_and_spreadsheets_are_refused_by_name(home: Home, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl", pair_lines(3))
+    with tarfile.open(tmp_path / "logs.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "log.jsonl")
+    with pytest.raises(UnknownFormat, match="tar"):
+        ingest.run([tmp_path / "logs.tar.gz"], home=home)
+    (tmp_path / "book").write_bytes(b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml" + bytes(80))
+    with pytest.raises(UnknownFormat, match="CSV"):
+        ingest.run([tmp_path / "book"], home=home)
 
 
 def test_an_unknown_table_may_begin_with_an_empty_row(home: Home, tmp_path: Path) -> None:
