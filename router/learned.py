@@ -28,7 +28,7 @@ _RENAME = re.compile(
 )
 _DEVELOPER = re.compile(
     r"(?:unknown|invalid|unsupported|unexpected|not (?:one of|a valid|supported))[^.]{0,80}\bdeveloper\b"
-    r"|\bdeveloper\b[^.]{0,80}(?:is not|not (?:one of|a valid|supported|allowed))",
+    r"|\bdeveloper\b[^.]{0,80}(?:is not|does not match|not (?:one of|a valid|supported|allowed))",
     re.IGNORECASE,
 )
 MAX_RENAMES = 8
@@ -42,6 +42,7 @@ _HINTS = frozenset(
     | {"stream_options", "verbosity", "prediction", "reasoning_effort", "context_management", "speed", "diagnostics"}
 )
 """Parameters that can be removed without making the answer wrong."""
+_NEW_CAP, _OLD_CAP = "max_completion_tokens", "max_tokens"
 _FIELD = r"(?:[\w.\[\]]*[.\]])?(\w{1,64})"
 _UNKNOWN = re.compile(
     rf"(?:unknown|unsupported|unrecognized|unexpected) (?:request )?(?:parameter|argument|field|property|key)"
@@ -320,6 +321,8 @@ def _removal(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
     """Fields that the server does not know."""
     match = error.search(_UNKNOWN)
     name = _snake_case(next((group for group in match.groups() if group), "") if match is not None else "")
+    if name == _NEW_CAP and name not in endpoint.rename and endpoint.rename.get(_OLD_CAP) != name:
+        return {"rename": {name: _OLD_CAP}}
     path = f"messages.{name}" if name in _HISTORY else f"tools.{name}" if name in TOOL_HINTS else name
     if name not in _HISTORY | _HINTS | TOOL_HINTS or path in endpoint.leave_out:
         return {}

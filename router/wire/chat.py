@@ -168,8 +168,8 @@ class Assembly:
         if reason not in (None, ""):
             stated = reason if isinstance(reason, str) else str(reason)
             self.finish_reason = _FINISHES.get(stated.lower(), stated)
-            # vLLM states the stop string or token that ended the answer.
-            self.stop_sequence = text(choice.get("stop_reason")) or None
+            # vLLM and SGLang state the stop string or token that ended the answer.
+            self.stop_sequence = text(choice.get("stop_reason")) or text(choice.get("matched_stop")) or None
 
     def flush(self) -> list[Piece]:
         """At the end of the answer: text that was held back as a possible beginning of a stop sequence."""

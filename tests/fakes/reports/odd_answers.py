@@ -51,6 +51,16 @@ ODD_ANSWERS = [
         blank_reasons(),
     ),
     messages(
+        "a stop string that matched, in SGLang's words",
+        lambda h: h.event("message_delta")["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "END"},
+        chunked(START, OK, delta({}, "stop", matched_stop="END"), LAST),
+    ),
+    messages(
+        "a stop token that matched, in SGLang's words",
+        lambda h: h.event("message_delta")["delta"]["stop_reason"] == "end_turn",
+        chunked(START, OK, delta({}, "stop", matched_stop=151645), LAST),
+    ),
+    messages(
         "reasoning in a field called thinking",
         lambda h: h.blocks[0].get("thinking") == "why",
         chunked(START, delta({"thinking": "why"}), OK, STOP, LAST),

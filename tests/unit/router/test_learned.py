@@ -313,6 +313,30 @@ def test_sampling_that_is_not_refused_stays(text: str, param: str | None, unsupp
     assert not learn(Learned(), text, param=param, unsupported=unsupported)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unrecognized request argument supplied: max_completion_tokens",
+        "body.max_completion_tokens: Extra inputs are not permitted",
+    ],
+)
+def test_a_server_that_does_not_know_the_newer_name_of_the_cap_gets_the_older_one(text: str) -> None:
+    learned, body = Learned(), BODY | {"max_completion_tokens": 9}
+    assert learn(learned, text, body)
+    assert learned.apply(GPT).rename == {"max_completion_tokens": "max_tokens"}
+    assert not learn(learned, text, body)
+    other = Learned()
+    assert learn(other, "'max_tokens' is not supported. Use 'max_completion_tokens' instead.", body | {"max_tokens": 9})
+    assert not learn(other, text, body)
+
+
+def test_an_unknown_tag_of_a_role_is_learned() -> None:
+    learned = Learned()
+    text = "body.messages.1: Input tag 'developer' found using 'role' does not match any of the expected tags: 'system'"
+    assert learn(learned, text)
+    assert learned.apply(GPT).roles == {"developer": "system"}
+
+
 def test_the_number_of_endpoints_with_corrections_is_bounded() -> None:
     learned = Learned()
     text = "Unrecognized request argument supplied: store"

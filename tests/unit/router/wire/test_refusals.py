@@ -88,6 +88,8 @@ def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes)
         openai_error("Unsupported value: 'temperature' does not support 0.2 with this model.", "unsupported_value"),
         anthropic_error("temperature: Extra inputs are not permitted"),
         b'{"error": "registry.example/phi does not support tools"}',
+        openai_error("At most 0 image(s) may be provided in one prompt."),
+        openai_error("This response_format type is unavailable now"),
     ],
 )
 def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) -> None:
