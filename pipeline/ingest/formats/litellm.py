@@ -297,6 +297,9 @@ def _is_openai(data: bytes) -> bool:
     if data.startswith(b"[{") and b'"type"' not in data and b'"parts"' not in data and b'"content"' in data:
         # No content parts. Whether these are messages is checked when the record is stored.
         return True
+    if b'"parts"' in data:
+        # Gemini's contents.
+        return False
     try:
         return all(isinstance(message.content, str | None) for message in _decode_messages(data))
     except msgspec.ValidationError:

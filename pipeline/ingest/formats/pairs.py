@@ -9,8 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.ingest.bodies import Answer, Unreadable, failure_text, read_answer, read_prompt
+from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Draft
 from pipeline.ingest.values import Notes, amount, count, elapsed_ms, opened_value, text
+from traffic.record import Usage
 
 _TIMES = (
     "timestamp",
@@ -105,6 +107,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
         provider=text(row.get("provider"), "provider", notes),
         model=None if prompt.model else text(row.get("model"), "model", notes),
         user_id=text(recorded.get("user_id"), "request.user_id", notes),
+        usage=None if answer is None or answer.usage is not None else _usage(row, notes),
         cost_usd=row.get("cost_usd", row.get("cost")),
         ttft_ms=row.get("ttft_ms"),
         latency_ms=_latency(row, response, start, notes),
@@ -165,6 +168,17 @@ def _is_request(row: Mapping[str, Any]) -> bool:
         and "startTime" not in row
         and "call_type" not in row
     )
+
+
+def _usage(row: Mapping[str, Any], notes: Notes) -> Usage | None:
+    """Token counts beside the bodies, as an object or as fields."""
+    stated = next((opened_value(row[key]) for key in ("usage", "token_usage", "tokens") if row.get(key)), None)
+    if isinstance(stated, Mapping):
+        return read_usage(stated, notes)
+    return read_usage({key: value for key, value in row.items() if _TOKENS.search(key)}, notes)
+
+
+_TOKENS = re.compile(r"[tT]okens|[tT]oken_?[cC]ount")
 
 
 def _latency(row: Mapping[str, Any], response: Any, start: Any, notes: Notes) -> Any:

@@ -50,6 +50,7 @@ CHUNKS = [
     {"id": "c", "choices": [{"index": 0, "delta": {"content": "bil"}}]},
     {"id": "c", "choices": [{"index": 0, "delta": {"content": "ling"}, "finish_reason": "stop"}]},
 ]
+UNCOUNTED = {"choices": [{"index": 0, "message": BILLING, "finish_reason": "stop"}]}
 CELLS = [TIME, json.dumps(REQUEST), json.dumps(chat())]
 CASES = [
     Case("tools-as-numbered-functions", traced(llm__request__functions__0__name="find"), [topic(tools=["find"])]),
@@ -281,6 +282,34 @@ CASES = [
             {"ts": LATER, "model": "gpt-4o-mini", "messages": ASK, "response": "billing", "latency_ms": 9},
         ),
         [topic(ts=TIME, tokens=(21, 0, 0, 3), temperature=0.5), topic(latency_ms=9.0)],
+    ),
+    *(
+        Case(f"counts-beside-the-response-{name}", jsonl(pair(UNCOUNTED) | counts), [topic(tokens=(21, 100, 0, 3))])
+        for name, counts in {
+            "as-an-object": {"usage": {"prompt_tokens": 121, "cached_tokens": 100, "completion_tokens": 3}},
+            "as-fields": {"prompt_tokens": 121, "cached_tokens": "100", "completion_tokens": 3, "input": "x"},
+        }.items()
+    ),
+    Case(
+        "counts-beside-the-response-are-not-preferred",
+        jsonl(pair(usage={"prompt_tokens": 9, "completion_tokens": 9})),
+        [topic(tokens=(21, 0, 0, 3))],
+    ),
+    Case(
+        "litellm-messages-with-parts",
+        jsonl(
+            {
+                "id": "r",
+                "call_type": "agenerate_content",
+                "custom_llm_provider": "gemini",
+                "model": "gemini-2.5-flash",
+                "startTime": TIME,
+                "status": "success",
+                "messages": [{"role": "user", "parts": [{"text": "I was charged twice"}]}],
+                "response": {"candidates": [{"content": {"role": "model", "parts": [{"text": "billing"}]}}]},
+            }
+        ),
+        [{"asked": "I was charged twice", "text": "billing"}],
     ),
     Case(
         "a-table-with-spaces-in-its-header",
