@@ -38,6 +38,7 @@ _ENGLISH = {
     "plan": "tarif forfait abonnement",
     "feature": "funktion fonction funcion funzione funcao functie",
     "history": "verlauf historique historial cronologia historico geschiedenis",
+    "tokens": "jetons",
     "count": "anzahl nombre numero aantal",
     "": "de du des la le el der die das von del della da do van",
 }

@@ -58,6 +58,7 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     response: Places = ()
     """A whole response body."""
     messages: Places = ()
+    """Without a place of the answer, the assistant's message at their end is the answer."""
     system: Places = ()
     prompt: Places = ()
     """The prompt as one text."""

@@ -165,6 +165,8 @@ def _best(
         rank = _rank(path, names, is_text=is_text)
         if rank is None and fits is _is_time and _words(path) & _TIME_WORDS:
             rank = 200
+        if rank is None and fits is _is_milliseconds and _words(path) & _MILLISECONDS:
+            rank = 200
         if rank is None and names is not _ANY:
             continue
         # Texts of something else, shortened ones and the same text everywhere only where there is no other.
@@ -177,17 +179,20 @@ def _best(
 def _rank(path: str, names: Sequence[str], *, is_text: bool) -> int | None:
     """How well the last key of a path agrees with the names, 0 is best; None: not at all."""
     *_, around, last = ("", *map(in_english, path.split(".")))
+    turned = ""
     keys = {_plain(_folded(last)), _plain(_folded(around + last))}
     if last != path.rpartition(".")[2]:
         # French and Spanish name the thing first: `tokens_entree`.
-        keys.add(_plain("".join(reversed(last.split("_")))))
+        turned = _plain("".join(reversed(last.split("_"))))
+        keys.add(turned)
     if is_text:
         keys.add("".join(word for word in snake(last).split("_") if word not in _FILLERS))
     plain = list(map(_plain, names))
     rank = next((n for n, name in enumerate(plain) if name in keys), None)
     if rank is None:
-        ends = _plain(_folded(last))
-        rank = next((n + 100 for n, name in enumerate(plain) if len(name) > 3 and ends.endswith(name)), None)
+        ends = (_plain(_folded(last)), turned)
+        long = ((n, name) for n, name in enumerate(plain) if len(name) > 3)
+        rank = next((n + 100 for n, name in long if any(end.endswith(name) for end in ends)), None)
     return rank
 
 
@@ -311,11 +316,13 @@ _PROMPT_NAMES = _names(
 )
 _ANSWER_NAMES = _names(
     "completion answer output response reply generation generated result llmoutput choices outputmessages "
-    "responsemessages fullresponse assistantmessage assistanttext assistant botmessage bottext aimessage aitext"
+    "responsemessages fullresponse assistantmessage assistanttext assistant botmessage bottext aimessage aitext "
+    "outputs completions generations replies prediction"
 )
 _FILLERS = frozenset(_names("text content body full raw value string"))
 _TEXT_FIELDS = ("request", "messages", "prompt", "response", "answer")
 _EARLIER = frozenset(_names("history previous context memory past prior"))
+_MILLISECONDS = frozenset(_names("ms msec millis milliseconds"))
 _TIME_WORDS = frozenset(_names("ts time timestamp date datetime at"))
 _SECOND_CHOICE = frozenset(
     _names(
@@ -349,14 +356,16 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
     (
         "input_tokens",
         _names(
-            "inputtokens prompttokens tokensin tokensprompt intokens inputtokencount usagein usageinput usageprompt"
+            "inputtokens prompttokens tokensin tokensprompt intokens inputtokencount usagein usageinput usageprompt "
+            "messagetokens requesttokens questiontokens"
         ),
         _is_number,
     ),
     (
         "output_tokens",
         _names(
-            "outputtokens completiontokens tokensout tokenscompletion outtokens outputtokencount usageout usageoutput"
+            "outputtokens completiontokens tokensout tokenscompletion outtokens outputtokencount usageout usageoutput "
+            "answertokens responsetokens"
         ),
         _is_number,
     ),
@@ -406,13 +415,10 @@ def _try(rows: Sequence[Mapping[str, Any]], mapping: TagMapping) -> tuple[int, d
     for row in rows:
         try:
             reading = read(msgspec.json.encode(row))
-            if (
-                reading.record.output.text is None
-                and not reading.record.output.tool_calls
-                and reading.record.error is None
-            ):
+            record = reading.record
+            if record.output.text is None and not record.output.tool_calls and record.error in (None, "status 0"):
                 reasons["no answer found"] += 1
-            elif bytes(reading.record.messages) == b"[]":
+            elif bytes(record.messages) == b"[]":
                 reasons["no prompt found"] += 1
             else:
                 readable += 1

@@ -111,6 +111,8 @@ class _Reader:
         }
         self._only = [(place, finder((place,)), values) for place, values in places.only.items()]
         self._has = [finder((place,)) for place in places.has]
+        self._is_conversation = not places.answer and not places.response
+        """Whether the last of the messages is the answer."""
 
     def other_kind(self, row: Mapping[str, Any]) -> str | None:
         """Reason the row is not a request, or None."""
@@ -129,7 +131,9 @@ class _Reader:
             raise NotARequest(other or "request around others")
         fields = {name: find(row) for name, find in self._find.items()}
         get = fields.get
-        answer = self._answer(fields, notes)
+        prompt, answer = self._prompt(fields, notes), self._answer(fields, notes)
+        if prompt is not None and self._is_conversation and prompt.messages[-1].get("role") == "assistant":
+            answer = read_answer(prompt.messages.pop(), notes)
         error = get("error")
         latency_ms = _duration("latency", fields, notes)
         if latency_ms is None:
@@ -137,7 +141,7 @@ class _Reader:
         return Draft(
             id=get("id"),
             ts=get("time") or envelope.inherited_time(row),
-            prompt=self._prompt(fields, notes),
+            prompt=prompt,
             answer=answer,
             model=text(get("model"), "model", notes),
             provider=text(get("provider"), "provider", notes),

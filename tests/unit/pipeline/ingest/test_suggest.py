@@ -102,6 +102,16 @@ def proposed(folder: Path, *rows: dict[str, Any]) -> dict[str, str]:
             | {"cost_usd": "coût"},
         ),
         (
+            {"query": "q", "answer": "a", "message_tokens": 20, "answer_tokens": 5, "inference_ms": 900},
+            {"prompt": "query", "answer": "answer", "input_tokens": "message_tokens", "output_tokens": "answer_tokens"}
+            | {"latency_ms": "inference_ms"},
+        ),
+        (
+            {"mensaje_usuario": "q", "respuesta_modelo": "a", "jetons_entrée": 20},
+            {"prompt": "mensaje_usuario", "answer": "respuesta_modelo", "input_tokens": "jetons_entrée"},
+        ),
+        ({"messages": ASKED, "outputs": ["a"]}, {"messages": "messages", "answer": "outputs"}),
+        (
             {"fecha_hora": TIME, "pregunta": "q", "respuesta": "a", "tokens_de_salida": 5, "coste_total": 0.1},
             {"time": "fecha_hora", "prompt": "pregunta", "answer": "respuesta", "output_tokens": "tokens_de_salida"}
             | {"cost_usd": "coste_total"},
@@ -110,6 +120,19 @@ def proposed(folder: Path, *rows: dict[str, Any]) -> dict[str, str]:
 )
 def test_places_are_found_under_compound_names(row: dict[str, Any], places: dict[str, str], tmp_path: Path) -> None:
     assert proposed(tmp_path, row, row) == places
+
+
+def test_the_last_turn_of_a_conversation_is_its_answer(tmp_path: Path) -> None:
+    row = {"ts": TIME, "turns": [*ASKED, {"role": "assistant", "content": "billing"}], "model": "m"}
+    log = write_log(tmp_path / "log", [json.dumps(row).encode()] * 2)
+    suggestion = suggest.suggest(str(log))
+    assert (suggestion.readable, suggestion.reasons) == (2, {})
+
+
+def test_rows_without_an_answer_are_not_readable(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log", [json.dumps({"ts": TIME, "prompt": "q", "tagged": "a"}).encode()] * 2)
+    suggestion = suggest.suggest(str(log))
+    assert (suggestion.readable, suggestion.reasons) == (0, {"no answer found": 2})
 
 
 def test_other_lines_of_the_application_are_no_requests(tmp_path: Path) -> None:
