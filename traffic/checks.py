@@ -116,7 +116,7 @@ def parse_json(text: str) -> Any:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether the answer begins by refusing the task, in English or one of twelve other languages.
+    """Whether the answer begins by refusing the task, in English or one of twenty other languages.
 
     Requires a verb of the assistant's work after "cannot": "I cannot come on Friday" is not a refusal.
     """
@@ -173,6 +173,8 @@ _REFUSAL_OPENINGS = (
         (?: can't| cannot| can not| am unable| am not able|'m unable|'m not able| must decline| do not have access
         | don't have access)\b""",
     r"i (?:must|have to|need to) (?:decline|refuse)\b",
+    r"""(?:i'?m |i am )?sorry,? (?:but )?(?:this|that|your) (?:request|question|prompt|content|message)[ ]
+        [^.!?\n]{0,40}?(?:violates|goes against|is against|is not (?:allowed|permitted)|conflicts with)\b""",
     r"""(?:(?:es )?tut mir (?:sehr )?leid,? (?:aber )?)?
         (?:leider kann ich|ich kann|(?:dabei|damit|hierbei|das|da) kann ich)[ ][^.!?\n]{0,60}?
         nicht (?:weiter)?(?:helfen|behilflich|beantworten|bereitstellen|erfüllen|nachkommen|unterstützen)\b""",
@@ -185,12 +187,23 @@ _REFUSAL_OPENINGS = (
     r"(?:mi dispiace,? (?:ma )?)?non posso (?:aiutar\w*|assister\w*|rispondere|soddisfare|fornir\w*)\b",
     r"""(?:(?:sinto muito|desculpe|lamento),? (?:mas )?)?(?:eu )?não posso
         [ ](?:ajudar|ajudá-\w+|auxiliar|responder|atender|fornecer|processar)\b""",
-    r"""(?:(?:het )?spijt me,? (?:maar )?)?(?:ik kan|(?:dat|daar|hier) kan ik)[ ][^.!?\n]{0,60}?
+    r"""(?:(?:(?:het )?spijt me|sorry|helaas),? (?:maar )?)?(?:ik kan|(?:dat|daar|hier) kan ik)[ ][^.!?\n]{0,60}?
         niet (?:bij |mee )?(?:helpen|beantwoorden|voldoen|assisteren)\b""",
     r"""(?:(?:bardzo )?(?:przykro mi|przepraszam),? (?:ale )?)?nie (?:mogę|jestem w stanie)[ ]
         (?:ci |panu |pani |państwu )?(?:pomóc|odpowiedzieć|udzielić|spełnić)\b""",
     r"""(?:(?:к сожалению|извините|простите|мне жаль),? (?:но )?)?я не могу (?:вам |тебе )?(?:с этим |в этом )?
         (?:помочь|ответить|предоставить|выполнить)\b""",
+    r"""(?:вибачте|на жаль|перепрошую),? (?:але )?я не можу (?:вам |тобі )?(?:з цим |у цьому )?
+        (?:допомогти|відповісти|надати)""",
+    r"""(?:omlouvám se|bohužel|je mi líto),? (?:ale )?(?:s tím )?(?:vám |ti )?(?:nemohu|nemůžu)(?: vám| ti)?
+        [ ](?:pomoci|odpovědět)""",
+    r"""(?:tyvärr|ledsen,? men|beklager,?|desværre)(?: men)? (?:jag |jeg )?kan (?:jag |jeg )?(?:ikke|inte)
+        [ ](?:hjälpa|hjælpe|hjelpe|svara)\w*""",
+    r"xin lỗi,? (?:nhưng )?tôi không thể (?:giúp|hỗ trợ|trả lời|cung cấp)",
+    r"maaf,? (?:tetapi |tapi )?saya tidak (?:dapat|bisa) (?:membantu|menjawab|memberikan|memenuhi)",
+    r"""(?:عذر[اًا]{0,2}|آسف|أعتذر|للأسف)[،,]? ?(?:ولكن |لكن )?لا (?:أستطيع|يمكنني)
+        [ ](?:مساعد|المساعدة|الإجابة|تقديم|تلبية)""",
+    r"(?:क्षमा करें|माफ़? ?कीजिए|मुझे खेद है)[,।]? ?(?:लेकिन )?मैं [^।\n]{0,60}?(?:मदद|सहायता|उत्तर) नहीं (?:कर|दे) सक",
     r"""(?:üzgünüm|maalesef|özür dilerim),?[ ][^.!?\n]{0,60}?(?:yardımcı olamam|yanıtlayamam|cevaplayamam)\b""",
     r"""죄송(?:하지만|합니다만|합니다)[,.]?[ ][^.!?\n]{0,60}?
         (?:도와드릴|도울|답변드릴|답변할|제공할|제공해 드릴) 수가? 없""",

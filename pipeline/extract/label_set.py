@@ -21,12 +21,19 @@ _COVERED = 0.8
 _SEVERAL = 0.05
 """Minimum share of answers with several labels for answers to be sets of labels."""
 
-_BULLET = re.compile(r"^\s*(?:[-*•–·]|\d{1,3}[.)])\s+")
+_BULLET = re.compile(r"^\s*(?:[-*•–·]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
 _MEANING = re.compile(r"\s+[-–—=→>]+\s.*|\s*:\s.*|:$|\s+\(.*\)\s*$")
 _AND = r"(?:or|and|oder|und|ou|et|o|y)\s+"
-_SEPARATOR = re.compile(rf"\s*[,;|、]\s*(?:{_AND})?|\s+/\s+|\s+{_AND}")
-_QUOTED = re.compile(r"[\"`“„]([^\"`“”„\n]{1,64})[\"`”“]")
-_QUOTES = "\"'`“”„«»*[]{}<>"
+_SEPARATOR = re.compile(rf"\s*[,;|、，；،؛]\s*(?:{_AND})?|\s+/\s+|\s+{_AND}")
+_HEADING = re.compile(r"^[^:：]*(?::\s|：)")
+_QUOTED = re.compile(r"[\"`“„「『«]([^\"`“”„「」『』«»\n]{1,64})[\"`”“」』»]")
+_BRACKETED = re.compile(r"[\[({]([^\[\](){}\n]+)[\])}]")
+# Possessive, and only at the beginning of a word: a long line would take quadratic time.
+_SLASHES = re.compile(r"(?<![\w/-])[^\W_][\w-]*+(?:/[^\W_][\w-]*+){2,}")
+_ELEMENT = re.compile(r"\s*+<(\w++)[^<>]*+>([^<>]*+)</\1>\s*+")
+_FRAME = re.compile(r"\s*+(?:</?[\w-]++[^<>]*+>|\|[-:|\s]++)\s*+")
+"""A line that only begins or ends a list: a tag, or the rule of a Markdown table."""
+_QUOTES = "\"'`“”„«»「」『』*[]{}<>"
 
 
 class LabelSet(NamedTuple):
@@ -117,6 +124,11 @@ def _listed(candidates: Counter[str], prompt: str) -> set[str]:
     for items in _lists(prompt):
         # If answers spell a label differently from the prompt, the answers' spelling wins: the application reads it.
         spelled = [item if item in candidates else by_folded.get(folded(item), item) for item in items]
+        if spelled[0] not in candidates:
+            # "Answer with billing, delivery or other": the sentence leads to the first label.
+            words = spelled[0].rsplit(" ", 8)
+            ends = (" ".join(words[n:]) for n in range(1, len(words)))
+            spelled[0] = next((by_folded.get(folded(end), end) for end in ends if folded(end) in by_folded), spelled[0])
         answered = [item for item in spelled if item in candidates]
         if len(answered) < 2 or 2 * len(answered) < len(items):
             continue
@@ -131,13 +143,23 @@ def _lists(prompt: str) -> Iterator[list[str]]:
     """Every list in the prompt: runs of adjacent lines, and rows of items within a line."""
     run: list[str] = []
     for line in [*prompt.splitlines(), ""]:
-        if line.strip():
-            run.append(_item(_MEANING.sub("", _BULLET.sub("", line))))
+        if line.strip() and not _FRAME.fullmatch(line):
+            run.append(_first_cell(line))
         else:
             yield from _run(run)
             run = []
-        row = [_item(part) for part in _SEPARATOR.split(re.sub(r"^[^:]*:\s", "", line)) if part.strip()]
-        yield from (items for items in (row, _QUOTED.findall(line)) if len(items) > 1)
+        inside = [_SEPARATOR.split(_HEADING.sub("", text)) for text in (line, *_BRACKETED.findall(line))]
+        rows = [[_item(part) for part in parts if part.strip()] for parts in inside]
+        rows += [_QUOTED.findall(line), *(match.split("/") for match in _SLASHES.findall(line))]
+        yield from (items for items in rows if len(items) > 1)
+
+
+def _first_cell(line: str) -> str:
+    """What a line of a list names: the first cell of a row, the text of an element, a point without its meaning."""
+    if (element := _ELEMENT.fullmatch(line)) is not None:
+        return _item(element[2])
+    cell = line.strip().removeprefix("|").split("|", 1)[0] if line.lstrip().startswith("|") else line
+    return _item(_MEANING.sub("", _BULLET.sub("", cell)))
 
 
 def _run(lines: list[str]) -> Iterator[list[str]]:
@@ -151,7 +173,7 @@ def _item(text: str) -> str:
     text = text.strip()
     bare = text.strip(_QUOTES).strip()
     # A sentence's full stop is not the label's; a question mark may be.
-    return bare[:-1].strip(_QUOTES) if bare.endswith(".") else bare
+    return bare[:-1].strip(_QUOTES) if bare.endswith((".", "。")) else bare
 
 
 def _alike(item: str, labels: list[str]) -> bool:

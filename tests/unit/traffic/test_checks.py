@@ -82,6 +82,17 @@ def test_a_refusal_counts_as_a_wrong_label_where_a_label_set_is_given() -> None:
         "К сожалению, я не могу вам помочь.",
         "Üzgünüm, bu konuda yardımcı olamam.",
         "죄송하지만 도와드릴 수 없습니다.",
+        "Sorry, this request violates our content policy, so I can't fulfil it.",
+        "Sorry, daar kan ik niet bij helpen.",
+        "Вибачте, але я не можу допомогти з цим.",
+        "Omlouvám se, ale s tím vám nemohu pomoci.",
+        "Tyvärr kan jag inte hjälpa till med det.",
+        "Beklager, men jeg kan ikke hjelpe med det.",
+        "Desværre kan jeg ikke hjælpe dig.",
+        "Xin lỗi, tôi không thể giúp bạn với yêu cầu này.",
+        "Maaf, saya tidak dapat membantu permintaan itu.",
+        "عذراً، لا أستطيع المساعدة في هذا الطلب.",
+        "क्षमा करें, मैं इस अनुरोध में सहायता नहीं कर सकता।",
     ],
 )
 def test_a_refusal_is_recognised_at_the_start_of_the_answer(text: str) -> None:
@@ -108,6 +119,11 @@ def test_a_refusal_is_recognised_at_the_start_of_the_answer(text: str) -> None:
         "I apologize for the delay, your parcel is on its way.",
         "К сожалению, я не могу прийти.",
         "죄송하지만 오늘은 쉽니다.",
+        "Sorry, your request for a refund is being processed.",
+        "Beklager, varen er utsolgt.",
+        "Tyvärr kan vi inte leverera i dag.",
+        "Maaf, saya tidak bisa hadir.",
+        "عذراً على التأخير.",
     ],
 )
 def test_an_answer_that_only_sounds_like_a_refusal_passes(text: str) -> None:

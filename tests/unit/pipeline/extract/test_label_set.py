@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 
 import hypothesis.strategies as st
@@ -47,6 +48,37 @@ def test_labels_listed_in_the_prompt_include_unseen_ones(prompt: str) -> None:
     discovered = discover(answers, prompt, CONFIG)
     assert discovered.labels == ("brakes", "gears", "opening_hours", "refund", "spare_parts", "wheels")
     assert discovered.source == "the prompt names 6 labels, 5 of them are in the log"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        'Answer with one topic. Schema: {"enum": ["brakes", "gears", "wheels", "refund", "hours", "parts"]}',
+        "Choose one of ['brakes', 'gears', 'wheels', 'refund', 'hours', 'parts'] for the message.",
+        "Classify as brakes/gears/wheels/refund/hours/parts.",
+        "| topic | meaning |\n|---|---|\n"
+        + "\n".join(f"| {word} | a meaning |" for word in ("brakes", "gears", "wheels", "refund", "hours", "parts"))
+        + "\nName the topic.",
+        "<topics>\n"
+        + "\n".join(f"<topic>{word}</topic>" for word in ("brakes", "gears", "wheels", "refund", "hours", "parts"))
+        + "\n</topics>\nName the topic.",
+        "Antworte mit brakes, gears, wheels, refund, hours oder parts.",
+        "a. brakes\nb. gears\nc. wheels\nd. refund\ne. hours\nf. parts\nName the topic.",
+        "请选择：brakes、gears、wheels、refund、hours、parts。",
+        "次から選択：「brakes」「gears」「wheels」「refund」「hours」「parts」",
+        "اختر: brakes، gears، wheels، refund، hours، parts",
+    ],
+)
+def test_an_unseen_label_is_found_in_lists_of_every_form(prompt: str) -> None:
+    answers = Counter({"brakes": 20, "gears": 20, "wheels": 20, "refund": 20, "hours": 20, "something else": 3})
+    assert discover(answers, prompt, CONFIG).labels == ("brakes", "gears", "hours", "parts", "refund", "wheels")
+
+
+@pytest.mark.parametrize("run", ["<a", "a", "a/", "(", "「a", "a, ", "|-", "a. "])
+def test_a_long_line_is_read_in_linear_time(run: str) -> None:
+    began = time.process_time()
+    discover(Counter({"yes": 9, "no": 9}), run * 50_000, CONFIG)
+    assert time.process_time() - began < 2
 
 
 def test_answers_that_explain_a_listed_label_are_no_labels_of_their_own() -> None:
