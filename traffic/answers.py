@@ -41,7 +41,7 @@ _FINAL = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _LANGUAGE = re.compile(r"[ \t]*+[\w+#.-]*+[ \t]*+(?:\r?\n|(?=[{\[]))")
 _LEAD = re.compile(
-    r"(?:the\s+)?(?:final\s+)?(?:answer|label|labels|category|categories|class|classification|intent|topic|sentiment"
+    r"(?:the\s+)?(?:final\s+)?(?:answer|labels?|category|categories|class|classification|intents?|topics?|tags?|sentiment"
     r"|result|output|antwort|kategorie|réponse|respuesta|thema|klasse|stimmung|absicht|catégorie|étiquette|sujet"
     r"|categoría|etiqueta|tema|intención|categoria|etichetta|argomento|categorie|onderwerp|kategoria|temat|категория|тема"
     r"|метка|カテゴリー?|ラベル|トピック|类别|分类|标签|主题|類別|分類|標籤|主題|카테고리|분류|라벨|주제|التصنيف|الفئة)"
@@ -65,6 +65,8 @@ _WRAPPED = re.compile(r"<(\w+)>([^<>]*)</\1>|\\boxed\{([^{}]*)\}")
 # Case of the Turkish i depends on the language, and emoji have a form without colour.
 _ONE_FORM = str.maketrans("İı\u2010\u2011\u2012\u2013\u2212", "ii-----", "\ufe0f")
 _PLUS = re.compile(r"\+(?=\d)")
+_AND = re.compile(r" (?:and|und|et|y|e|&|\+) ")
+_MOST_PARTS = 8
 _MAX_LIST_CHARS = 4096
 _UNQUOTED = re.compile(r"\[([^\[\]{}\"'\n]+)\]")
 _SEPARATOR = re.compile(f"[{''.join(SEPARATORS)}]")
@@ -141,7 +143,7 @@ def _without_ticks(text: str) -> str:
 def folded(text: str) -> str:
     """Comparison key of a label: ignores case, width, quotes, final stops, plus signs, and how words are joined."""
     cased = bare(text) if text.isascii() else bare(unicodedata.normalize("NFKC", text).translate(_ONE_FORM))
-    plain = _PLUS.sub("", re.sub(r"\s+", " ", cased.casefold()))
+    plain = _PLUS.sub("", re.sub(r"\s+", " ", cased.casefold())).replace(" %", "%")
     return re.sub(r"[_-]", " ", plain)
 
 
@@ -191,7 +193,9 @@ def items_of(text: str) -> list[str] | None:
         return _other_list(answer) if items is None else items
     if answer.startswith("{"):
         return None
-    items = [bare(re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", item)) for item in _SEPARATOR.split(bare(answer))]
+    # Quotes around each item are not quotes around the answer.
+    whole = answer if sum(map(answer.count, "\"'`“”")) > 2 else bare(answer)
+    items = [bare(re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", item)) for item in _SEPARATOR.split(whole)]
     return [item for item in items if item]
 
 
@@ -201,6 +205,10 @@ def resolve_labels(text: str, checks: Checks) -> str | None:
     if items is None:
         return None
     resolved = [resolve_label(item, checks.labels) for item in items]
+    if None in resolved:
+        # A label may contain one of these words itself.
+        parted = [part for item in items for part in _AND.split(item, maxsplit=_MOST_PARTS)]
+        resolved = [resolve_label(part, checks.labels) for part in parted] if len(parted) > len(items) else resolved
     if None in resolved:
         return None
     return joined({label for label in resolved if label is not None}, checks)

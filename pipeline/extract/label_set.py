@@ -51,12 +51,13 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     Spellings of one label (case, quotes, a final stop) count together, under the prompt's spelling if answers use it.
     """
     total = answers.total()
-    in_lists = set(itertools.chain.from_iterable(_lists(prompt)))
+    lists = [_without_lead(items, answers) for items in _lists(prompt)]
+    in_lists = set(itertools.chain.from_iterable(lists))
     merged = _merged(answers, in_lists, prompt)
     candidates = Counter({text: n for text, n in merged.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
     min_count = max(config.label_min_rows, config.label_min_share * total)
     frequent = {text for text, n in candidates.items() if n >= min_count}
-    listed = _listed(candidates, prompt)
+    listed = _listed(candidates, lists)
     spelled = {text for text in frequent if named_in(prompt, text)}
     # "billing, delivery" stands in the prompt's list of labels, but is two of them.
     spelled -= {text for text in spelled if len(items := items_of(text) or ()) > 1 and {*items} <= in_lists | spelled}
@@ -117,18 +118,13 @@ def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Coun
     return merged
 
 
-def _listed(candidates: Counter[str], prompt: str) -> set[str]:
+def _listed(candidates: Counter[str], lists: Sequence[list[str]]) -> set[str]:
     """Members of the prompt's lists that cover most answers, including members that no answer uses."""
     labels: set[str] = set()
     by_folded = {folded(text): text for text in candidates}
-    for items in _lists(prompt):
+    for items in lists:
         # If answers spell a label differently from the prompt, the answers' spelling wins: the application reads it.
         spelled = [item if item in candidates else by_folded.get(folded(item), item) for item in items]
-        if spelled[0] not in candidates:
-            # "Answer with billing, delivery or other": the sentence leads to the first label.
-            words = spelled[0].rsplit(" ", 8)
-            ends = (" ".join(words[n:]) for n in range(1, len(words)))
-            spelled[0] = next((by_folded.get(folded(end), end) for end in ends if folded(end) in by_folded), spelled[0])
         answered = [item for item in spelled if item in candidates]
         if len(answered) < 2 or 2 * len(answered) < len(items):
             continue
@@ -137,6 +133,15 @@ def _listed(candidates: Counter[str], prompt: str) -> set[str]:
         if len(items) >= 5 and len(answered) >= 0.75 * len(items):
             labels.update(item for item in spelled if _alike(item, answered))
     return labels
+
+
+def _without_lead(items: list[str], answers: Collection[str]) -> list[str]:
+    """A list whose sentence leads to its first label: "Answer with billing, delivery or other"."""
+    if items[0] in answers:
+        return items
+    words = items[0].rsplit(" ", 8)
+    ends = (" ".join(words[n:]) for n in range(1, len(words)))
+    return [next((end for end in ends if end in answers), items[0]), *items[1:]]
 
 
 def _lists(prompt: str) -> Iterator[list[str]]:

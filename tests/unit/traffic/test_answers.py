@@ -58,6 +58,7 @@ def test_plus_signs_and_option_brackets_are_ignored_and_other_signs_are_not() ->
         ('{"label": null}', ("null", "a"), None),
         ("<b>a</i>", ("a", "b"), None),
         ("\u22121", ("-1", "1"), "-1"),
+        ("10 %", ("5%", "10%"), "10%"),
         ("R&amp;D", ("R&D", "Sales"), "R&D"),
         ("copy&paste", ("copy&paste", "cut"), "copy&paste"),
         ("bug (low)", ("bug (high)", "bug (low)"), "bug (low)"),
@@ -165,6 +166,10 @@ def test_prose_keeps_its_fences_quotes_and_joiners() -> None:
         "billing, billing, Delivery.",
         "['delivery', 'billing']",
         "[delivery, billing]",
+        '"billing", "delivery"',
+        "Topics: billing, delivery",
+        "billing and delivery",
+        "billing + delivery",
     ],
 )
 def test_a_set_of_labels_has_one_form_regardless_of_order_and_separator(text: str) -> None:

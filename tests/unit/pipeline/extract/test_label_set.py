@@ -160,6 +160,10 @@ def test_answers_that_combine_labels_are_sets(prompt: str) -> None:
     assert (listed.labels, listed.multiple) == (("billing", "delivery", "other"), "json")
 
 
+def test_labels_that_differ_by_case_stay_distinct_behind_a_sentence() -> None:
+    assert discover(Counter({"US": 50, "us": 50}), "Reply US or us.", CONFIG).labels == ("US", "us")
+
+
 def test_labels_side_by_side_in_the_prompt_and_in_an_answer_are_two() -> None:
     answers = ["billing", "billing, delivery", "delivery, other", "other"] * 25
     prompt = "List every topic that applies: billing, delivery, other."
