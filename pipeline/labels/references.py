@@ -3,7 +3,7 @@
     {"id": "chatcmpl-1", "label": "refund"}
     {"id": "chatcmpl-2", "gold": {"date": ["2026-11-03", "3 November"]}, "gold_kind": "json_any_of"}
 
-A CSV file has the columns `id` and `label`.
+A CSV file has the columns `id` (or `record_id`) and `label`; Label Studio's JSON export is read too.
 """
 
 import typing
@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline import dataset as datasets
 from pipeline import spreadsheets
-from pipeline.labels import files
+from pipeline.labels import files, label_studio
 from pipeline.metrics import Reference, ReferenceKind, json_reference
 from traffic import answers
 from traffic.callsites import Checks, RequestType
@@ -69,7 +69,8 @@ def for_split(path: Path, dataset: Path, split: str) -> References:
 def _read(path: Path) -> dict[str, _Gold]:
     text = spreadsheets.text_of(path, f"no labels file {path}")
     golds: dict[str, _Gold] = {}
-    for number, row in files.json_rows(path, text) if files.is_json(text) else files.csv_rows(path, text):
+    for number, found in files.json_rows(path, text) if files.is_json(text) else files.csv_rows(path, text):
+        row = _of_task(found, f"{path}:{number}") if "annotations" in found else found
         name = row.get("record_id", row.get("id"))
         record_id = "" if name is None else str(name).strip()
         if not record_id or not ("label" in row or "gold" in row):
@@ -80,6 +81,14 @@ def _read(path: Path) -> dict[str, _Gold]:
     if not any(gold.kind is None or gold.kind in _KINDS for gold in golds.values()):
         raise InputError(f"{path}: no usable label")
     return golds
+
+
+def _of_task(task: files.Row, location: str) -> files.Row:
+    """Id and label of a task that Label Studio exported."""
+    try:
+        return {"id": label_studio.record_id(task), "label": label_studio.label(task)}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{location}: {error}") from None
 
 
 def _references(golds: Iterable[tuple[str, _Gold, RequestType, Checks]]) -> References:

@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,6 +26,18 @@ def test_json_lines_are_read_plain_or_compressed(name: str, tmp_path: Path) -> N
         "r1": Reference("label", "refund"),
         "r2": Reference("label", "delivery"),
     }
+
+
+def test_label_studios_export_is_read_and_a_tie_of_annotators_is_named(tmp_path: Path) -> None:
+    def task(name: str, *labels: str) -> dict[str, Any]:
+        made = [{"result": [{"from_name": "label", "value": {"choices": [label]}}]} for label in labels]
+        return {"id": 7, "data": {"record_id": name}, "annotations": made}
+
+    path = write(tmp_path, "export.json", msgspec.json.encode([task("r1", "refund"), task("r2")]).decode())
+    assert references.load(path, "intent").references == {"r1": Reference("label", "refund")}
+    path = write(tmp_path, "tie.json", msgspec.json.encode([task("r1", "refund", "delivery")]).decode())
+    with pytest.raises(InputError, match=r"tie\.json:1: annotators disagree"):
+        references.load(path, "intent")
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "labels.csv.gz"])
