@@ -46,10 +46,10 @@ _CONDITIONS = ("if", "unless", "case", "wenn", "falls", "sofern", "si")
 _LONE_ITEM = re.compile(r"\n[-*•][ \-*•\t]*+[^ \n]*+[ \-*•\t]*+(?=\n|$)")
 """A list item of one word: a label, not an instruction."""
 _NEGATIONS = (
-    "no", "not", "never", "without", "nor", "don", "doesn", "cannot", "can", "avoid", "instead", "rather",
-    "kein", "keine", "keinen", "keiner", "keinem", "keines", "nicht", "ohne", "sans", "pas", "sin",
+    "no", "not", "never", "without", "nor", "don t", "doesn t", "cannot", "can t", "avoid", "instead of", "rather than",
+    "kein", "keine", "keinen", "keiner", "keinem", "keines", "nicht", "ohne", "sans", "pas de", "sin",
 )  # fmt: skip
-"""Words without which `_NEGATED` cannot match."""
+"""Words without which `_NEGATED` cannot match, as `WordIndex` takes them."""
 _CONDITION = re.compile(r"[\s\-*•>\d.)(]*(?:if|unless|in case|wenn|falls|sofern|si)\b")
 _NEGATED = re.compile(
     r"\b(?<!\bor )(?<!\bvs )(?:no(?= [a-z]{2,})|not|never|without|nor|don't|doesn't|cannot|can't|avoid|instead of|"

@@ -11,6 +11,7 @@ wording's expression tried, and only if its last words are in the text as well.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation, MatchKind
@@ -203,7 +204,8 @@ def _last_words(wording: str) -> frozenset[str]:
                 words = beginnings("".join(items[start:]))
             except ValueError:
                 continue
-            return words if _FREQUENT.isdisjoint(words) else frozenset()
+            if _FREQUENT.isdisjoint(words):
+                return words
     return frozenset()
 
 
@@ -228,7 +230,8 @@ def _ends_with_border(item: str) -> bool:
         return all(bool(items) and _is_after_border(items, len(items)) for items in ends)
     if item.startswith("["):
         return re.fullmatch(r"\[(?:\\s|[^\w\\^])+\]", item.replace("[-", "[")) is not None
-    return item in ("…", r"\b", r"\n") or (len(item) == 1 and _letter(item) == " " and item != ".")
+    # A gap has its spaces in it.
+    return item in (r"\b", r"\n") or (len(item) == 1 and _letter(item) == " " and item not in (".", "…"))
 
 
 def _beginnings(wording: str) -> tuple[set[str], set[str]]:
@@ -236,15 +239,17 @@ def _beginnings(wording: str) -> tuple[set[str], set[str]]:
     ended: set[str] = set()
     whole = {""}
     items = _items(wording)
-    for item, quantifier in zip(items, [*items[1:], ""], strict=True):
+    for item, before, quantifier in zip(items, ["", *items], [*items[1:], ""], strict=False):
         if _is_quantifier(item) or item.startswith(_LOOKAROUNDS) or item == r"\b":
             continue
+        # What is listed if the list ends here: with the border that follows a word's last letter.
+        cut = {text if text.endswith(" ") else f"{text} " for text in whole} if before == r"\b" else whole
         texts = _texts_of(item)
         if texts is None:
-            return ended | whole, set()
+            return ended | cut, set()
         further, longer = ({start + text for start in whole for text in group} for group in texts)
         if len(ended) + len(whole) + len(further) + len(longer) > _MAX_BEGINNINGS:
-            return ended | whole, set()
+            return ended | cut, set()
         ended |= further
         if quantifier == "?":
             whole |= longer
@@ -285,7 +290,8 @@ def _alternatives(wording: str) -> list[str]:
     return alternatives
 
 
-def _items(wording: str) -> list[str]:
+@cache
+def _items(wording: str) -> tuple[str, ...]:
     """The letters, escapes, sets, groups and quantifiers of a wording."""
     items: list[str] = []
     depth = 0
@@ -295,4 +301,4 @@ def _items(wording: str) -> list[str]:
         else:
             items.append(part)
         depth += (part == "(") - (part == ")")
-    return items
+    return tuple(items)
