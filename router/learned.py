@@ -39,7 +39,16 @@ _HISTORY = frozenset(
 """Fields of earlier answers in `messages` that can be removed without changing the conversation."""
 _HINTS = frozenset(
     {"store", "metadata", "user", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"}
-    | {"stream_options", "verbosity", "prediction", "reasoning_effort", "context_management", "speed", "diagnostics"}
+    | {
+        "stream_options",
+        "verbosity",
+        "prediction",
+        "reasoning_effort",
+        "context_management",
+        "speed",
+        "diagnostics",
+        "thinking",
+    }
 )
 """Parameters that can be removed without making the answer wrong."""
 _NEW_CAP, _OLD_CAP = "max_completion_tokens", "max_tokens"
@@ -48,7 +57,7 @@ _UNKNOWN = re.compile(
     rf"(?:unknown|unsupported|unrecognized|unexpected) (?:request )?(?:parameter|argument|field|property|key)"
     rf"(?: supplied)?:? ['\"`]?{_FIELD}['\"`]?"
     rf"|(?:property|parameter|field) ['\"`]{_FIELD}['\"`] is (?:unsupported|not supported|not allowed|unknown)"
-    rf"|{_FIELD}: (?:extra inputs are not permitted|extra fields not permitted)"
+    rf"|{_FIELD}:? (?:extra inputs are not permitted|extra fields not permitted)"
     rf"|additional properties are not allowed \(['\"`]{_FIELD}['\"`] w(?:as|ere) unexpected\)"
     rf"|(?:argument|parameter) (?:is )?not supported (?:on|by|with) this model: {_FIELD}"
     rf"|does not support (?:the )?(?:parameter|argument):? ['\"`]?{_FIELD}",
@@ -76,6 +85,11 @@ FOREIGN_THINKING = re.compile(
     re.IGNORECASE,
 )
 """Thinking in the history that another provider signed."""
+_NOT_ADAPTIVE = re.compile(
+    r"tag \W?adaptive\b.{0,40}does not match|adaptive thinking\W{1,3}is not supported|not support adaptive thinking"
+    r"|\bthinking\.type: input should be",
+    re.IGNORECASE,
+)
 _SCHEMA_KEYWORDS = frozenset(
     {
         "$schema",
@@ -103,9 +117,15 @@ _WANTED = re.compile(
 )
 _TOOLS_WITHOUT_EFFORT = re.compile(r"tools with \W?reasoning_effort\W? are not supported", re.IGNORECASE)
 _VALUES = r".{0,120}?(?:supported|valid|allowed) values are:?([^.]{1,120})"
-_EFFORTS = re.compile(rf"effort\b.{{0,80}}?not support{_VALUES}", re.IGNORECASE)
+_EFFORTS = re.compile(
+    rf"effort\b.{{0,80}}?not support{_VALUES}|output_config\.effort: input should be ([^.]{{1,120}})", re.IGNORECASE
+)
+_NO_EFFORT = re.compile(
+    r"not support (?:the )?\W?(?:reasoning_)?effort\b|effort\W{1,3}(?:parameter )?is not supported", re.IGNORECASE
+)
 _EFFORT_VALUES = re.compile(rf"not support{_VALUES}", re.IGNORECASE)
 """For an error whose `param` is the effort."""
+_EFFORT_FIELDS = ("reasoning_effort", "output_config.effort")
 _WORD = re.compile(r"[\w.$-]*")
 _ECHO_CHARS = 16
 """Beginning of a text by which its repetition in an error is recognised, also if that is cut."""
@@ -256,7 +276,7 @@ def _merged(first: Any, second: Any) -> Any:
         return second | first
     if isinstance(first, tuple):
         return tuple(dict.fromkeys((*first, *second)))
-    return first or second
+    return second if first is None else first or second
 
 
 def _yaml(value: Any) -> str:
@@ -264,7 +284,7 @@ def _yaml(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {inner}" for key, inner in value.items()) + "}"
     if isinstance(value, tuple):
         return f"[{', '.join(value)}]"
-    return "true" if value is True else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
@@ -279,8 +299,10 @@ def _correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
         return {"roles": {"developer": "system"}}
     if error.search(_WANTED) and not endpoint.reasoning_history:
         return {"reasoning_history": True}
-    if error.search(_ADAPTIVE) and not endpoint.adaptive_thinking:
+    if endpoint.adaptive_thinking is None and error.search(_ADAPTIVE):
         return {"adaptive_thinking": True}
+    if endpoint.adaptive_thinking is None and error.search(_NOT_ADAPTIVE):
+        return {"adaptive_thinking": False}
     rule = next((rule for rule, pattern in _TURN_RULES if error.search(pattern)), None)
     if rule is not None:
         return {} if rule in endpoint.turn_rules else {"turn_rules": (rule,)}
@@ -294,8 +316,11 @@ def _effort_correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]
     if not error.concerns("effort"):
         return {}
     stated = error.search(_EFFORT_VALUES if "effort" in error.param else _EFFORTS)
-    efforts = tuple(effort for effort in EFFORTS if stated and re.search(rf"\b{effort}\b", stated[1]))
-    return {"efforts": efforts} if efforts and not endpoint.efforts else {}
+    values = (stated[1] or stated[stated.lastindex or 1]) if stated else ""
+    efforts = tuple(effort for effort in EFFORTS if re.search(rf"\b{effort}\b", values))
+    if efforts and not endpoint.efforts:
+        return {"efforts": efforts}
+    return {"leave_out": _EFFORT_FIELDS} if error.search(_NO_EFFORT) else {}
 
 
 def _tool_correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
@@ -323,11 +348,25 @@ def _removal(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
     name = _snake_case(next((group for group in match.groups() if group), "") if match is not None else "")
     if name == _NEW_CAP and name not in endpoint.rename and endpoint.rename.get(_OLD_CAP) != name:
         return {"rename": {name: _OLD_CAP}}
+    if match is not None and "cache_control" in match[0]:
+        return _unmarked(name, endpoint)
+    if name == "output_config" and _EFFORT_FIELDS[1] not in endpoint.leave_out:
+        return {"leave_out": _EFFORT_FIELDS[1:]}
     path = f"messages.{name}" if name in _HISTORY else f"tools.{name}" if name in TOOL_HINTS else name
     if name not in _HISTORY | _HINTS | TOOL_HINTS or path in endpoint.leave_out:
         return {}
     gateway_fields = [f"messages.{field}" for field in _GATEWAY_FIELDS] if name in _HISTORY else []
     return {"leave_out": tuple(dict.fromkeys((path, *gateway_fields)))}
+
+
+def _unmarked(name: str, endpoint: Endpoint) -> dict[str, Any]:
+    """Removes cache marks, or a field of theirs; they affect the cost alone."""
+    field = "cache_control" if name == "cache_control" else f"cache_control.{name}"
+    paths = tuple(f"{place}{field}" for place in _MARKED)
+    return {"leave_out": paths} if paths[0] not in endpoint.leave_out else {}
+
+
+_MARKED = ("", "system.", "tools.", "messages.content.", "messages.content.content.")
 
 
 def _refused_sampling(error: RefusalText) -> dict[str, Any]:

@@ -84,12 +84,14 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     templates); `assistant_after_tool`: no user message directly after a tool result (Mistral); `alternate`: no two
     consecutive user messages."""
     efforts: tuple[Effort, ...] = ()
-    """Values of `reasoning_effort` that the model has; another value becomes the nearest of them. Empty: all."""
+    """Values of `reasoning_effort` (`output_config.effort` of Anthropic) that the model has; another value becomes the
+    nearest of them. Empty: all."""
     tools_effort: Effort | None = None
     """`reasoning_effort` of every request with tools, whatever the client asks for (`none` for OpenAI's gpt-5.4 to 5.6,
     which take no tools with reasoning in chat completions)."""
-    adaptive_thinking: bool = False
-    """Whether to convert a thinking budget to adaptive thinking with an effort, as Claude models after 4.6 require."""
+    adaptive_thinking: bool | None = None
+    """`true`: a thinking budget becomes adaptive thinking with an effort, as Claude models after 4.6 require; `false`:
+    adaptive thinking becomes a budget, for earlier models."""
     rename: dict[str, str] = {}
     """Parameter names to replace, such as `max_tokens: max_completion_tokens`."""
     roles: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from router.wire.call_ids import exact_id
-from router.wire.thinking import adaptive, nearest_effort
+from router.wire.thinking import adaptive, nearest_effort, with_budget
 from router.wire.turns import ruled
 from traffic.loose_json import text, tree, trees
 from traffic.tiers import Endpoint
@@ -42,7 +42,11 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     for name, value in endpoint.body.items():
         sent.setdefault(name, value)
     for name in [*endpoint.leave_out, *excluded(sent, endpoint)]:
-        _remove(sent, name.split("."))
+        path = name.split(".")
+        _remove(sent, path)
+        if len(path) > 1 and sent.get(path[0]) == {}:
+            # A server that does not know its field may not know the object either.
+            del sent[path[0]]
     return sent
 
 
@@ -62,7 +66,7 @@ def _adapts(endpoint: Endpoint) -> bool:
         or endpoint.tool_description_chars is not None
         or endpoint.tool_call_id_chars is not None
         or endpoint.turn_rules
-        or endpoint.adaptive_thinking
+        or endpoint.adaptive_thinking is not None
         or endpoint.reasoning_history
         or endpoint.efforts
         or endpoint.tools_effort is not None
@@ -87,6 +91,13 @@ def _fit_thinking(sent: dict[str, Any], endpoint: Endpoint) -> None:
         sent["reasoning_effort"] = endpoint.tools_effort
     elif endpoint.efforts and "reasoning_effort" in sent:
         sent["reasoning_effort"] = nearest_effort(_plain(sent["reasoning_effort"]), endpoint.efforts)
+    config = tree(_plain(sent.get("output_config"))) if endpoint.efforts else {}
+    if "effort" in config:
+        sent["output_config"] = config | {"effort": nearest_effort(config["effort"], endpoint.efforts)}
+    if endpoint.adaptive_thinking is False and tree(_plain(sent.get("thinking"))).get("type") == "adaptive":
+        plain = with_budget({key: _plain(value) for key, value in sent.items()})
+        sent.clear()
+        sent.update(plain)
     if endpoint.adaptive_thinking and "thinking" in sent:
         sent["thinking"], config = adaptive(tree(_plain(sent["thinking"])), tree(_plain(sent.get("output_config"))))
         if config:

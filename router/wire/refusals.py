@@ -83,7 +83,7 @@ _UNSUPPORTED = re.compile(
     r"|do(?:es not|esn't|n't| not) support (?:the )?"
     r"(?:parameters?|arguments?|reasoning|tools|tool|functions?|images?|streaming|system|json"
     r"|temperature|top_[pk]|(?:top_)?logprobs|(?:frequency|presence)_penalty|logit_bias|seed)\b"
-    r"|additional properties are not allowed|at most 0 (?:image|video|audio)"
+    r"|additional properties are not allowed|at most 0 (?:image|video|audio)|tool choice requires"
     r"|response_format (?:\S+ ){0,3}(?:is |are )?(?:unavailable|not available)"
 )
 _HINT = re.compile(r"(?:reasoning[._]?effort|output_config\.effort|verbosity|service_tier)\b", re.IGNORECASE)

@@ -53,7 +53,7 @@ class ResponseTool(msgspec.Struct, frozen=True):
 
 def sent_name(name: str, namespace: Any) -> str:
     """Name of a tool in chat completions."""
-    return fitted_name(f"{namespace}__{name}", OPENAI) if isinstance(namespace, str) and namespace else name
+    return fitted_name(f"{namespace}__{name}" if isinstance(namespace, str) and namespace else name, OPENAI)
 
 
 def tools_of(tools: Any, namespace: str = "") -> Iterator[ResponseTool]:

@@ -4,12 +4,14 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from traffic.loose_json import Tree, encode, json_or, loads, tree, trees
+from router.wire.endpoint_limits import fit_thinking
+from traffic.loose_json import Tree, encode, json_or, loads, text, tree, trees
 from traffic.tiers import Effort
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
 """Largest thinking budgets that count as low and as medium effort."""
 
+_BUDGETS = {"low": _LOW_BUDGET_TOKENS, "high": 2 * _MEDIUM_BUDGET_TOKENS, **dict.fromkeys(("xhigh", "max"), 32_768)}
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 """Values of `reasoning_effort` in ascending order."""
 ANTHROPIC_EFFORTS = EFFORTS[EFFORTS.index("low") :]
@@ -59,6 +61,18 @@ def adaptive(thinking: Tree, output_config: Tree) -> tuple[Tree, Tree]:
     return converted, effort | output_config
 
 
+def with_budget(body: Tree) -> Tree:
+    """Adaptive thinking as the budget that its effort stands for, or none if the request does not allow a budget."""
+    effort = text(tree(body.get("output_config")).get("effort"))
+    body = body | {"thinking": {"type": "enabled", "budget_tokens": _BUDGETS.get(effort, _MEDIUM_BUDGET_TOKENS)}}
+    if isinstance(body.get("max_tokens"), int):
+        fit_thinking(body)
+        reconcile(body)
+    else:
+        del body["thinking"]
+    return body
+
+
 def with_effort(sent: Tree) -> Tree:
     """OpenRouter's `reasoning` converted to an effort or a budget."""
     reasoning = tree(sent.get("reasoning"))
@@ -92,7 +106,7 @@ def reconcile(body: Tree) -> None:
     if tree(body.get("thinking")).get("type") not in ("enabled", "adaptive"):
         return
     forced = tree(body.get("tool_choice")).get("type") in ("any", "tool")
-    if forced or (body["thinking"]["type"] == "enabled" and _called_without_thinking(body.get("messages", ()))):
+    if forced or (body["thinking"]["type"] == "enabled" and _called_without_thinking(trees(body.get("messages")))):
         del body["thinking"]
         return
     for key in ("temperature", "top_k"):
@@ -101,7 +115,7 @@ def reconcile(body: Tree) -> None:
 
 def _called_without_thinking(turns: Sequence[Tree]) -> bool:
     """Whether the last turn has tool results, and the turn with their calls does not begin with thinking."""
-    if len(turns) < 2 or not any(block["type"] == "tool_result" for block in trees(turns[-1]["content"])):
+    if len(turns) < 2 or not any(b.get("type") == "tool_result" for b in trees(turns[-1].get("content"))):
         return False
-    first = next(iter(trees(turns[-2]["content"])), {})
+    first = next(iter(trees(turns[-2].get("content"))), {})
     return first.get("type") not in _THINKING

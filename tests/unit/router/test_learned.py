@@ -68,6 +68,10 @@ def learn(
         ("Additional properties are not allowed ('annotations' was unexpected) - 'messages.1'", "messages.annotations"),
         ("Unrecognized request argument supplied: prompt_cache_key", "prompt_cache_key"),
         ("Unsupported parameter: 'store'", "store"),
+        (
+            "1 validation error for Request prompt_cache_key Extra inputs are not permitted [type=x]",
+            "prompt_cache_key",
+        ),
         ("tools.0.custom.input_examples: Extra inputs are not permitted", "tools.input_examples"),
         ("context_management: Extra inputs are not permitted", "context_management"),
     ],
@@ -140,6 +144,57 @@ def test_adaptive_thinking_is_learned() -> None:
     assert not learn(learned, text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thinking: Input tag 'adaptive' found using 'type' does not match any of the expected tags: 'disabled'",
+        "thinking.type: Input should be 'enabled' or 'disabled'",
+        "adaptive thinking is not supported on this model",
+    ],
+)
+def test_a_model_without_adaptive_thinking_gets_a_budget(text: str) -> None:
+    learned, body = Learned(), BODY | {"thinking": {"type": "adaptive"}, "max_tokens": 4096}
+    assert learn(learned, text, body)
+    assert learned.apply(GPT).adaptive_thinking is False
+    assert not learn(learned, text, body)
+    assert any("adaptive_thinking: false" in line for line in learned.warnings())
+    assert not learn(Learned(), text, BODY | {"max_tokens": 4096})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["This model does not support the effort parameter.", "`reasoning_effort` is not supported with this model"],
+)
+@pytest.mark.parametrize("field", [{"reasoning_effort": "high"}, {"output_config": {"effort": "high"}}])
+def test_a_model_without_efforts_gets_none(text: str, field: dict[str, Any]) -> None:
+    learned, body = Learned(), {"messages": [], **field}
+    assert learn(learned, text, body)
+    assert adapted_payload(msgspec.json.encode(body), learned.apply(GPT)) == b'{"messages":[]}'
+    assert not learn(learned, text, body)
+
+
+def test_an_unknown_output_config_is_removed_if_it_only_states_an_effort() -> None:
+    text = "output_config: Extra inputs are not permitted"
+    learned = Learned()
+    assert learn(learned, text, {"output_config": {"effort": "high"}})
+    both = {"output_config": {"effort": "high", "format": {"type": "json_schema"}}}
+    assert not learn(learned, text, both)
+
+
+@pytest.mark.parametrize("field", ["ttl", "scope"])
+@pytest.mark.parametrize("place", ["system.0.", "messages.1.content.0.", "tools.3.", ""])
+def test_cache_marks_lose_what_a_server_does_not_know(field: str, place: str) -> None:
+    mark = {"type": "ephemeral", "ttl": "1h", "scope": "global"}
+    block = {"type": "text", "text": "t", "cache_control": mark}
+    turn = {"role": "user", "content": [block, {"type": "tool_result", "content": [block]}]}
+    body = {"system": [block], "messages": [turn, {"role": "assistant", "content": "t"}], "tools": [block]}
+    learned = Learned()
+    assert learn(learned, f"{place}cache_control.ephemeral.{field}: Extra inputs are not permitted", body)
+    sent = adapted_payload(msgspec.json.encode(body), learned.apply(GPT))
+    assert field.encode() not in sent
+    assert sent.count(b"cache_control") == 4
+
+
 def test_schema_keywords_without_effect_are_learned_together() -> None:
     learned = Learned()
     text = "Unknown name \"$schema\" at 'tools[0].function_declarations[0].parameters': Cannot find field."
@@ -171,6 +226,7 @@ def test_the_required_format_of_tool_call_ids_is_learned() -> None:
     "named, param",
     [
         ("'reasoning_effort' does not support 'max' with this model", None),
+        ("'output_config.effort' does not support 'max' with this model", None),
         ("'max' is not supported with the 'gpt-5.1' model", "reasoning_effort"),
         ("'max' is not supported with the 'gpt-5.1' model", "reasoning.effort"),
     ],

@@ -9,6 +9,8 @@ import pytest
 from router.wire.endpoint_body import adapted
 from traffic.tiers import Endpoint
 
+ADAPTIVE = {"type": "adaptive"}
+
 
 def endpoint(**settings: Any) -> Endpoint:
     return Endpoint(name="e", kind="openai", base_url="https://e.example/v1", model="m", **settings)
@@ -55,6 +57,41 @@ ACKNOWLEDGED = {"role": "assistant", "content": "OK."}
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}},
         ),
         ({"adaptive_thinking": True}, {"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}}),
+        (
+            {"adaptive_thinking": False},
+            {"thinking": ADAPTIVE | {"display": "summarized"}, "max_tokens": 9000, "temperature": 1},
+            {"thinking": {"type": "enabled", "budget_tokens": 8192}, "max_tokens": 9000},
+        ),
+        (
+            {"adaptive_thinking": False},
+            {"thinking": ADAPTIVE, "max_tokens": 4000, "output_config": {"effort": "low"}},
+            {
+                "thinking": {"type": "enabled", "budget_tokens": 2048},
+                "max_tokens": 4000,
+                "output_config": {"effort": "low"},
+            },
+        ),
+        ({"adaptive_thinking": False}, {"thinking": ADAPTIVE, "max_tokens": 900}, {"max_tokens": 900}),
+        (
+            {"adaptive_thinking": False},
+            {"thinking": {"type": "enabled", "budget_tokens": 9}},
+            {"thinking": {"type": "enabled", "budget_tokens": 9}},
+        ),
+        (
+            {"leave_out": ("output_config.effort",)},
+            {"output_config": {"effort": "max"}, "system": "s"},
+            {"system": "s"},
+        ),
+        (
+            {"leave_out": ("output_config.effort",)},
+            {"output_config": {"effort": "max", "format": {}}},
+            {"output_config": {"format": {}}},
+        ),
+        (
+            {"efforts": ("low", "high")},
+            {"output_config": {"effort": "max", "format": {}}},
+            {"output_config": {"effort": "high", "format": {}}},
+        ),
         (
             {"efforts": ("low", "high"), "tools_effort": "none"},
             {"tools": [{"name": "t"}], "reasoning_effort": "high"},

@@ -90,6 +90,7 @@ def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes)
         b'{"error": "registry.example/phi does not support tools"}',
         openai_error("At most 0 image(s) may be provided in one prompt."),
         openai_error("This response_format type is unavailable now"),
+        openai_error('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
     ],
 )
 def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) -> None:
