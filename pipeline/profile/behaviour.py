@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from rapidfuzz import fuzz
 
 from pipeline.profile import answers, quantities, template_lines
-from pipeline.profile.assembled import assembled_share
 from pipeline.profile.families import masked
 from pipeline.profile.letters import is_letter
+from pipeline.profile.overlap import overlap
 from pipeline.profile.probe import ProbeResult, probe, probe_sets
-from pipeline.profile.sample import Sampled
+from pipeline.profile.sample import Sampled, last_user
 from traffic import hardness
 from traffic.features import Features, estimate_tokens, features_of, request_type
 from traffic.record import Message
@@ -30,8 +29,6 @@ STATED_SHARE = 0.8
 """Answers that state a label with a reason from which on the label is looked at."""
 EMPTY_WORDS, EMPTY_SHARE = 2, 0.05
 FEW_VALUES = 40
-RECURRING, RECURRING_SHARE = 3, 0.02
-"""Answers from which on a word in them is one of their form."""
 MAX_UNSEEN = 0.12
 """Probability that the next value of a field is a new one, up to which the field takes values out of a closed set."""
 _DIGITS = re.compile(r"\d+")
@@ -114,6 +111,12 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Of answer and message, median: 1 where they are the same."""
     length_ratio: float = 0.0
     """Words of the answer per word of the message, median."""
+    length_tracking: float = 0.0
+    """Rank correlation of the answers' words with the messages': near 1 where a text is translated or rewritten."""
+    material_ratio: float = 0.0
+    """Words of the answer per word of the message, median, where words that all messages have do not count."""
+    length_spread: float = 0.0
+    """Quartile distance of the logarithm of the same ratio."""
     assembled_share: float = 0.0
     """Answers put together, always in the same order, from several parts of the message."""
     code_share: float = 0.0
@@ -166,7 +169,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     values: dict[str, Any] = {}
     if texts:
         values |= _closedness(bare) | structure
-        values |= _overlap(_telling(texts) if values["common_answer_share"] < CLOSED_SHARE else texts)
+        values |= overlap(_telling(texts) if values["common_answer_share"] < CLOSED_SHARE else texts)
         values |= {
             "single_value": bare is not answered and "json_share" in structure,
             "verdict_share": _verdicts(texts, closed=values["common_answer_share"] >= CLOSED_SHARE),
@@ -295,13 +298,9 @@ def _new_message_words(messages: Sequence[str]) -> float:
     return sum(holding[word] == 1 for words in texts for word in words) / total if total else 1.0
 
 
-def last_user(sampled: Sampled) -> str:
-    return next((m.text for m in reversed(sampled.messages) if m.role == "user"), "")
-
-
 def _signs(features: Sequence[Features]) -> dict[str, float]:
-    names = [name for name in Features.__struct_fields__ if name.startswith("asks_")]
-    shares = {name.removeprefix("asks_"): _share(getattr(f, name) for f in features) for name in names}
+    names = [name for name in Features.__struct_fields__ if name.startswith(("asks_", "names_"))]
+    shares = {name.split("_", 1)[1]: _share(getattr(f, name) for f in features) for name in names}
     return {name: share for name, share in shares.items() if share}
 
 
@@ -431,51 +430,6 @@ def _telling(texts: Sequence[Sampled]) -> Sequence[Sampled]:
     if answers.word_count(commonest) > EMPTY_WORDS or not EMPTY_SHARE * len(texts) <= n < len(texts):
         return texts
     return [s for s in texts if s.answer.strip() != commonest]
-
-
-def _overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
-    shares, likeness, ratios = [], [], []
-    numbered = copied_numbers = numbers = 0
-    for sampled in texts:
-        user = last_user(sampled)
-        answer_words = answers.words(sampled.answer)
-        known = set(answers.words(user))
-        copied = sum(word in known for word in answer_words) / max(1, len(answer_words))
-        shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
-        likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
-        ratios.append(answers.word_count(sampled.answer) / max(1, answers.word_count(user)))
-        given = "\n".join(m.text for m in sampled.messages if m.role != "system")
-        stated, copied = quantities.copied_numbers(sampled.answer, given)
-        numbered += stated > 0
-        numbers += stated
-        copied_numbers += copied
-    return {
-        "numbered_share": numbered / len(texts),
-        "copied_number_share": copied_numbers / max(1, numbers),
-        "new_word_share": round(_new_words(texts), 3),
-        "copied_word_share": _quantile(shares, 0.5),
-        "edit_likeness": round(_quantile(likeness, 0.5), 3),
-        "length_ratio": round(_quantile(ratios, 0.5), 3),
-        "assembled_share": round(assembled_share([(last_user(s), s.answer) for s in texts]), 3),
-    }
-
-
-def _parts(text: str) -> list[str]:
-    """Words, those that are joined by hyphens apart: a file name is made of words too."""
-    return [part for word in answers.words(text) for part in word.split("-")]
-
-
-def _new_words(texts: Sequence[Sampled]) -> float:
-    """What a model has to know or work out: neither in front of it nor in the form of the answers."""
-    parts = [_parts(s.answer) for s in texts]
-    counts = Counter(word for words in parts for word in set(words))
-    often = max(RECURRING, RECURRING_SHARE * len(parts))
-    form = {word for word, n in counts.items() if n >= often and not word.isdigit()}
-    shares = []
-    for sampled, words in zip(texts, parts, strict=True):
-        known = form.union(_parts("\n".join(m.text for m in sampled.messages if m.role != "system")))
-        shares.append(sum(word not in known for word in words) / max(1, len(words)))
-    return sum(shares) / len(shares)
 
 
 def _share(values: Iterable[Any]) -> float:

@@ -6,32 +6,20 @@ from pipeline.profile.predictability import FEW_LABELS, LONG_WORDS, MIN_BODIES, 
 from traffic.features import PREMISE_WORDS
 
 MAX_CANNED = 40
-ASSEMBLED_WORDS = 30
-REARRANGED_WORDS = 12
 MECHANICAL_WORDS = 15
 NEW_WORDS = 0.1
-COPIED_NUMBERS, COMPUTED_NUMBERS = 0.8, 0.7
-"""Share of the numbers in answers that stand in the request: from the first on they are copied, below the second some
-are worked out."""
-TABLE_NUMBERS = 10
-"""Numbers from which on, where they are a quarter of the words, a message is a table."""
-TABLE_WORDS = 45
-"""Words from which on a text on a table is more than a report of it."""
-REVIEWED_WORDS = 600
+COMPUTED_NUMBERS = 0.7
+"""Share of the numbers in answers that stand in the request, below which some are worked out."""
 LONG_PROSE, SHORT_PROSE = 100, 70
 """Words from which on free text may be an argument, and up to which it is a reply or a note."""
 NEW_MESSAGES = 0.7
 """Share of different messages from which on a shape's messages do not repeat."""
 SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
 """A request that is small on both sides brings too little along to reason from, quantities aside."""
-SMALL_REWRITE_WORDS = 30
-"""Words of an answer up to which it is a sentence or two."""
-REWORDED_WORDS = 60
-"""Words of a message up to which an answer of its words, of whatever length, may be a rewrite."""
-KEPT_OF_FEW_WORDS, KEPT_OF_MESSAGE = 0.3, 0.9
-"""Shares of an answer's words that stand in the message, if it is made of them: an answer of few words, any other."""
-KEPT_OF_SENTENCE = 0.15
-"""The same of a sentence or two that say in other words what the message says."""
+FOLLOWS_LENGTH, FOLLOWS_CLOSELY = 0.5, 0.3
+"""Rank correlation of lengths from which on, and spread of their ratio up to which, answers are as long as messages."""
+TRANSFORMED_WORDS, REWORDED_WORDS = 25, 60
+"""Words of an answer up to which its message is a line or two (longer translations are Tier 2), and a short text."""
 EDITED_LETTER = 0.75
 """Likeness of a letter to its message from which on the message was a letter too, and not the facts for one."""
 ADDED_TO_MESSAGE = 1.25
@@ -80,12 +68,6 @@ def is_calculation(b: Behaviour) -> bool:
     return (new or computed) and b.user_numbers_p50 >= 3 and b.wording.get("reasoning", 0) >= 0.5
 
 
-def is_judged_record(b: Behaviour) -> bool:
-    """Findings in a form: reasoning is asked for on a longer text, and the values are hardly any of its words."""
-    brought = b.user_words_p50 >= 2 * PREMISE_WORDS and b.copied_value_share < 0.3
-    return brought and asks_for_reasoning(b) and not is_draft(b) and b.signs.get("extraction", 0.0) < 0.5
-
-
 def is_small(b: Behaviour) -> bool:
     """Few words in and few out, no quantities and nothing that asks for reasoning."""
     return (
@@ -116,11 +98,6 @@ def is_mechanical(b: Behaviour) -> bool:
     )
 
 
-def is_assembled(b: Behaviour) -> bool:
-    """Answers are a form that is filled in with parts of the message."""
-    return b.assembled_share >= 0.8 and b.answer_words_p90 <= ASSEMBLED_WORDS and b.code_share < 0.1
-
-
 def is_edit(b: Behaviour) -> bool:
     """Answers are the message with small changes."""
     if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 600:
@@ -128,67 +105,24 @@ def is_edit(b: Behaviour) -> bool:
     # A text that was to be made of the message (an exercise, a glossary) repeats it and adds its own parts.
     if b.letter_share >= LETTERS and b.edit_likeness < EDITED_LETTER:
         return False
-    written = b.signs.get("generation", 0.0) >= 0.5 and b.signs.get("rewrite", 0.0) < 0.5
-    if written and b.length_ratio > ADDED_TO_MESSAGE:
+    if _adds(b, b.length_ratio):
         return False
     return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= b.length_ratio <= 1.6
 
 
-def is_shortened(b: Behaviour) -> bool:
-    """Answers are a short message with parts left out, which was not to be summarised."""
-    summary = max(b.signs.get("summary", 0.0), b.wording.get("summarization", 0.0)) >= 0.5
-    if summary or b.is_record or b.code_share >= 0.5 or b.user_words_p50 > 120 or b.answer_words_p50 < 9:
+def is_transformed(b: Behaviour) -> bool:
+    """Each answer is a short message in another language, form or tone: its length follows the message's."""
+    if b.is_record or b.code_share >= 0.5 or is_closed(b) or asked_share(b) >= 0.5 or _adds(b, b.material_ratio):
         return False
-    return b.copied_word_share >= 0.9 and 0.15 <= b.length_ratio <= 0.8
+    follows = b.length_tracking >= FOLLOWS_LENGTH and 0 < b.length_spread <= FOLLOWS_CLOSELY
+    most = REWORDED_WORDS if b.signs.get("rewrite", 0.0) >= 0.5 else TRANSFORMED_WORDS
+    return follows and b.answer_words_p50 <= most and 0.5 <= b.material_ratio <= 2
 
 
-def is_rearranged(b: Behaviour) -> bool:
-    """Answers are most of a very short message's words, in another order or spelling."""
-    if b.is_record or b.code_share >= 0.5 or b.user_words_p50 > REARRANGED_WORDS or is_closed(b):
-        return False
-    asked = b.question_share >= 0.5 or b.puzzle_share >= 0.2
-    return b.answer_words_p50 >= 2 and b.copied_word_share >= 0.95 and 0.5 <= b.length_ratio <= 1.2 and not asked
-
-
-def is_made_of_message(b: Behaviour) -> bool:
-    """Answers are made of the words of a short message, as was asked for."""
-    asked = max(b.signs.get("rewrite", 0.0), b.wording.get("rewrite", 0.0)) >= 0.5
-    if not asked or b.user_words_p50 > REWORDED_WORDS or b.candidates_p50 >= 2 or b.answer_words_p50 < 2:
-        return False
-    few = b.answer_words_p90 <= SMALL_ANSWER_WORDS
-    return b.copied_word_share >= (KEPT_OF_FEW_WORDS if few else KEPT_OF_MESSAGE)
-
-
-def is_reworded(b: Behaviour) -> bool:
-    """Answers are a sentence or two, of about the message's length, in other words, as was asked for."""
-    if b.signs.get("rewrite", 0.0) < 0.5 or b.is_record or b.answer_words_p90 > SMALL_REWRITE_WORDS:
-        return False
-    return b.copied_word_share >= KEPT_OF_SENTENCE and 0.4 <= b.length_ratio <= 1.8
-
-
-def is_review_of_code(b: Behaviour) -> bool:
-    drafted = max(b.signs.get("generation", 0), b.signs.get("summary", 0), b.signs.get("rewrite", 0)) >= 0.5
-    asked = b.signs.get("code", 0) >= 0.5 and not drafted
-    return asked and b.code_input_share >= 0.5 and b.answer_words_p50 >= 12 and not b.is_record
-
-
-def is_review_of_text(b: Behaviour) -> bool:
-    """A decision on a long text is asked for, with what speaks for it: no summary, and no reply."""
-    asked = b.signs.get("decision", 0.0) >= 0.5 and b.signs.get("summary", 0.0) < 0.5
-    return asked and b.user_words_p50 >= REVIEWED_WORDS and b.answer_words_p50 >= LONG_PROSE
-
-
-def is_condensed(b: Behaviour) -> bool:
-    """A long text in fewer words, nearly all of them its own."""
-    own = b.copied_word_share >= 0.6 and b.new_word_share <= 0.05 and b.wording.get("reasoning", 0.0) < 0.5
-    return own and b.user_words_p50 >= LONG_WORDS and b.length_ratio <= 0.4
-
-
-def is_worked_out_table(b: Behaviour) -> bool:
-    """The message is mostly numbers, and no summary is asked for."""
-    numbers = b.user_numbers_p50 >= max(2 * TABLE_NUMBERS, 0.25 * b.user_words_p50)
-    long = b.answer_words_p50 >= TABLE_WORDS
-    return numbers and long and b.wording.get("reasoning", 0) >= 0.5 and b.signs.get("summary", 0) < 0.5
+def _adds(b: Behaviour, ratio: float) -> bool:
+    """A text that was to be written, not rewritten, is longer than its message."""
+    written = b.signs.get("generation", 0.0) >= 0.5 and b.signs.get("rewrite", 0.0) < 0.5
+    return written and ratio > ADDED_TO_MESSAGE
 
 
 def is_label_with_remark(b: Behaviour) -> bool:
@@ -213,31 +147,3 @@ def is_draft(b: Behaviour) -> bool:
     if not (drafted or b.letter_share >= LETTERS) or asks_for_reasoning(b) or b.signs.get("code", 0.0) >= 0.5:
         return False
     return b.wording.get("reasoning", 0) < 0.5 or b.answer_words_p90 > REASON_WORDS
-
-
-def is_answered_from_text(b: Behaviour) -> bool:
-    """A question on a text that the request brings, answered in some of its words."""
-    asked = b.question_share >= 0.8 and b.distinct_answers > FEW_LABELS and b.number_share < 0.5
-    brought = b.user_words_p50 >= PREMISE_WORDS and b.copied_word_share >= 0.6 and b.answer_words_p50 >= 4
-    plain = max(b.puzzle_share, b.option_list_share, b.code_input_share, b.working_share) < 0.2
-    rephrased = b.signs.get("rewrite", 0.0) >= 0.5
-    return asked and brought and plain and not (b.is_record or rephrased or asks_for_reasoning(b))
-
-
-def asks_about_itself(b: Behaviour) -> bool:
-    return (
-        b.question_share >= 0.8
-        and b.copied_word_share >= 0.8
-        and b.user_words_p50 >= 15
-        and b.number_share < 0.5
-        and b.signs.get("extraction", 0) < 0.5
-        and not (is_closed(b) and b.distinct_answers <= FEW_LABELS)
-    )
-
-
-def copies_numbers(b: Behaviour) -> bool:
-    """Numbers of the message are no quantities to weigh: the answer picks its words, or puts it in other words."""
-    if b.signs.get("rewrite", 0.0) >= 0.5 and not asks_for_reasoning(b):
-        return True
-    copied = b.copied_word_share >= 0.8 or (b.numbered_share >= 0.5 and b.copied_number_share >= COPIED_NUMBERS)
-    return copied and not (is_closed(b) and b.distinct_answers <= FEW_LABELS)

@@ -69,8 +69,6 @@ def _weighed_below(b: Behaviour) -> float:
 
 def add_predictability(b: Behaviour, scores: Scores) -> None:
     """How well a cheap classifier predicts the label: what it cannot has to be worked out."""
-    if b.majority_share >= 0.8 and b.user_numbers_p50 <= 4 and b.user_words_p50 < 60 and b.puzzle_share < 0.2:
-        scores.add(f"short messages of which {b.majority_share:.0%} get the same answer", label=0.8)
     if b.skill is None or b.answered < 20:
         return
     # Chance accuracy of picking one of the named candidates.

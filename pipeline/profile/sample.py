@@ -73,6 +73,11 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, answer=self.arguments, tools=None, tool_calls=0)
 
 
+def last_user(sampled: Sampled) -> str:
+    """The last message of the user."""
+    return next((m.text for m in reversed(sampled.messages) if m.role == "user"), "")
+
+
 def groups(connection: duckdb.DuckDBPyConnection) -> list[Group]:
     """The most frequent groups of the view `records`."""
     rows = connection.execute(

@@ -3,10 +3,9 @@
 import math
 
 from pipeline.profile import kinds
-from pipeline.profile.behaviour import STATED_SHARE, Behaviour
+from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.predictability import (
     FEW_LABELS,
-    LONG_WORDS,
     REASONING_SIGNS,
     WEIGHED_VERDICT,
     add_predictability,
@@ -41,7 +40,7 @@ def score(b: Behaviour) -> Scores:
         return scores
     _wording(b, scores)
     if b.answered >= FEW:
-        for signal in (_labels, _values, _edits, _prose, _answers_from_text, _reasoned, _hardness):
+        for signal in (_labels, _values, _edits, _prose, _reasoned, _hardness):
             signal(b, scores)
     return scores
 
@@ -99,8 +98,7 @@ def _labels(b: Behaviour, scores: Scores) -> None:
         return
     if b.number_share >= 0.5:
         if b.largest_number <= 10 and b.distinct_answers <= 11 and kinds.is_closed(b) and b.question_share < 0.8:
-            long = b.user_words_p50 >= LONG_WORDS
-            scores.add(f"answers are ratings{' of long texts' if long else ''}", label=3.5 - long, reasoning=3.0 * long)
+            scores.add("answers are ratings", label=3.5)
         elif b.copied_word_share < 0.5:
             scores.add(
                 f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
@@ -142,18 +140,11 @@ def _record(b: Behaviour, scores: Scores) -> None:
             scores.add(f"{form}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
         else:
             scores.add(f"{form}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
-        if kinds.is_judged_record(b):
-            scores.add(
-                f"asked to judge {b.user_words_p50} words, and {b.copied_value_share:.0%} of the values stand in them",
-                reasoning=3.5,
-            )
 
 
 def _values(b: Behaviour, scores: Scores) -> None:
     if b.is_record:
         _record(b, scores)
-    elif kinds.is_assembled(b):
-        scores.add(f"{b.assembled_share:.0%} are parts of the message, put together in the same order", extraction=4.5)
     elif (
         kinds.is_short(b)
         and b.copied_word_share >= 0.8
@@ -181,15 +172,8 @@ def _edits(b: Behaviour, scores: Scores) -> None:
     if kinds.is_edit(b):
         likeness = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
         scores.add(f"answers are the message with small changes ({likeness})", rewrite=5.5)
-    elif kinds.is_shortened(b):
-        lengths = f"{b.user_words_p50} words in, {b.answer_words_p50} out"
-        scores.add(f"answers are the message made shorter ({lengths}, {b.copied_word_share:.0%} copied)", rewrite=5.0)
-    elif kinds.is_rearranged(b):
-        scores.add(f"answers are the few words of the message in another form ({b.length_ratio:.0%} kept)", rewrite=5.0)
-    elif kinds.is_made_of_message(b):
-        scores.add("asked for in other words, and made of the message's own", rewrite=3.0)
-    elif kinds.is_reworded(b):
-        scores.add(f"a message in other words ({b.copied_word_share:.0%} of them kept)", rewrite=5.0)
+    elif kinds.is_transformed(b):
+        scores.add(f"answers are as long as their messages (rank correlation {b.length_tracking:.2f})", rewrite=5.0)
 
 
 def _prose(b: Behaviour, scores: Scores) -> None:
@@ -209,44 +193,28 @@ def _prose(b: Behaviour, scores: Scores) -> None:
             f"a question on {b.input_tokens_p50} tokens, answered in {b.answer_words_p50} words", long_context=3.5
         )
     _code(b, scores)
-    if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5 or kinds.is_canned(b) or kinds.is_edit(b):
+    if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5:
+        return
+    if kinds.is_canned(b) or kinds.is_edit(b) or kinds.is_transformed(b):
         return
     _free_text(b, scores)
 
 
 def _free_text(b: Behaviour, scores: Scores) -> None:
-    if kinds.is_worked_out_table(b):
-        scores.add(f"a text of {b.answer_words_p50} words on a table of {b.user_numbers_p50} numbers", reasoning=4.0)
-    elif b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
+    if b.user_words_p50 >= 120 and b.length_ratio <= 0.5:
         long = b.answer_words_p50 >= kinds.LONG_PROSE
         scores.add(f"{b.user_words_p50} words in, {b.answer_words_p50} out", summarization=1.5 if long else 3.5)
-    elif not kinds.is_shortened(b):
+    else:
         short = b.answer_words_p50 <= kinds.SHORT_PROSE and not asks_for_reasoning(b)
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
-    if b.letter_share >= kinds.LETTERS:
-        scores.add(f"{b.letter_share:.0%} are letters or messages to somebody", generation=2.0)
-    if b.answer_words_p50 >= kinds.LONG_PROSE and not (kinds.is_draft(b) or kinds.is_condensed(b)):
-        worded = b.wording.get("reasoning", 0) >= 0.5
-        scores.add(f"{b.answer_words_p50} words of free text", reasoning=3.0 if worded else 2.0)
-    if kinds.is_review_of_text(b):
-        scores.add(f"a decision on {b.user_words_p50} words, argued in {b.answer_words_p50}", reasoning=3.0)
-    if b.question_share >= 0.8 and b.user_numbers_p50 >= max(kinds.TABLE_NUMBERS, 0.25 * b.user_words_p50):
-        scores.add(f"a question on a table of {b.user_numbers_p50} numbers, answered in prose", reasoning=2.5)
     if b.turn_share >= 0.3:
         open_ended = b.answer_words_p50 >= 40
         scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 0.5)
-    if b.working_share >= 0.5 and b.user_words_p50 < 400 and not kinds.is_draft(b):
-        calculated = b.user_numbers_p50 >= 2 or b.signs.get("reasoning", 0) >= 0.5
-        scores.add(
-            f"{b.working_share:.0%} write out an argument or a calculation", reasoning=4.0 if calculated else 1.5
-        )
 
 
 def _code(b: Behaviour, scores: Scores) -> None:
     if b.code_share >= 0.5 and b.answer_words_p50 >= 4 and not b.is_record:
         scores.add(f"{b.code_share:.0%} of answers are program text", code=5.0)
-    elif kinds.is_review_of_code(b):
-        scores.add("free text on program text that was asked to be judged", code=3.5)
 
 
 def _reasoned(b: Behaviour, scores: Scores) -> None:
@@ -274,27 +242,11 @@ def _reasoned(b: Behaviour, scores: Scores) -> None:
         )
 
 
-def _answers_from_text(b: Behaviour, scores: Scores) -> None:
-    if kinds.is_answered_from_text(b) and b.answer_words_p50 < 12:
-        scores.add("a question on the text of the request, answered in its words", generation=3.0)
-
-
 def _hardness(b: Behaviour, scores: Scores) -> None:
     if b.reasoning_tokens_p50 >= 64:
         points = round(min(6.0, 1.2 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
-    predictable = (b.verdict_skill or 0.0) >= PREDICTABLE_VERDICT
-    if (
-        b.verdict_share >= STATED_SHARE
-        and not b.is_record
-        and b.user_numbers_p50 >= 3
-        and not (predictable or kinds.is_draft(b))
-    ):
-        points = 3.5 if b.user_numbers_p50 >= 6 else 1.5
-        scores.add(f"an argument with a verdict, over {b.user_numbers_p50} numbers", reasoning=points)
     if not (kinds.is_short(b) or kinds.is_closed_structure(b)):
-        if b.is_record and b.puzzle_share >= 0.5 and b.wording.get("reasoning", 0) >= 0.5:
-            scores.add(f"{b.puzzle_share:.0%} put names in relation to each other, and get a form", reasoning=5.0)
         return
     add_predictability(b, scores)
     if b.decided_by_numbers_share >= 0.2:
@@ -311,24 +263,5 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         scores.add(
             f"{b.puzzle_share:.0%} put the same few names in relation to each other", reasoning=3.5, extraction=-1.5
         )
-    elif kinds.is_short(b) and not kinds.is_answered_from_text(b) and kinds.asks_about_itself(b):
-        scores.add("a question whose answer is a word of the message", reasoning=1.8, extraction=-1.5)
     if kinds.is_verdict_on_listed_facts(b) and (b.skill or 0.0) < WEIGHED_VERDICT:
         scores.add("one of a few labels on a list of facts", reasoning=3.0)
-    if b.code_input_share >= 0.5 and (b.skill or 0.0) < 0.25:
-        scores.add("a verdict on program text", reasoning=3.5)
-    _weighed_numbers(b, scores)
-
-
-def _weighed_numbers(b: Behaviour, scores: Scores) -> None:
-    if kinds.copies_numbers(b):
-        return
-    by_words = (b.skill_without_numbers or 0.0) >= 0.5
-    dense = b.user_numbers_p50 >= 6 and b.user_words_p50 >= 12
-    # In a long document numbers are everywhere.
-    about_numbers = b.user_words_p50 < LONG_WORDS or b.user_numbers_p50 >= 0.1 * b.user_words_p50
-    if about_numbers and (dense or (b.user_numbers_p50 >= 3 and b.user_words_p50 >= 25)) and not by_words:
-        points = 4.0 if b.user_numbers_p50 >= 6 else 2.5
-        scores.add(f"{b.user_numbers_p50} numbers in {b.user_words_p50} words behind a short answer", reasoning=points)
-    if b.user_words_p50 >= 60 and b.question_share >= 0.6:
-        scores.add("a long message with a question behind a short answer", reasoning=1.2)

@@ -114,6 +114,9 @@ def test_a_short_answer_that_cannot_be_read_off_the_message_is_reasoning(system:
         ("Does the note mention an injury? Answer yes or no.", CASE),
         ("Answer master or owner.", "He says it was late."),
         ("Rate the berth from 1 to 5. Number only.", "Clean, but no power."),
+        ("Is de beoordeling positief of negatief? Antwoord met één woord.", CASE),
+        ("Cet avis est-il positif ou négatif ? Un seul mot.", CASE),
+        ("Is the crew satisfied? Answer yes or no.", CASE),
     ],
 )
 def test_a_topic_a_mention_a_rating_or_a_short_message_is_a_label(system: str, message: str) -> None:

@@ -13,15 +13,6 @@ def test_calls_of_several_functions_in_text_are_tool_use_and_of_one_a_form() -> 
     assert [tier(**copied, called_functions=n) for n in (0, 1, 12)] == [1, 1, 2]
 
 
-def test_findings_in_a_form_are_reasoning_where_they_are_to_be_judged() -> None:
-    findings = FILLED | {"copied_value_share": 0.1, "prose_words_p50": 9, "user_words_p50": 900}
-    judged = {"wording": {"reasoning": 1.0}, "signs": {"analysis": 1.0}}
-    assert tier(**findings, **judged) == 3
-    assert tier(**findings) == 2
-    assert tier(**findings | {"copied_value_share": 0.9}, **judged) == 1
-    assert tier(**findings | {"user_words_p50": 20}, **judged) == 2
-
-
 def test_a_text_made_of_a_message_adds_to_it_and_an_edit_does_not() -> None:
     copied = {
         "answer_words_p50": 60, "answer_words_p90": 80, "user_words_p50": 48, "edit_likeness": 0.8,
@@ -36,13 +27,17 @@ def test_a_text_made_of_a_message_adds_to_it_and_an_edit_does_not() -> None:
 ALL_NEW = {"common_answer_share": 0.0, "new_answer_share": 1.0, "distinct_answers": 200}
 
 
-def test_numbers_that_are_copied_are_no_quantities_to_weigh() -> None:
-    brief = ALL_NEW | {
-        "answer_words_p50": 5, "answer_words_p90": 6, "user_numbers_p50": 7, "user_words_p50": 24,
-        "numbered_share": 1.0, "copied_word_share": 0.5,
+def test_short_texts_as_long_as_their_messages_are_rewrites() -> None:
+    line = ALL_NEW | {
+        "answer_words_p50": 14, "answer_words_p90": 20, "user_words_p50": 13, "material_ratio": 1.1,
+        "length_tracking": 0.9, "length_spread": 0.15, "wording": {"generation": 1.0},
     }  # fmt: skip
-    assert tier(**brief, copied_number_share=0.9) == 1
-    assert tier(**brief, copied_number_share=0.1) == 3
+    assert tier(**line) == 1
+    assert tier(**line | {"length_tracking": 0.1}) == 2
+    assert tier(**line | {"length_spread": 0.6}) == 2
+    assert tier(**line | {"answer_words_p50": 45}) == 2
+    assert tier(**line | {"answer_words_p50": 45, "signs": {"rewrite": 1.0}}) == 1
+    assert tier(**line | {"material_ratio": 1.6, "signs": {"generation": 1.0}}) == 2
 
 
 def test_a_record_with_computed_numbers_is_a_calculation() -> None:
@@ -59,15 +54,6 @@ def test_one_of_a_few_labels_on_a_list_of_facts_is_weighed() -> None:
     assert tier(**half_learnt, fact_list_share=0.0) == 1
     assert tier(**half_learnt, fact_list_share=1.0) == 3
     assert tier(**half_learnt | {"skill": 0.9}, fact_list_share=1.0) == 1
-
-
-def test_a_decision_on_a_long_text_is_reasoning_though_better_wording_is_asked_for() -> None:
-    review = ALL_NEW | {
-        "answer_words_p50": 210, "answer_words_p90": 280, "user_words_p50": 1400, "length_ratio": 0.15,
-        "copied_word_share": 0.7, "wording": {"reasoning": 1.0}, "signs": {"generation": 1.0, "decision": 1.0},
-    }  # fmt: skip
-    assert tier(**review) == 3
-    assert tier(**review | {"signs": {"generation": 1.0, "summary": 1.0, "decision": 1.0}}) == 2
 
 
 def test_a_label_with_a_few_words_on_it_is_a_label() -> None:
@@ -87,21 +73,3 @@ def test_a_letter_made_of_facts_is_no_edit_of_them_and_a_letter_made_of_a_letter
     }  # fmt: skip
     assert tier(**letter, edit_likeness=0.62) == 2
     assert tier(**letter, edit_likeness=0.95) == 1
-
-
-def test_a_long_text_in_its_own_words_is_a_summary_however_long() -> None:
-    condensed = ALL_NEW | {
-        "answer_words_p50": 137, "answer_words_p90": 220, "user_words_p50": 750, "length_ratio": 0.2,
-        "copied_word_share": 0.74, "wording": {"generation": 1.0},
-    }  # fmt: skip
-    assert tier(**condensed, new_word_share=0.02) == 2
-    assert tier(**condensed, new_word_share=0.3) == 3
-
-
-def test_a_plan_in_a_form_is_reasoning_where_the_message_relates_names_to_each_other() -> None:
-    plan = FILLED | {
-        "closed_value_share": 1.0, "answer_words_p50": 58, "answer_words_p90": 60, "user_words_p50": 57,
-        "wording": {"reasoning": 1.0}, "signs": {"explanation": 1.0},
-    }  # fmt: skip
-    assert tier(**plan, puzzle_share=1.0) == 3
-    assert tier(**plan | {"wording": {"extraction": 1.0}}, puzzle_share=1.0) == 1

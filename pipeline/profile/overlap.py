@@ -1,0 +1,93 @@
+"""How much of an answer stands in its request, in what order and at what length, and what is new in it."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median_high
+from typing import Any
+
+import numpy as np
+from rapidfuzz import fuzz
+
+from pipeline.profile import answers, quantities, template_lines
+from pipeline.profile.assembled import assembled_share
+from pipeline.profile.sample import Sampled, last_user
+
+RECURRING, RECURRING_SHARE = 3, 0.02
+"""Answers from which on a word in them is one of their form."""
+FEW_LENGTHS = 10
+"""Answers below which their lengths are not compared with those of the messages."""
+
+
+def overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
+    """Measurements by their names in `Behaviour`."""
+    shares, likeness, ratios = [], [], []
+    numbered = copied_numbers = numbers = 0
+    for sampled in texts:
+        user = last_user(sampled)
+        answer_words = answers.words(sampled.answer)
+        known = set(answers.words(user))
+        copied = sum(word in known for word in answer_words) / max(1, len(answer_words))
+        shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
+        likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
+        ratios.append(answers.word_count(sampled.answer) / max(1, answers.word_count(user)))
+        given = "\n".join(m.text for m in sampled.messages if m.role != "system")
+        stated, copied = quantities.copied_numbers(sampled.answer, given)
+        numbered += stated > 0
+        numbers += stated
+        copied_numbers += copied
+    return {
+        "numbered_share": numbered / len(texts),
+        "copied_number_share": copied_numbers / max(1, numbers),
+        "new_word_share": round(_new_words(texts), 3),
+        "copied_word_share": median_high(shares),
+        "edit_likeness": round(median_high(likeness), 3),
+        "length_ratio": round(median_high(ratios), 3),
+        "assembled_share": round(assembled_share([(last_user(s), s.answer) for s in texts]), 3),
+        **_lengths(texts),
+    }
+
+
+def _lengths(texts: Sequence[Sampled]) -> dict[str, float]:
+    """Whether answers are as long as their messages let expect, whatever the languages of both."""
+    asked = _own_words([last_user(s) for s in texts])
+    said = [answers.word_count(s.answer) for s in texts]
+    if len(texts) < FEW_LENGTHS or len(set(asked)) < 2 or len(set(said)) < 2:
+        return {}
+    from scipy.stats import spearmanr
+
+    ratios = [(b + 1) / (a + 1) for a, b in zip(asked, said, strict=True)]
+    lower, middle, upper = np.percentile(ratios, (25, 50, 75))
+    return {
+        "length_tracking": round(float(spearmanr(asked, said).statistic), 3),
+        "length_spread": round(math.log(upper / lower), 3),
+        "material_ratio": round(float(middle), 3),
+    }
+
+
+def _own_words(messages: Sequence[str]) -> list[int]:
+    """How many words of each message are its own: without those that nearly all messages have, its template."""
+    listed = [Counter(answers.words(message)) for message in messages]
+    holding = Counter(word for words in listed for word in words)
+    standing = [word for word, n in holding.items() if n >= template_lines.STANDING_SHARE * len(messages)]
+    # As often as the message with fewest of them.
+    often = {word: min(n for words in listed if (n := words[word])) for word in standing}
+    return [words.total() - sum(min(words[word], n) for word, n in often.items()) for words in listed]
+
+
+def _parts(text: str) -> list[str]:
+    """Words, those that are joined by hyphens apart: a file name is made of words too."""
+    return [part for word in answers.words(text) for part in word.split("-")]
+
+
+def _new_words(texts: Sequence[Sampled]) -> float:
+    """What a model has to know or work out: neither in front of it nor in the form of the answers."""
+    parts = [_parts(s.answer) for s in texts]
+    counts = Counter(word for words in parts for word in set(words))
+    often = max(RECURRING, RECURRING_SHARE * len(parts))
+    form = {word for word, n in counts.items() if n >= often and not word.isdigit()}
+    shares = []
+    for sampled, words in zip(texts, parts, strict=True):
+        known = form.union(_parts("\n".join(m.text for m in sampled.messages if m.role != "system")))
+        shares.append(sum(word not in known for word in words) / max(1, len(words)))
+    return sum(shares) / len(shares)
