@@ -111,7 +111,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """A user message contains a fenced program, a diff or the definition of a function or class."""
 
     heavy_words: int = 0
-    """Words of heavy tasks in the system prompt less words of light ones (`task_words.yaml`)."""
+    """Points of the system prompt's words: those of heavy tasks less those of light ones (`task_words.yaml`)."""
     instruction: Literal["system", "user", "ad_hoc"] = "user"
     """Where the task is stated: system prompt, user message, or the user's request to a general assistant."""
     asks_label: bool = False

@@ -7,25 +7,29 @@ from traffic import policy
 from traffic.config import CONFIGS
 from traffic.features import features_of
 from traffic.record import Message
-from traffic.task_words import READ_CHARS, balance
+from traffic.task_words import READ_CHARS, balance, words_of
 
-HEAVY = "Weigh what each choice costs the depot and what it risks"
-LIGHT = "Name the label of the text in JSON"
+HEAVY = "Weigh what each choice costs the depot"
+LIGHT = "Extract the label of the text"
 
 
 def test_heavy_words_count_for_and_light_ones_against() -> None:
-    assert balance(HEAVY) == 3
-    assert balance(LIGHT) == -3
-    assert balance(f"{HEAVY}. {LIGHT}") == 0
+    assert balance(HEAVY) == sum(map(balance, ("weigh", "choice", "costs"))) > 2
+    assert balance(LIGHT) == sum(map(balance, ("extract", "label", "text"))) < -2
+    assert balance(f"{HEAVY}. {LIGHT}") == balance(HEAVY) + balance(LIGHT)
     assert balance("") == 0
 
 
 def test_a_word_counts_once_whatever_its_case_and_what_stands_beside_it() -> None:
-    assert balance("WEIGH, weigh; (weigh)") == 1
+    assert balance("WEIGH, weigh; (weigh)") == balance("weigh") > 0
 
 
 def test_a_part_of_a_word_does_not_count() -> None:
     assert balance("weighbridge replanned") == 0
+
+
+def test_the_words_of_a_text_are_those_that_are_counted() -> None:
+    assert words_of("Weigh (2) costs; WEIGH it-self") == {"weigh", "2", "costs", "it", "self"}
 
 
 def test_only_the_beginning_of_a_prompt_is_read() -> None:
@@ -43,7 +47,7 @@ def test_long_prompts_are_not_kept_in_memory() -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_read(prompt: str) -> None:
-    assert abs(balance(prompt)) <= len(prompt)
+    assert abs(balance(prompt)) <= 2 * len(prompt)
 
 
 def test_two_more_heavy_words_in_a_long_prompt_lead_to_tier_3_where_no_other_rule_does() -> None:
