@@ -350,9 +350,9 @@ class Exchange:
             return
         body, code = None, None
         if step.kind == "refused" and status == attempt.status:
-            # Agents compact their conversation at this error.
-            too_long = attempt.outcome.refusal == "context_length" and status == 400
-            code = CONTEXT_LENGTH_EXCEEDED if too_long else None
+            if attempt.outcome.refusal == "context_length" and status in (400, 422):
+                # Agents compact their conversation at this error, which has this status (TGI: 422).
+                status, code = 400, CONTEXT_LENGTH_EXCEEDED
             body = self._dialect.error_of(status, attempt.body, code)
             message = error_text(attempt.body) or message
         if body is None:

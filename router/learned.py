@@ -125,6 +125,7 @@ _NO_EFFORT = re.compile(
 )
 _EFFORT_VALUES = re.compile(rf"not support{_VALUES}", re.IGNORECASE)
 """For an error whose `param` is the effort."""
+_NO_THINKING = re.compile(r"\bdoes not support (?:thinking|reasoning)\W*$", re.IGNORECASE)
 _EFFORT_FIELDS = ("reasoning_effort", "output_config.effort")
 _WORD = re.compile(r"[\w.$-]*")
 _ECHO_CHARS = 16
@@ -320,6 +321,8 @@ def _effort_correction(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]
     efforts = tuple(effort for effort in EFFORTS if re.search(rf"\b{effort}\b", values))
     if efforts and not endpoint.efforts:
         return {"efforts": efforts}
+    if error.search(_NO_THINKING):
+        return {"leave_out": (*_EFFORT_FIELDS, "thinking")}
     return {"leave_out": _EFFORT_FIELDS} if error.search(_NO_EFFORT) else {}
 
 
@@ -346,6 +349,10 @@ def _removal(endpoint: Endpoint, error: RefusalText) -> dict[str, Any]:
     """Fields that the server does not know."""
     match = error.search(_UNKNOWN)
     name = _snake_case(next((group for group in match.groups() if group), "") if match is not None else "")
+    if match is None and error.unsupported:
+        # A value that is not supported; of the efforts there are others.
+        named = error.param.rpartition(".")[2]
+        name = named if named in _HINTS - {"reasoning_effort"} else ""
     if name == _NEW_CAP and name not in endpoint.rename and endpoint.rename.get(_OLD_CAP) != name:
         return {"rename": {name: _OLD_CAP}}
     if match is not None and "cache_control" in match[0]:

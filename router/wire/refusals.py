@@ -30,6 +30,7 @@ _CODES: dict[str, Refusal] = {
     "permission_error": "account",
     "permission_denied": "account",
     "billing_error": "account",
+    "budget_exceeded": "account",
     "billing_hard_limit_reached": "account",
     "billing_not_active": "account",
     "insufficient_quota": "account",
@@ -65,7 +66,8 @@ _ACCOUNT = re.compile(
     r"credit balance|(?:insufficient|out of|not enough|exhausted|no remaining) (?:credits?|balance|quota|funds)"
     r"|exceeded your current quota|check your (?:plan|billing)|billing (?:account|details|limit|hard limit|is not|not)"
     r"|(?:reached|exceeded|hit) (?:your|the|its) (?:\S+ ){0,4}(?:usage|spend(?:ing)?|credit|budget) limits?"
-    r"|payment required|spend(?:ing)? limit|(?:invalid|incorrect|missing|expired|revoked|unauthori[sz]ed) "
+    r"|payment required|budget has been exceeded"
+    r"|spend(?:ing)? limit|(?:invalid|incorrect|missing|expired|revoked|unauthori[sz]ed) "
     r"(?:[\w-]+ )?(?:api[ _-]?key|credentials?|authentication)"
     r"|api[ _-]?key (?:is |was |has been |not )*(?:invalid|expired|revoked|valid|found|disabled)"
     r"|(?:organi[sz]ation|account|workspace) (?:\S+ ){0,4}(?:disabled|deactivated|suspended)"

@@ -64,3 +64,11 @@ def test_agents_recognize_a_prompt_that_is_too_long_for_every_endpoint(tmp_path:
     assert (heard.status, heard.json["error"]["type"]) == (400, "invalid_request_error")
     # By these words Claude Code knows that it must compact the conversation.
     assert heard.json["error"]["message"].startswith("prompt is too long")
+
+
+def test_a_prompt_that_is_too_long_for_tgi_has_the_status_and_code_that_agents_know(tmp_path: Path) -> None:
+    error = {"error": "`inputs` tokens + `max_new_tokens` must be <= 2048. Given: 3000", "error_type": "validation"}
+    with running_bench(tmp_path, max_retries=1) as bench:
+        bench.gpt.refuse = bench.claude.refuse = lambda head, body: plain(error, status=422)
+        heard = bench.chat(bench.gpt, OK_CHAT)
+    assert (heard.status, heard.json["error"]["code"]) == (400, "context_length_exceeded")

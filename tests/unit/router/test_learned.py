@@ -173,6 +173,22 @@ def test_a_model_without_efforts_gets_none(text: str, field: dict[str, Any]) -> 
     assert not learn(learned, text, body)
 
 
+@pytest.mark.parametrize("field", [{"reasoning_effort": "high"}, {"thinking": {"type": "adaptive"}}])
+def test_a_model_without_thinking_is_not_asked_to_think(field: dict[str, Any]) -> None:
+    learned, body = Learned(), {"messages": [], **field}
+    assert learn(learned, '"gemma3:12b" does not support thinking', body)
+    assert adapted_payload(msgspec.json.encode(body), learned.apply(GPT)) == b'{"messages":[]}'
+
+
+@pytest.mark.parametrize("param", ["verbosity", "text.verbosity"])
+def test_a_hint_whose_value_a_model_does_not_take_is_removed(param: str) -> None:
+    text = "Unsupported value: 'verbosity' does not support 'low' with this model. Supported values are: 'medium'."
+    learned, body = Learned(), {"verbosity": "low", "temperature": 0.2}
+    assert learn(learned, text, body, param=param)
+    assert learned.apply(GPT).leave_out == ("verbosity",)
+    assert not learn(Learned(), text, body, param=param, unsupported=False)
+
+
 def test_an_unknown_output_config_is_removed_if_it_only_states_an_effort() -> None:
     text = "output_config: Extra inputs are not permitted"
     learned = Learned()

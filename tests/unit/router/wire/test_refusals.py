@@ -194,6 +194,7 @@ def test_any_json_is_parsed_without_an_exception(tree: Any, status: int) -> None
 @pytest.mark.parametrize(
     "text, refusal",
     [
+        ("Budget has been exceeded! Current cost: 10.01, Max budget: 10.0", "account"),
         ("You have reached your specified API usage limits. You will regain access on 2026-12-01.", "account"),
         ("`reasoning_effort` must be one of `none` or `default`", "unsupported"),
         ("reasoning_effort: unknown level 'minimal'", "unsupported"),
