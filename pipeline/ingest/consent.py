@@ -164,13 +164,10 @@ def _of_list(key: str, items: list[Any]) -> list[str]:
     """Consent in a list of tags, of named values or of purposes."""
     if not items:
         return []
-    limit = limits_purposes(key)
-    if limit is not None and all(type(item) is str for item in items):
-        return [word for word in [word_of(items, limit)] if word is not None and consent_of(word) != "yes"]
     tags = named(items)
-    for item in items:
-        if type(item) is dict and "value" in item and type(name := item.get("key", item.get("name"))) is str:
-            tags[name] = item["value"]
+    limit = limits_purposes(key)
+    if limit is not None and not tags and all(type(item) is str for item in items):
+        return [word for word in [word_of(items, limit)] if word is not None and consent_of(word) != "yes"]
     texts = (_of_text(key, value) for key, value in tags.items() if type(value) is str and len(value) <= _MAX_CHARS)
     words = list(chain.from_iterable(texts))
     _search(tags, Plan(_plan(tuple(tags)).fields), 0, words)
@@ -202,14 +199,19 @@ def _withheld(words: Iterable[str]) -> Iterator[str]:
 
 
 def named(items: Iterable[Any]) -> dict[str, Any]:
-    """Tags from a list of "key:value" or "key=value"; of bare words only those that refuse training (`no-train`)."""
-    tags = {}
+    """Tags from a list of "key:value", "key=value" or `{"key", "value"}`.
+
+    Of bare words only those that refuse training (`no-train`).
+    """
+    tags: dict[str, Any] = {}
     for item in items:
-        if type(item) is str:
+        if type(item) is dict and "value" in item and type(name := item.get("key")) is str:
+            tags[name] = item["value"]
+        elif type(item) is str:
             key, sign, value = _partition(item.strip())
             # Longer ones are texts.
             if len(key) <= _MAX_CHARS and (sign or kind_of(key) in ("opt_out", "unclear")):
-                tags[key] = value if sign else "true"
+                tags[key] = value.strip() if sign else "true"
     return tags
 
 

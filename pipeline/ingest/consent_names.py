@@ -60,9 +60,10 @@ _VOCABULARY = (
 def kind_of(key: str) -> Kind | None:
     """Whether a tag's name is about consent to training or about an opt-out of it; None: neither.
 
-    Of a dotted name the last part counts, or the last two together (`training.allowed`).
+    Of a dotted name the last part counts, or the last two together (`training.allowed`); a name may have a domain
+    (`acme.io/no-train`).
     """
-    parts = key.split(".")
+    parts = key.rpartition("/")[2].split(".")
     return _kind_of(snake(parts[-1])) or (_kind_of(snake("_".join(parts[-2:]))) if len(parts) > 1 else None)
 
 

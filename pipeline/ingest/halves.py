@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.ingest import envelope
+from pipeline.ingest import envelope, lenient
 from pipeline.ingest.bodies.streams import events_of, joined
 from pipeline.ingest.values import opened_value
 from traffic.loose_json import json_or
 
-_MAX_WAITING = 100_000
-"""Rows in memory; the oldest one is read without its other half."""
-_ID = re.compile(r"(?:.*[_.-])?(?:id|uuid|guid|ref|correlation|reply_to|key)|.*(?:Id|ID|Uuid|Ref|Key)")
+_MAX_WAITING = 50_000
+"""Rows in memory, undecoded; the oldest one is read without its other half."""
+_ID = re.compile(r"(?:.*[_.-])?(?:[a-z]?id|uuid|guid|ref|correlation|reply_to|key)|.*(?:Id|ID|Uuid|Ref|Key)")
 _TIMES = (
     *("timestamp", "ts", "time", "@timestamp", "created_at", "createdAt", "datetime", "date", "at", "started_at"),
     *("start_time", "ended_at", "end_time", "finished_at", "event_time", "logged_at"),
@@ -68,7 +68,11 @@ def _in_words(row: Mapping[str, Any]) -> Half | None:
     key = next((key for key in texts if isinstance(row.get(key), str) and row[key]), None)
     if key is not None:
         return Half(True, row[key], key) if is_answer else Half(False, {"prompt": row[key]}, key)
-    return Half(True, None, None) if row.get("error") else None
+    errors = ((key, opened_value(value)) for key, value in row.items()) if is_answer else ()
+    failed = next(
+        (Half(True, body, key) for key, body in errors if isinstance(body, Mapping) and "error" in body), None
+    )
+    return failed or (Half(True, None, None) if row.get("error") else None)
 
 
 def _is_request(body: Any) -> bool:
@@ -127,29 +131,30 @@ def opened_rows(tree: Mapping[str, Any], path: envelope.Path) -> Iterator[Mappin
 
 def pairs(rows: Callable[[], Iterator[bytes]], path: envelope.Path, keys: Keys) -> Iterator[bytes]:
     """Rows with a request and its answer; halves without the other one, and other rows, stay as they are."""
-    waiting: dict[tuple[bool, str], tuple[bytes, Mapping[str, Any], Half]] = {}
+    waiting: dict[tuple[bool, str], bytes] = {}
     for line in rows():
         for data in _inside(line, path):
-            row = json_or(data)
-            half = half_of(row) if isinstance(row, dict) else None
+            row, half = _decoded(data)
             name = None if half is None else row.get(keys.answer if half.is_answer else keys.request)
             if half is None or name is None:
                 yield data
                 continue
             other = waiting.pop((not half.is_answer, str(name)), None)
             if other is not None:
-                yield (
-                    _pair(row, half, other[1], other[2]) if not half.is_answer else _pair(other[1], other[2], row, half)
-                )
+                yield _pair(other, data) if half.is_answer else _pair(data, other)
                 continue
             place = half.is_answer, str(name)
             if (before := waiting.pop(place, None)) is not None:
-                yield _alone(*before)
-            waiting[place] = data, row, half
+                yield _alone(before)
+            waiting[place] = data
             if len(waiting) > _MAX_WAITING:
-                yield _alone(*waiting.pop(next(iter(waiting))))
-    for left in waiting.values():
-        yield _alone(*left)
+                yield _alone(waiting.pop(next(iter(waiting))))
+    yield from map(_alone, waiting.values())
+
+
+def _decoded(data: bytes) -> tuple[dict[str, Any], Half | None]:
+    row = json_or(data) or json_or(lenient.repaired(data) or b"")
+    return (row, half_of(row)) if isinstance(row, dict) else ({}, None)
 
 
 def _inside(line: bytes, path: envelope.Path) -> Iterable[bytes]:
@@ -159,13 +164,17 @@ def _inside(line: bytes, path: envelope.Path) -> Iterable[bytes]:
         return [line]
 
 
-def _alone(data: bytes, row: Mapping[str, Any], half: Half) -> bytes:
-    return (
-        data if half.is_answer else msgspec.json.encode({**_around(row, half), "request": half.body, "response": None})
-    )
+def _alone(data: bytes) -> bytes:
+    row, half = _decoded(data)
+    if half is None or half.is_answer:
+        return data
+    return msgspec.json.encode({**_around(row, half), "request": half.body, "response": None})
 
 
-def _pair(asked: Mapping[str, Any], request: Half, answered: Mapping[str, Any], answer: Half) -> bytes:
+def _pair(asking: bytes, answering: bytes) -> bytes:
+    (asked, request), (answered, answer) = _decoded(asking), _decoded(answering)
+    assert request is not None
+    assert answer is not None
     before, after = _around(asked, request), _around(answered, answer)
     merged = {**before, **after}
     for key in before.keys() & after.keys():

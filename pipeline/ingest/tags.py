@@ -422,7 +422,7 @@ def _object(value: Any) -> dict[str, Any]:
         try:
             return _pairs(tuple(value))
         except TypeError:
-            return _pairs(tuple([item for item in value if type(item) is str])) or _verdicts(value)
+            return consent.named(value) or _verdicts(value)
     return value if isinstance(value, dict) else _json_object(value)
 
 

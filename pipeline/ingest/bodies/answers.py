@@ -253,7 +253,9 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
         return tool_call(call.get("id"), function.get("name"), function.get("arguments"))
     if isinstance(call.get("custom"), dict):
         return _custom_call(call.get("id"), call["custom"])
-    return tool_call(call.get("id"), call.get("name"), call.get("args", call.get("arguments", call.get("input"))))
+    # `toolName` is Vercel's.
+    name, given = call.get("name", call.get("toolName")), call.get("args", call.get("arguments", call.get("input")))
+    return tool_call(call.get("id", call.get("toolCallId")), name, given)
 
 
 def _custom_call(identity: Any, call: Mapping[str, Any]) -> dict[str, Any]:

@@ -200,12 +200,20 @@ def _outcome(row: Mapping[str, Any], notes: Notes) -> tuple[int | None, str | No
     return int(code[1]) if code else 0, message
 
 
+_REASONS = (
+    *("finish_reason", "finishReason", "ai.response.finishReason", "stop_reason"),
+    "gen_ai.response.finish_reasons",
+)
+
+
 def _finish(metadata: Mapping[str, Any], parameters: Mapping[str, Any], notes: Notes) -> str | None:
     for tree in (metadata, metadata.get("attributes"), parameters):
         if isinstance(tree, dict):
-            for key in ("finish_reason", "finishReason", "ai.response.finishReason", "stop_reason"):
-                if isinstance(tree.get(key), str):
-                    return finish_reason(tree[key], notes)
+            for key in _REASONS:
+                reason = opened_value(tree.get(key))
+                reason = reason[0] if isinstance(reason, list) and reason else reason
+                if isinstance(reason, str):
+                    return finish_reason(reason, notes)
     return None
 
 

@@ -80,7 +80,7 @@ def listed_tools(a: Mapping[str, Any]) -> list[Any]:
         return list(map(opened_value, whole_list))
     numbered: dict[int, Any] = defaultdict(dict)
     for key, value in a.items():
-        if (match := _NUMBERED_TOOLS.fullmatch(key)) is None:
+        if not key.startswith("llm.") or (match := _NUMBERED_TOOLS.fullmatch(key)) is None:
             continue
         if match[3] is not None:
             numbered[int(match[3])] = opened_value(value)

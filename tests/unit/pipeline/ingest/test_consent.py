@@ -92,7 +92,8 @@ def test_other_consents_and_empty_ones_say_nothing(tags: dict[str, Any]) -> None
         {"tags": ["data_policy=no_train"]}, {"tags": "pro,no-train"}, {"labels": "plan:pro; no_training"},
         {"settings": {"privacy": {"ai": {"training": False}}}}, {"restrictions": ["training"]},
         {"forbidden_uses": ["resale", "model_training"]}, {"attributes": [{"key": "training", "value": False}]},
-        {"opted": '{"opted_out": true}'},
+        {"opted": '{"opted_out": true}'}, {"labels": {"acme.io/no-train": "true"}}, {"x": {"acme.io/training": "off"}},
+        {"user": {"restrictions": ["no_training", "eu"]}}, {"tags": ["training: no"]},
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_also_in_a_value(tags: dict[str, Any]) -> None:
@@ -180,6 +181,12 @@ def test_a_name_that_does_not_say_what_the_user_wants_gives_no_consent(name: str
 )  # fmt: skip
 def test_a_name_of_something_else_says_nothing(name: str) -> None:
     assert kind_of(name) is None
+
+
+def test_tags_as_a_list_of_keys_and_values_are_read() -> None:
+    reader = TagReader(TagMapping(tags_under=("tags",)))
+    tags = reader.read({"tags": [{"key": "training", "value": "yes"}, {"key": "feature", "value": "search"}]})
+    assert (tags.cohort, tags.feature) == ({"training": "yes"}, "search")
 
 
 def test_an_unclear_name_does_not_outweigh_a_refusal() -> None:

@@ -58,6 +58,19 @@ CASES = [
         [topic(failed=False), {"asked": "I was charged twice", "failed": True, "error": "timed out"}],
     ),
     Case(
+        "an-error-body",
+        jsonl(
+            {"kind": "request", "rid": 1, "at": TIME, "payload": REQUEST},
+            {"kind": "response", "rid": 1, "at": LATER, "status": 429, "payload": {"error": {"message": "slow"}}},
+        ),
+        [{"asked": "I was charged twice", "status": 429}],
+    ),
+    Case(
+        "behind-a-logger's-prefix",
+        b"".join(b"2026-10-05 09:30:00 INFO " + line for line in jsonl(*BODIES).splitlines(keepends=True)),
+        [topic(ts=TIME)],
+    ),
+    Case(
         "interleaved-with-other-lines",
         jsonl(*(r for n in range(3) for r in (other(n)[0], {"msg": "started"})), *(other(n)[1] for n in range(3))),
         [{"asked": f"text {n}", "text": f"answer {n}"} for n in range(3)],

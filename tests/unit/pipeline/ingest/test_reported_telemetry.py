@@ -45,6 +45,16 @@ def table(header: list[str], *rows: list[str]) -> bytes:
     return text.getvalue().encode()
 
 
+GENERATION = {
+    "id": "o",
+    "traceId": "t",
+    "type": "GENERATION",
+    "startTime": TIME,
+    "endTime": TIME,
+    "input": ASK,
+    "output": BILLING,
+}
+VERCEL_CALL = {"toolCallId": "t", "toolName": "find", "input": {"a": 1}}
 LATER = "2026-10-05T09:31:00+00:00"
 CHUNKS = [
     {"id": "c", "choices": [{"index": 0, "delta": {"content": "bil"}}]},
@@ -165,6 +175,22 @@ CASES = [
             )
         ),
         [{"text": "billing", "tokens": (21, 0, 0, 3), "max_tokens": 9}],
+    ),
+    Case(
+        "reason-in-attributes-of-langfuse",
+        jsonl(
+            GENERATION | {"metadata": {"attributes": {"gen_ai.response.finish_reasons": json.dumps(["length"])}}},
+        ),
+        [topic(finish_reason="length")],
+    ),
+    Case(
+        "calls-by-vercel's-names-in-a-message",
+        jsonl(
+            GENERATION
+            | {"input": {"messages": ASK, "tools": [FUNCTION]}}
+            | {"output": {"role": "assistant", "content": "", "tool_calls": [VERCEL_CALL]}}
+        ),
+        [{"calls": [("find", {"a": 1})]}],
     ),
     Case(
         "counts-in-columns-of-langfuse",
