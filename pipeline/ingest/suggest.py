@@ -317,7 +317,7 @@ _PROMPT_NAMES = _names(
 _ANSWER_NAMES = _names(
     "completion answer output response reply generation generated result llmoutput choices outputmessages "
     "responsemessages fullresponse assistantmessage assistanttext assistant botmessage bottext aimessage aitext "
-    "outputs completions generations replies prediction"
+    "outputs completions generations replies prediction content"
 )
 _FILLERS = frozenset(_names("text content body full raw value string"))
 _TEXT_FIELDS = ("request", "messages", "prompt", "response", "answer")

@@ -316,6 +316,19 @@ CASES = [
             "as-fields": {"prompt_tokens": 121, "cached_tokens": "100", "completion_tokens": 3, "input": "x"},
         }.items()
     ),
+    *(
+        Case(f"counts-as-python-prints-them-{name}", jsonl(pair(chat(usage=usage))), [topic(tokens=(21, 100, 0, 3))])
+        for name, usage in {
+            "inside": {
+                "prompt_tokens": 121,
+                "completion_tokens": 3,
+                "total_tokens": 124,
+                "prompt_tokens_details": "PromptTokensDetails(audio_tokens=None, cached_tokens=100)",
+            },
+            "whole": "Usage(completion_tokens=3, prompt_tokens=121, prompt_tokens_details=Details(cached_tokens=100))",
+        }.items()
+    ),
+    Case("counts-that-are-a-text", jsonl(pair(chat(usage="none (see log)"))), [topic(tokens=None)]),
     Case(
         "counts-beside-the-response-are-not-preferred",
         jsonl(pair(usage={"prompt_tokens": 9, "completion_tokens": 9})),

@@ -110,6 +110,7 @@ def proposed(folder: Path, *rows: dict[str, Any]) -> dict[str, str]:
             {"mensaje_usuario": "q", "respuesta_modelo": "a", "jetons_entrée": 20},
             {"prompt": "mensaje_usuario", "answer": "respuesta_modelo", "input_tokens": "jetons_entrée"},
         ),
+        ({"messages": ASKED, "content": "a"}, {"messages": "messages", "answer": "content"}),
         ({"messages": ASKED, "outputs": ["a"]}, {"messages": "messages", "answer": "outputs"}),
         (
             {"fecha_hora": TIME, "pregunta": "q", "respuesta": "a", "tokens_de_salida": 5, "coste_total": 0.1},
