@@ -210,7 +210,9 @@ def _finish(metadata: Mapping[str, Any], parameters: Mapping[str, Any], notes: N
     for tree in (metadata, metadata.get("attributes"), parameters):
         if isinstance(tree, dict):
             for key in _REASONS:
-                reason = opened_value(tree.get(key))
+                if key not in tree:
+                    continue
+                reason = opened_value(tree[key])
                 reason = reason[0] if isinstance(reason, list) and reason else reason
                 if isinstance(reason, str):
                     return finish_reason(reason, notes)
