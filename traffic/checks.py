@@ -183,7 +183,7 @@ _REFUSAL_OPENINGS = (
         (?:je ne (?:peux|puis) (?:malheureusement )?pas|je ne suis pas en mesure de|il m'est impossible de)
         [ ](?:vous |t')?(?:aider|assister|répondre|fournir|satisfaire|traiter|donner suite)\b""",
     r"""(?:lo siento,? (?:pero )?)?no (?:puedo|me es posible)
-        [ ](?:ayudar\w*|asistir\w*|responder|cumplir|proporcionar\w*|procesar|generar)\b""",
+        [ ](?:ayudar\w*|asistir(?:te|le|lo|les)|asistir con|responder|cumplir|proporcionar\w*|procesar|generar)\b""",
     r"(?:mi dispiace,? (?:ma )?)?non posso (?:aiutar\w*|assister\w*|rispondere|soddisfare|fornir\w*)\b",
     r"""(?:(?:sinto muito|desculpe|lamento),? (?:mas )?)?(?:eu )?não posso
         [ ](?:ajudar|ajudá-\w+|auxiliar|responder|atender|fornecer|processar)\b""",
@@ -199,6 +199,9 @@ _REFUSAL_OPENINGS = (
         [ ](?:pomoci|odpovědět)""",
     r"""(?:tyvärr|ledsen,? men|beklager,?|desværre)(?: men)? (?:jag |jeg )?kan (?:jag |jeg )?(?:ikke|inte)
         [ ](?:hjälpa|hjælpe|hjelpe|svara)\w*""",
+    r"(?:λυπάμαι|συγγνώμη|δυστυχώς),? (?:αλλά )?δεν μπορώ να (?:σας |σε )?(?:βοηθήσω|απαντήσω)",
+    r"(?:ขออภัย|ขอโทษ)(?:ครับ|ค่ะ)? ?[^\n]{0,20}?ไม่สามารถ(?:ช่วย|ตอบ|ให้ข้อมูล|ดำเนินการ)",
+    r"(?:אני )?מצטערת?,? (?:אבל |אך )?(?:אני )?לא (?:יכולה?|אוכל) (?:לעזור|לסייע|לענות|לספק)",
     r"xin lỗi,? (?:nhưng )?tôi không thể (?:giúp|hỗ trợ|trả lời|cung cấp)",
     r"maaf,? (?:tetapi |tapi )?saya tidak (?:dapat|bisa) (?:membantu|menjawab|memberikan|memenuhi)",
     r"""(?:عذر[اًا]{0,2}|آسف|أعتذر|للأسف)[،,]? ?(?:ولكن |لكن )?لا (?:أستطيع|يمكنني)

@@ -21,9 +21,12 @@ _COVERED = 0.8
 _SEVERAL = 0.05
 """Minimum share of answers with several labels for answers to be sets of labels."""
 
-_BULLET = re.compile(r"^\s*(?:[-*•–·]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
+_BULLET = re.compile(r"^\s*(?:[-*•–·]|\d{1,3}[.)]|[a-zA-Z][.)]|[ivxlc]{1,5}[.)])\s+")
 _MEANING = re.compile(r"\s+[-–—=→>]+\s.*|\s*:\s.*|:$|\s+\(.*\)\s*$")
-_AND = r"(?:or|and|oder|und|ou|et|o|y)\s+"
+_AND = r"(?:or|and|oder|und|ou|et|o|y|или|або|lub|albo|eller|of|veya|nebo|vagy|sau|ή|atau|hoặc|ili|ali|أو|או|या)\s+"
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=。)")
+_SPACES = re.compile(r"\s{2,}")
+_DEFINED = re.compile(r"\s*(?:=|:|->|→)\s.*")
 _SEPARATOR = re.compile(rf"\s*[,;|、，；،؛]\s*(?:{_AND})?|\s+/\s+|\s+{_AND}")
 _HEADING = re.compile(r"^[^:：]*(?::\s|：)")
 _QUOTED = re.compile(r"[\"`“„「『«]([^\"`“”„「」『』«»\n]{1,64})[\"`”“」』»]")
@@ -31,6 +34,7 @@ _BRACKETED = re.compile(r"[\[({]([^\[\](){}\n]+)[\])}]")
 # Possessive, and only at the beginning of a word: a long line would take quadratic time.
 _SLASHES = re.compile(r"(?<![\w/-])[^\W_][\w-]*+(?:/[^\W_][\w-]*+){2,}")
 _ELEMENT = re.compile(r"\s*+<(\w++)[^<>]*+>([^<>]*+)</\1>\s*+")
+_ATTRIBUTE = re.compile(r"\s*+<[\w-]++\s+[\w-]++=[\"']([^<>\"']+)[\"']\s*/?>\s*+")
 _FRAME = re.compile(r"\s*+(?:</?[\w-]++[^<>]*+>|\|[-:|\s]++)\s*+")
 """A line that only begins or ends a list: a tag, or the rule of a Markdown table."""
 _QUOTES = "\"'`“”„«»「」『』*[]{}<>"
@@ -146,15 +150,17 @@ def _without_lead(items: list[str], answers: Collection[str]) -> list[str]:
 
 def _lists(prompt: str) -> Iterator[list[str]]:
     """Every list in the prompt: runs of adjacent lines, and rows of items within a line."""
-    run: list[str] = []
-    for line in [*prompt.splitlines(), ""]:
-        if line.strip() and not _FRAME.fullmatch(line):
-            run.append(_first_cell(line))
+    run: list[tuple[int, str]] = []
+    for written in [*prompt.splitlines(), ""]:
+        # Long runs of spaces would take quadratic time.
+        line = _SPACES.sub(" ", written)
+        if line.strip() and (_ATTRIBUTE.fullmatch(line) or not _FRAME.fullmatch(line)):
+            run.append((len(written) - len(written.lstrip()), _first_cell(line)))
         else:
-            yield from _run(run)
+            yield from _runs(run)
             run = []
-        inside = [_SEPARATOR.split(_HEADING.sub("", text)) for text in (line, *_BRACKETED.findall(line))]
-        rows = [[_item(part) for part in parts if part.strip()] for parts in inside]
+        texts = (line, *_SENTENCE.split(line), *_BRACKETED.findall(line))
+        rows = [_row(_HEADING.sub("", text)) for text in texts]
         rows += [_QUOTED.findall(line), *(match.split("/") for match in _SLASHES.findall(line))]
         yield from (items for items in rows if len(items) > 1)
 
@@ -163,8 +169,29 @@ def _first_cell(line: str) -> str:
     """What a line of a list names: the first cell of a row, the text of an element, a point without its meaning."""
     if (element := _ELEMENT.fullmatch(line)) is not None:
         return _item(element[2])
+    if (attribute := _ATTRIBUTE.fullmatch(line)) is not None:
+        return _item(attribute[1])
     cell = line.strip().removeprefix("|").split("|", 1)[0] if line.lstrip().startswith("|") else line
     return _item(_MEANING.sub("", _BULLET.sub("", cell)))
+
+
+def _row(text: str) -> list[str]:
+    """Items within a line, without what most of them are defined as."""
+    parts = [part for part in _SEPARATOR.split(text) if part.strip()]
+    defined = [_DEFINED.sub("", part) for part in parts]
+    is_defined = 2 * sum(map(str.__ne__, parts, defined)) > len(parts)
+    return [_item(part) for part in (defined if is_defined else parts)]
+
+
+def _runs(lines: list[tuple[int, str]]) -> Iterator[list[str]]:
+    """The lists in a paragraph of lines with their indents: the points of a nested one are apart from their groups."""
+    cells, indents = [cell for _, cell in lines], {indent for indent, _ in lines}
+    if len(indents) < 2:
+        yield from _run(cells)
+        return
+    yield cells
+    for indent in sorted(indents):
+        yield from _run([cell for n, cell in lines if n == indent])
 
 
 def _run(lines: list[str]) -> Iterator[list[str]]:

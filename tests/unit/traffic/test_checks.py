@@ -92,6 +92,9 @@ def test_a_refusal_counts_as_a_wrong_label_where_a_label_set_is_given() -> None:
         "Xin lỗi, tôi không thể giúp bạn với yêu cầu này.",
         "Maaf, saya tidak dapat membantu permintaan itu.",
         "عذراً، لا أستطيع المساعدة في هذا الطلب.",
+        "ขออภัย ฉันไม่สามารถช่วยเหลือในคำขอนี้ได้",
+        "Λυπάμαι, αλλά δεν μπορώ να βοηθήσω με αυτό.",
+        "מצטער, אני לא יכול לעזור בזה.",
         "क्षमा करें, मैं इस अनुरोध में सहायता नहीं कर सकता।",
     ],
 )
@@ -120,6 +123,7 @@ def test_a_refusal_is_recognised_at_the_start_of_the_answer(text: str) -> None:
         "К сожалению, я не могу прийти.",
         "죄송하지만 오늘은 쉽니다.",
         "Sorry, your request for a refund is being processed.",
+        "Lo siento, no puedo asistir a la reunión.",
         "Beklager, varen er utsolgt.",
         "Tyvärr kan vi inte leverera i dag.",
         "Maaf, saya tidak bisa hadir.",

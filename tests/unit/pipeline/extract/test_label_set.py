@@ -64,6 +64,12 @@ def test_labels_listed_in_the_prompt_include_unseen_ones(prompt: str) -> None:
         + "\n</topics>\nName the topic.",
         "Antworte mit brakes, gears, wheels, refund, hours oder parts.",
         "a. brakes\nb. gears\nc. wheels\nd. refund\ne. hours\nf. parts\nName the topic.",
+        "Respond with one of the following labels: brakes, gears, wheels, refund, hours, parts. No other text.",
+        "* bike\n  - brakes\n  - gears\n  - wheels\n* shop\n  - refund\n  - hours\n  - parts",
+        "\n".join(f'<label name="{word}"/>' for word in ("brakes", "gears", "wheels", "refund", "hours", "parts")),
+        "brakes = squeal; gears = jump; wheels = bent; refund = money; hours = open; parts = spare",
+        "Ответьте: brakes, gears, wheels, refund, hours или parts.",
+        "i. brakes\nii. gears\niii. wheels\niv. refund\nv. hours\nvi. parts",
         "请选择：brakes、gears、wheels、refund、hours、parts。",
         "次から選択：「brakes」「gears」「wheels」「refund」「hours」「parts」",
         "اختر: brakes، gears، wheels، refund، hours، parts",
@@ -74,7 +80,7 @@ def test_an_unseen_label_is_found_in_lists_of_every_form(prompt: str) -> None:
     assert discover(answers, prompt, CONFIG).labels == ("brakes", "gears", "hours", "parts", "refund", "wheels")
 
 
-@pytest.mark.parametrize("run", ["<a", "a", "a/", "(", "「a", "a, ", "|-", "a. "])
+@pytest.mark.parametrize("run", ["<a", "a", "a/", "(", "「a", "a, ", "|-", "a. ", "a = ", '<a b="', " "])
 def test_a_long_line_is_read_in_linear_time(run: str) -> None:
     began = time.process_time()
     discover(Counter({"yes": 9, "no": 9}), run * 50_000, CONFIG)

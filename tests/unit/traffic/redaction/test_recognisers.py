@@ -182,7 +182,24 @@ def test_spellings_of_one_value_have_the_same_key(texts: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize(
-    "run", ["a-", "a@", "Ana Li ", ":a", "1.", "thanks\n", "DE89 ", "a@b.de ", "Dr ", "A. ", "Ana"]
+    "run",
+    [
+        "a-",
+        "a@",
+        "Ana Li ",
+        ":a",
+        "1.",
+        "thanks\n",
+        "DE89 ",
+        "a@b.de ",
+        "Dr ",
+        "A. ",
+        "Ana",
+        "my name is ",
+        "Name: Ana\n",
+        "我叫",
+        "用@",
+    ],
 )
 def test_recognition_takes_linear_time(run: str) -> None:
     def seconds(chars: int) -> float:
