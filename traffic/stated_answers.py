@@ -31,6 +31,8 @@ _LAST_ITEM = re.compile(rf" (?:{'|'.join(_COMMON_OR)}) (?:an? )?{_ITEM}{_END}")
 _LAST_ITEM_RARE = re.compile(rf"(?: (?:{'|'.join(_RARE_OR)}) (?:an? )?|[|/] ?){_ITEM}{_END}")
 _RARE_WORDS = Literals(tuple(f"{word} " for word in _RARE_OR))
 """Without one of these, `|` or `/`, `_LAST_ITEM_RARE` cannot match."""
+_DUTCH = Literals((" de ", " een ", " het ", " met ", " van "))
+"""Words of texts in which `of` may mean "or"."""
 _CHOICE = re.compile(rf"[:(\[{{>?]\s*{_ALTERNATIVES}")
 """`Mood: calm or tense.`, `ok | spam | abuse`."""
 _CHOICE_AFTER = re.compile(
@@ -51,7 +53,7 @@ _KIND = re.compile(
     r"\b(?:labels?|categor\w+|topics?|types?|kinds?|class(?:es)?|queues?|choices?|options?|intents?|genres?|status\w*|"
     r"aspects?|reasons?|teams?|departments?|severity|priority|urgency|levels?|moods?|sentiments?|tones?|emotions?|tags?|"
     r"codes?|families|sections?|groups?|verdicts?|kategori\w*|themen|thema|catégories?|thèmes?|categorías?|temas?|tipos?|"
-    r"categorie|tipi?|one of|from|which|what|welche\w*|quelle?s?|cuál\w*|quale)\b[^.:?!\n(]{0,40}$"
+    r"categorie|tipi?|one of|from|which|what|welche\w*|quelle?s?|cuál\w*|quale)\b(?:(?! with\b)[^.:?!\n(]){0,40}$"
 )
 """Words before a list that say what its items are; the list follows."""
 _LONG_LIST = 8
@@ -248,6 +250,8 @@ def _offers_choice(text: str) -> bool:
         last_items = itertools.chain(last_items, _LAST_ITEM_RARE.finditer(text))
     for last in last_items:
         at, end = last.start(), last.end() + 1
+        if text.startswith(" of ", at) and not _DUTCH.find(text):
+            continue
         before = text[: max(text.rfind("\n", 0, at), text.rfind(". ", 0, at)) + 1].rstrip()
         start = max(0, len(before) - 1)
         if _CHOICE.search(text, start, end) or _CHOICE_AFTER.search(text, start, end):

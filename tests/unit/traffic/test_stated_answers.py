@@ -40,6 +40,7 @@ from traffic.stated_answers import (
         "A note of the harbour.\nWhich of these is it:\n  calm or tense",
         "From the mate of a tug. Is it <late> or <early>?",
         "Worum geht es? Liegeplatz, Zoll oder Lotse",
+        "Is het schip te laat of op tijd? Antwoord met een woord: laat of optijd.",
     ],
 )
 def test_enumerated_answers_are_options(text: str) -> None:
@@ -54,6 +55,8 @@ def test_enumerated_answers_are_options(text: str) -> None:
         "Outline the report: weather, cargo, crew.",
         "Dates are YYYY/MM/DD.",
         "Files lie under src/harbour/berths.",
+        "Columns: tug;trips;late;median delay;change of median",
+        "You help the crews of all teams with anything: charts, letters, plans, questions.",
     ],
 )
 def test_other_enumerations_are_no_options(text: str) -> None:
