@@ -15,7 +15,7 @@ from pipeline.profile.sample import Sampled, last_user
 
 RECURRING, RECURRING_SHARE = 3, 0.02
 """Answers from which on a word in them is one of their form."""
-FEW_LENGTHS = 10
+FEW_LENGTHS = 20
 """Answers below which their lengths are not compared with those of the messages."""
 
 
