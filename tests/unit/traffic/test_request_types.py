@@ -401,6 +401,7 @@ def test_every_text_has_features_and_a_type(user: str, system: str | None) -> No
         ("Act as an impartial judge of the two summaries below. Write who wins.", "reasoning"),
         ("Test all rival hypotheses on the log of the outage.", "reasoning"),
         ("Settle the dispute. Answer with one word: refund, reject.", "reasoning"),
+        ("Answer as best you can. You have access to the following tools:\nberth(ship) - where it lies", "reasoning"),
     ],
 )
 def test_judgement_requested_reasoning_code_and_queries_are_hard(system: str, kind: str) -> None:
