@@ -24,9 +24,9 @@ from router.wire import dialects
 from router.wire.endpoint_body import adapted_payload
 from router.wire.errors import error_text, stated_status
 from router.wire.protocol import Answer, EndpointDialect, StatedError, Unreadable
-from router.wire.thinking import without_thinking
+from router.wire.thinking import is_thinking, without_thinking
 from traffic.checks import failed_checks
-from traffic.loose_json import encode
+from traffic.loose_json import encode, loads
 from traffic.record import Output, Usage
 from traffic.retry_and_escalation import Outcome
 
@@ -73,7 +73,7 @@ def payload_of(request: ChatRequest, target: Target) -> bytes:
     """The body of the request for an endpoint."""
     dialect = dialects.of(request, target.endpoint)
     payload = adapted_payload(dialect.payload(request, target, stream=_streams(request, target)), target.endpoint)
-    return without_thinking(payload) if target.without_thinking else payload
+    return encode(without_thinking(loads(payload), is_thinking)) if target.without_thinking else payload
 
 
 def _streams(request: ChatRequest, target: Target) -> bool:

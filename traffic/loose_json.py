@@ -15,6 +15,7 @@ Tree = dict[str, Any]
 
 _decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
+_decode_first = json.JSONDecoder(strict=False).raw_decode
 
 
 _ESCAPES = re.compile(
@@ -39,6 +40,15 @@ def loads(data: bytes) -> Any:
         return _without_surrogates(json.loads(data.decode("utf-8-sig", "replace"), strict=False))
     except ValueError:
         raise NotJson("no JSON") from None
+
+
+def first_object(text: str, start: int = 0) -> tuple[Tree, int] | None:
+    """The JSON object that begins at a position, and the position after it; None if there is none."""
+    try:
+        value, end = _decode_first(text, start)
+        return (_without_surrogates(value), end) if isinstance(value, dict) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def json_or(text: str | bytes, otherwise: Any = None) -> Any:

@@ -3,19 +3,17 @@
 Servers differ in how they number calls, repeat names and split arguments, and some omit indexes and ids.
 """
 
-import json
 import re
 import secrets
 from typing import Any
 
 import msgspec
 
-from traffic.loose_json import NotJson, Tree, dumped, index, is_object, loads, text, tree
+from traffic.loose_json import NotJson, Tree, dumped, first_object, index, is_object, loads, text, tree
 
 EMPTY = "{}"
 MAX_DOUBTS = 8
 _OBJECT = re.compile(r"\s*\{")
-_decode_first = json.JSONDecoder().raw_decode
 
 
 class ToolCall(msgspec.Struct, eq=False):
@@ -31,6 +29,8 @@ class ToolCall(msgspec.Struct, eq=False):
     stated_id: str | None = None
     extra: Tree = {}
     """Other keys of the call, such as Gemini's `extra_content`."""
+    held_back: bool = False
+    """The arguments are an empty object that `add` did not return, because the real ones may follow."""
     complete: bool = False
     """Nothing can be added to the arguments."""
     doubts: int = 0
@@ -43,16 +43,16 @@ class ToolCall(msgspec.Struct, eq=False):
         is therefore added but not returned.
         """
         if arguments.startswith("{") and self.arguments.endswith("}"):
-            if self.arguments == EMPTY:
+            if self.held_back:
                 self.arguments = ""
             elif self.doubts < MAX_DOUBTS:
                 self.doubts += 1
                 self.complete = is_object(self.arguments)
         if self.complete:
             return ""
-        is_held_back = arguments == EMPTY and not self.arguments
+        self.held_back = arguments == EMPTY and not self.arguments
         self.arguments += arguments
-        return "" if is_held_back else arguments
+        return "" if self.held_back else arguments
 
     def as_tree(self) -> Tree:
         """The call in OpenAI's format."""
@@ -95,11 +95,8 @@ def _last_object(written: str) -> Tree:
     """The last of several objects in a row that is not empty, because some servers send the arguments once more, or an
     empty object beside them; empty if there is other text."""
     result, position = Tree(), 0
-    while match := _OBJECT.match(written, position):
-        try:
-            value, position = _decode_first(written, match.end() - 1)
-        except (ValueError, RecursionError):
-            return {}
+    while (match := _OBJECT.match(written, position)) and (first := first_object(written, match.end() - 1)):
+        value, position = first
         result = value or result
     return {} if written[position:].strip() else result
 

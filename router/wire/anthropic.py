@@ -15,10 +15,10 @@ from router.target import Target
 from router.wire.anthropic_collected import collected
 from router.wire.chat import TOOL_CALL, Piece
 from router.wire.citations import from_anthropic
-from router.wire.endpoint_limits import fit_thinking
 from router.wire.errors import error_in
 from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import Event, StreamReader, is_events, named_event
+from router.wire.thinking import UNSIGNED, fit_thinking, is_unsigned, without_thinking
 from traffic.confidence import Signals
 from traffic.loose_json import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
 from traffic.record import Output, Usage
@@ -28,9 +28,6 @@ from traffic.usage import UsageCounter, usage_of
 VERSION = "2026-10-21"
 SAMPLING_VERSION = "2023-06-01"
 """The last version that accepts `temperature`, `top_p` and `top_k`, for models that support them."""
-
-UNSIGNED = "fasttier-unsigned"
-"""Signature of thinking by another provider's model, which Anthropic would reject."""
 
 PING = named_event("ping", b'{"type":"ping"}')
 
@@ -368,12 +365,13 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     if target.max_tokens is not None and (request.cap is None or request.cap > target.max_tokens):
         body["max_tokens"] = target.max_tokens
         if "thinking" in body:
-            body["thinking"] = loads(bytes(body["thinking"]))
+            body |= _decoded(body, "thinking", "context_management")
             fit_thinking(body)
     for name in target.endpoint.leave_out:
         body.pop(name, None)
     if UNSIGNED.encode() in bytes(request.native["messages"]):
-        body["messages"] = without_unsigned(loads(bytes(request.native["messages"])))
+        body |= _decoded(body, "messages", "thinking", "tool_choice", "context_management")
+        body = without_thinking(body, is_unsigned)
     if "metadata" in body:
         # The API rejects all other keys in `metadata`.
         tags = tree(loads(bytes(body.pop("metadata"))))
@@ -384,18 +382,9 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     return encode(body)
 
 
-def without_unsigned(messages: Any) -> list[Tree]:
-    """The turns without thinking that has another provider's signature."""
-    result: list[Tree] = []
-    for message in trees(messages):
-        content = message.get("content")
-        if isinstance(content, list):
-            content = [block for block in content if tree(block).get("signature") != UNSIGNED]
-            if not content:
-                # The turn contained only thinking; the API rejects empty turns.
-                continue
-        result.append(message | {"content": content})
-    return result
+def _decoded(body: dict[str, Any], *keys: str) -> Tree:
+    """Some of the fields of a body, decoded."""
+    return {key: loads(bytes(body[key])) for key in keys if isinstance(body.get(key), msgspec.Raw)}
 
 
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:

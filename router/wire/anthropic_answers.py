@@ -9,13 +9,14 @@ import secrets
 from router.request import ChatRequest
 from router.target import Target
 from router.wire import openai, openai_limits
-from router.wire.anthropic import PING, UNSIGNED
+from router.wire.anthropic import PING
 from router.wire.call_ids import safe_id, with_signature
 from router.wire.chat import TOOL_CALL, Assembly, Piece
 from router.wire.media import media_of
 from router.wire.openai import ChatStream, Chunk
 from router.wire.protocol import Answer
 from router.wire.sse import named_event
+from router.wire.thinking import UNSIGNED
 from traffic.features import estimate_tokens
 from traffic.loose_json import Tree, encode, is_object, text, tree, trees
 from traffic.record import Usage
@@ -157,8 +158,8 @@ class _Block:
 
     @property
     def is_held_back(self) -> bool:
-        """Whether the arguments up to now are the empty object that `ToolCall.add` holds back."""
-        return self.call is not None and not self.arguments and self.call.arguments == EMPTY
+        """Whether the arguments up to now are an empty object that was not sent."""
+        return self.call is not None and self.call.held_back and not self.arguments
 
 
 class Events:

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from router.request import BadRequest, Body, ChatRequest, chat_request
-from router.wire.anthropic import ERROR_TYPES, UNSIGNED
+from router.wire.anthropic import ERROR_TYPES
 from router.wire.call_ids import without_signature
 from router.wire.errors import CONTEXT_LENGTH_EXCEEDED
 from router.wire.sse import named_event
-from router.wire.thinking import ANTHROPIC_EFFORTS, effort_of
+from router.wire.thinking import ANTHROPIC_EFFORTS, effort_of, is_thinking, is_unsigned
 from router.wire.turns import in_order
 from traffic.loose_json import distinct, dumped, json_or, loads, text, tree, trees
 from traffic.tool_calls import tool_call
@@ -33,8 +33,6 @@ _HANDLED = frozenset(
 )
 _HINTS = frozenset({"context_management", "speed", "diagnostics"})
 """Fields that do not affect the content of an answer."""
-_LEFT_OUT = frozenset({"thinking", "redacted_thinking"})
-"""Blocks of earlier answers that only the model that wrote them can read."""
 _TOOL_KEYS = frozenset({"name", "description", "input_schema", "type", "strict", "cache_control"})
 TOOL_HINTS = frozenset({"defer_loading", "eager_input_streaming", "input_examples"})
 """Fields of tools that affect neither their arguments nor their use."""
@@ -221,19 +219,20 @@ class _Translation:
         text_blocks = [
             block
             for block in content
-            if block["type"] not in (*_LEFT_OUT, "tool_use", "image") and not _is_search(block)
+            if block["type"] not in ("tool_use", "image") and not is_thinking(block) and not _is_search(block)
         ]
         text_content = self._content(text_blocks) or None
         if text_content is None and not calls:
             # The turn contained only thinking.
             return []
         message: Tree = {"role": "assistant", "content": text_content} | ({"tool_calls": calls} if calls else {})
-        thoughts = [block for block in content if block["type"] in _LEFT_OUT]
+        # Only the model that wrote it can read earlier thinking.
+        thoughts = [block for block in content if is_thinking(block)]
         reasoning = "\n\n".join(block["thinking"] for block in thoughts if block.get("thinking"))
         if reasoning:
             # Only for endpoints that require it.
             message["reasoning_content"] = reasoning
-        signed = [block for block in thoughts if block.get("signature") != UNSIGNED]
+        signed = [block for block in thoughts if not is_unsigned(block)]
         if self._full and signed:
             message["thinking_blocks"] = signed
         return [message]

@@ -13,23 +13,28 @@ import msgspec
 from router.request import ChatRequest
 from router.target import Target
 from router.wire import anthropic, custom_tools
-from router.wire.anthropic import UNSIGNED
 from router.wire.call_ids import safe_id
 from router.wire.chat_tools import add_called_tools, add_tools, web_search, without_functions
 from router.wire.endpoint_limits import (
     ANTHROPIC,
     CACHE_MARKS,
     answer_schema,
-    fit_thinking,
     fitted_name,
     fitted_names,
     fitted_user,
     split_stops,
-    thinking_tokens,
 )
 from router.wire.media import Media, media_of
 from router.wire.protocol import Untranslatable
-from router.wire.thinking import ANTHROPIC_EFFORTS, reconcile, with_effort
+from router.wire.thinking import (
+    ANTHROPIC_EFFORTS,
+    fit_thinking,
+    is_signed,
+    is_thinking,
+    reconcile,
+    thinking_tokens,
+    with_effort,
+)
 from router.wire.turns import NO_RESULT, as_parts, labelled_result, with_ids
 from traffic.loose_json import Tree, encode, text, tree, trees
 from traffic.tiers import Endpoint
@@ -334,7 +339,7 @@ def _assistant(message: Tree) -> tuple[str, list[Tree]]:
     if message.get("audio"):
         raise Untranslatable("messages.audio")
     # Signed thinking is sent back; unsigned thinking is dropped.
-    thoughts = [block for block in trees(message.get("thinking_blocks")) if _is_signed(block)]
+    thoughts = [block for block in trees(message.get("thinking_blocks")) if is_signed(block)]
     done = trees(tree(message.get("provider_specific_fields")).get("server_tool_blocks"))
     thoughts += [block for block in done if text(block.get("type")).endswith(_SERVER_TOOLS)]
     calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
@@ -355,12 +360,6 @@ _CONTENT_KEYS = {"image": "source", "document": "source", "tool_use": "input", "
 def _states_detail(message: Tree) -> bool:
     parts = trees(message.get("content"))
     return any(tree(part.get("image_url")).get("detail", "auto") not in ("auto", None) for part in parts)
-
-
-def _is_signed(thinking: Tree) -> bool:
-    if thinking.get("type") == "redacted_thinking":
-        return bool(thinking.get("data"))
-    return text(thinking.get("signature")) not in ("", UNSIGNED)
 
 
 def _tool_use(call: Tree) -> Tree:
@@ -408,8 +407,8 @@ def _block(part: Tree | str) -> Tree | None:
     if kind in _TEXTS:
         text = part.get("refusal" if kind == "refusal" else "text")
         return _marked({"type": "text", "text": text}, part) if isinstance(text, str) and text.strip() else None
-    if kind in ("thinking", "redacted_thinking"):
-        return part if _is_signed(part) else None
+    if is_thinking(part):
+        return part if is_signed(part) else None
     if kind in _CONTENT_KEYS and isinstance(part.get(_CONTENT_KEYS[kind]), str | dict):
         # Already in the API's format.
         return part

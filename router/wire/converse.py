@@ -12,7 +12,6 @@ import msgspec
 
 from router.request import ChatRequest
 from router.target import Target
-from router.wire.anthropic import UNSIGNED
 from router.wire.anthropic_requests import full_tree
 from router.wire.call_ids import fitted_id, safe_id
 from router.wire.chat_requests import fitted_effort, is_optional
@@ -20,7 +19,7 @@ from router.wire.converse_answers import Chunks, ConverseStream, completion_of
 from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, answer_schema, fitted_name, fitted_names
 from router.wire.media import media_of
 from router.wire.protocol import Answer, EndpointDialect, Stream, Untranslatable
-from router.wire.thinking import with_effort
+from router.wire.thinking import is_signed, with_effort
 from router.wire.turns import in_order, with_ids, with_results
 from traffic.loose_json import Tree, encode, text, tree, trees
 from traffic.tool_calls import arguments_tree
@@ -204,7 +203,7 @@ def _thinking(message: Tree) -> list[Tree]:
     for block in trees(message.get("thinking_blocks")):
         if text(block.get("data")):
             blocks.append({"reasoningContent": {"redactedContent": block["data"]}})
-        elif text(block.get("signature")) not in ("", UNSIGNED):
+        elif is_signed(block):
             thought = {"text": text(block.get("thinking")), "signature": block["signature"]}
             blocks.append({"reasoningContent": {"reasoningText": thought}})
     return blocks

@@ -87,27 +87,6 @@ def split_stops(stop: Any, limits: Limits) -> tuple[list[str], list[str]]:
     return sent, applied
 
 
-LEAST_THINKING_TOKENS = 1024
-
-
-def thinking_tokens(body: Tree) -> int:
-    """Thinking budget of an Anthropic request."""
-    thinking = tree(body.get("thinking"))
-    budget = thinking.get("budget_tokens")
-    return budget if thinking.get("type") == "enabled" and isinstance(budget, int) else 0
-
-
-def fit_thinking(body: Tree) -> None:
-    """Lower the thinking budget below the cap on output tokens, as the API requires."""
-    cap, budget = body["max_tokens"], thinking_tokens(body)
-    if not budget or budget < cap:
-        return
-    if cap > LEAST_THINKING_TOKENS:
-        body["thinking"] = body["thinking"] | {"budget_tokens": max(LEAST_THINKING_TOKENS, cap // 2)}
-    else:
-        del body["thinking"]
-
-
 # ---------------------------------------------------------------------------------------------- schemas
 
 

@@ -6,12 +6,12 @@ Formats: `{"error": {"message"}}`, `{"error": "text"}`, flat `{"message"}`, `{"d
 `{"errors": [...]}`, a list around any of them, plain text, and the title of an HTML page. Keys are masked.
 """
 
-import json
 import re
 from typing import Any
 
 import msgspec
 
+from traffic.loose_json import Tree, first_object
 from traffic.retry_and_escalation import bounded_pause_s
 
 MAX_TEXT_CHARS = 500
@@ -130,24 +130,21 @@ def decoded(body: bytes) -> Any:
         return text
 
 
-def quoted_error(text: str) -> tuple[str, dict[str, Any]]:
+def quoted_error(text: str) -> tuple[str, Tree]:
     """The error body that a message consists of, after names of exceptions (LiteLLM: `AnthropicException - {...}`), and
     the text before it; an empty body if there is none.
 
-    JSON at another position may be the client's own.
+    Other JSON, or JSON at another position, may be the client's own.
     """
     match = _EXCEPTIONS.match(text)
-    if match is None:
+    quoted = first_object(text, match.end() - 1) if match is not None else None
+    if match is None or quoted is None or _ERROR_KEYS.isdisjoint(quoted[0]):
         return "", {}
-    try:
-        body, _ = _decode_first(text, match.end() - 1)
-    except (ValueError, RecursionError):
-        return "", {}
-    return text[: match.end() - 1].lstrip(), body
+    return text[: match.end() - 1].lstrip(), quoted[0]
 
 
 _EXCEPTIONS = re.compile(r"\s*(?:[\w.]{1,80}(?:Error|Exception)\b[\s:-]{0,4}|Error code: \d{3} - ){0,4}\{")
-_decode_first = json.JSONDecoder().raw_decode
+_ERROR_KEYS = frozenset({"error", "message", "detail"})
 
 
 def _error_of_choice(tree: dict[str, Any]) -> Any:

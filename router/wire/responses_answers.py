@@ -24,7 +24,7 @@ from router.wire.sse import StreamReader
 from router.wire.thinking import sealed
 from traffic.loose_json import index, is_object, json_or, tree, trees
 from traffic.record import Usage
-from traffic.tool_calls import EMPTY
+from traffic.tool_calls import EMPTY, ToolCall
 from traffic.usage import estimate
 
 Tree = dict[str, Any]
@@ -99,8 +99,8 @@ class ResponseEncoder:
         self._assembly = Assembly()
         self._calls: dict[int, Tree] = {}
         """Function call items by position of the call."""
-        self._held_back: set[str] = set()
-        """Ids of the calls whose arguments are, up to now, the empty object that `ToolCall.add` holds back."""
+        self._call_of: dict[str, ToolCall] = {}
+        """Calls by the id of their item."""
         self._finish_reason: str | None = None
         self._logprobs: list[Tree] = []
         """Log-probabilities of the current chunk."""
@@ -272,13 +272,11 @@ class ResponseEncoder:
                     "call_id": item["call_id"],
                 }
                 item |= {"execution": "client", "arguments": {}}
-            self._calls[call.position] = item
+            self._calls[call.position], self._call_of[item["id"]] = item, call
             events += self._begin(item)
             if item["type"] == "tool_search_call":
                 # An object for the client; until it is complete, its text.
                 item["arguments"] = ""
-        if not piece.text and call.arguments == EMPTY:
-            self._held_back.add(item["id"])
         if not piece.text or item["status"] != "in_progress":
             return events
         if item["type"] == "custom_tool_call":
@@ -308,10 +306,11 @@ class ResponseEncoder:
         return [event for item in ending for event in self._end_item(item)]
 
     def _is_unfinished_call(self, item: Tree) -> bool:
-        arguments = item.get("arguments", item.get("input"))
-        if arguments == "" and item["id"] in self._held_back:
+        call = self._call_of.get(item["id"])
+        if call is None:
             return False
-        return isinstance(arguments, str) and not is_object(arguments)
+        arguments = item["input"] if "input" in item else item["arguments"]
+        return not is_object(arguments) if arguments else not call.held_back
 
     def _end_item(self, item: Tree) -> list[Tree]:
         events = self._end_part(item)

@@ -1,11 +1,10 @@
 """Thinking of Anthropic endpoints: parameters, and earlier thinking. Pure."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-from router.wire.endpoint_limits import fit_thinking
-from traffic.loose_json import Tree, encode, json_or, loads, text, tree, trees
+from traffic.loose_json import Tree, encode, json_or, text, tree, trees
 from traffic.tiers import Effort
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2048, 8192
@@ -16,9 +15,27 @@ EFFORTS: tuple[Effort, ...] = get_args(Effort)
 """Values of `reasoning_effort` in ascending order."""
 ANTHROPIC_EFFORTS = EFFORTS[EFFORTS.index("low") :]
 """Values of Anthropic's `output_config.effort`."""
-_THINKING = ("thinking", "redacted_thinking")
+UNSIGNED = "fasttier-unsigned"
+"""Signature of thinking by another provider's model, which Anthropic would reject."""
+LEAST_THINKING_TOKENS = 1024
 _SEAL = "fasttier-thinking:"
 """Beginning of reasoning items' `encrypted_content` that this router can read."""
+
+
+def is_thinking(block: Tree) -> bool:
+    return block.get("type") in ("thinking", "redacted_thinking")
+
+
+def is_unsigned(block: Tree) -> bool:
+    """Whether a block is thinking of another provider's model, which this router sent to a client of Anthropic's."""
+    return block.get("signature") == UNSIGNED
+
+
+def is_signed(thinking: Tree) -> bool:
+    """Whether Anthropic accepts a block of earlier thinking."""
+    if thinking.get("type") == "redacted_thinking":
+        return bool(thinking.get("data"))
+    return text(thinking.get("signature")) not in ("", UNSIGNED)
 
 
 def sealed(blocks: list[Tree]) -> str:
@@ -69,7 +86,7 @@ def with_budget(body: Tree) -> Tree:
         fit_thinking(body)
         reconcile(body)
     else:
-        del body["thinking"]
+        _drop_thinking(body)
     return body
 
 
@@ -86,19 +103,38 @@ def with_effort(sent: Tree) -> Tree:
     return modern
 
 
-def without_thinking(payload: bytes) -> bytes:
-    """A request without earlier thinking, and without thinking itself: the turn with tool calls that it continues would
-    have to begin with thinking."""
-    body = loads(payload)
-    body.pop("thinking", None)
+def without_thinking(body: Tree, rejected: Callable[[Tree], bool]) -> Tree:
+    """A request without the rejected blocks of earlier thinking, and without thinking itself where it would need
+    them."""
     turns = []
     for turn in trees(body.get("messages")):
         content = turn.get("content")
         if isinstance(content, list):
-            content = [block for block in content if tree(block).get("type") not in _THINKING]
-        if content or not turn.get("content"):
+            content = [block for block in content if not rejected(tree(block))]
+        if content:
+            # The API rejects empty turns.
             turns.append(turn | {"content": content})
-    return encode(body | {"messages": turns})
+    body = body | {"messages": turns}
+    reconcile(body)
+    return body
+
+
+def thinking_tokens(body: Tree) -> int:
+    """Thinking budget of an Anthropic request."""
+    thinking = tree(body.get("thinking"))
+    budget = thinking.get("budget_tokens")
+    return budget if thinking.get("type") == "enabled" and isinstance(budget, int) else 0
+
+
+def fit_thinking(body: Tree) -> None:
+    """Lower the thinking budget below the cap on output tokens, as the API requires."""
+    cap, budget = body["max_tokens"], thinking_tokens(body)
+    if not budget or budget < cap:
+        return
+    if cap > LEAST_THINKING_TOKENS:
+        body["thinking"] = body["thinking"] | {"budget_tokens": max(LEAST_THINKING_TOKENS, cap // 2)}
+    else:
+        _drop_thinking(body)
 
 
 def reconcile(body: Tree) -> None:
@@ -107,15 +143,26 @@ def reconcile(body: Tree) -> None:
         return
     forced = tree(body.get("tool_choice")).get("type") in ("any", "tool")
     if forced or (body["thinking"]["type"] == "enabled" and _called_without_thinking(trees(body.get("messages")))):
-        del body["thinking"]
+        _drop_thinking(body)
         return
     for key in ("temperature", "top_k"):
         body.pop(key, None)
+
+
+def _drop_thinking(body: Tree) -> None:
+    """Remove the thinking, and the edits of the context that the API rejects without it."""
+    del body["thinking"]
+    context = tree(body.get("context_management"))
+    edits = trees(context.get("edits"))
+    kept = [edit for edit in edits if not text(edit.get("type")).startswith("clear_thinking")]
+    if kept:
+        body["context_management"] = context | {"edits": kept}
+    elif edits:
+        del body["context_management"]
 
 
 def _called_without_thinking(turns: Sequence[Tree]) -> bool:
     """Whether the last turn has tool results, and the turn with their calls does not begin with thinking."""
     if len(turns) < 2 or not any(b.get("type") == "tool_result" for b in trees(turns[-1].get("content"))):
         return False
-    first = next(iter(trees(turns[-2].get("content"))), {})
-    return first.get("type") not in _THINKING
+    return not is_thinking(next(iter(trees(turns[-2].get("content"))), {}))

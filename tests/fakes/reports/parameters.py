@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from router.wire.thinking import UNSIGNED
 from tests.fakes.raw_upstream import Play, plain
 from tests.fakes.reports import FUNCTION, TOOL, USER, Case, asked
 from tests.fakes.wire_bench import Heard
@@ -30,6 +31,14 @@ def given(heard: Heard) -> Any:
 
 FOREIGN = {"type": "thinking", "thinking": "t", "signature": "of another provider"}
 THOUGHT = [USER, {"role": "assistant", "content": [FOREIGN, {"type": "text", "text": "a"}]}, USER]
+UNSIGNED_CALLS = [
+    USER,
+    {
+        "role": "assistant",
+        "content": [FOREIGN | {"signature": UNSIGNED}, {"type": "tool_use", "id": "c", "name": "f", "input": {}}],
+    },
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "r"}]},
+]
 THOUGHT_FOR_CHAT = [USER, CALLING | {"content": "a", "thinking_blocks": [FOREIGN]}, USER]
 
 
@@ -304,9 +313,25 @@ PARAMETERS = [
         "thinking of another provider",
         "messages",
         "claude",
-        lambda h: h.status == 200 and asked(h)["messages"][1]["content"] == [{"type": "text", "text": "a"}],
+        lambda h: (
+            h.status == 200
+            and thinks(asked(h))
+            and asked(h)["messages"][1]["content"] == [{"type": "text", "text": "a"}]
+        ),
         {"messages": THOUGHT, "thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000},
         refusing=foreign_thinking,
+    ),
+    Case(
+        "calls of another provider, whose thinking has no signature",
+        "messages",
+        "claude",
+        lambda h: "thinking" not in asked(h) and "context_management" not in asked(h),
+        {
+            "messages": UNSIGNED_CALLS,
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+            "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+            "max_tokens": 2000,
+        },
     ),
     Case(
         "thinking of another provider, in a chat",

@@ -118,6 +118,10 @@ def test_an_empty_object_before_the_arguments_is_no_part_of_them() -> None:
     assert added("{}", '{"a"', ": 1}") == (["", '{"a"', ": 1}"], '{"a": 1}')
 
 
+def test_an_empty_object_that_the_client_already_has_is_not_replaced() -> None:
+    assert added("{", "}", '{"a": 1}') == (["{", "}", ""], "{}")
+
+
 def test_a_call_without_arguments_keeps_its_empty_object() -> None:
     assert added("{}") == ([""], "{}")
 
@@ -148,6 +152,10 @@ def test_many_false_ends_take_linear_time() -> None:
 @pytest.mark.parametrize("written", ['{"a": 1}{"a": 1}', '{}{"a": 1}', '{"a": 1}\n{}'])
 def test_arguments_that_were_joined_are_one_object(written: str) -> None:
     assert arguments_tree(written) == {"a": 1}
+
+
+def test_half_a_character_in_joined_arguments_is_replaced() -> None:
+    assert arguments_tree('{}{"a": "\\ud83d"}') == {"a": "\ufffd"}
 
 
 @pytest.mark.parametrize("written", ['{"a": 1} and so on', '{"a": 1}{"b"', "[1][2]"])

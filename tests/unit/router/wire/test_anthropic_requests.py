@@ -11,6 +11,7 @@ from router.request import BadRequest, ChatRequest
 from router.target import Target
 from router.wire import anthropic, anthropic_answers, anthropic_requests, dialects, openai
 from router.wire.anthropic_requests import parse
+from router.wire.thinking import UNSIGNED
 from traffic.tiers import Endpoint
 
 USER = {"role": "user", "content": "hello"}
@@ -173,7 +174,7 @@ def test_a_turn_with_only_thinking_is_dropped_and_a_prefilled_answer_is_reported
 
 
 def test_thinking_of_other_providers_is_not_sent_to_anthropic() -> None:
-    foreign = {"type": "thinking", "thinking": "hm", "signature": anthropic.UNSIGNED}
+    foreign = {"type": "thinking", "thinking": "hm", "signature": UNSIGNED}
     own = {"type": "thinking", "thinking": "hm", "signature": "sig"}
     content = [foreign, own, {"type": "text", "text": "x"}]
     turns = [USER, {"role": "assistant", "content": content}, USER, {"role": "assistant", "content": [foreign]}, USER]

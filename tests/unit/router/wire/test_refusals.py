@@ -159,6 +159,8 @@ def test_a_413_counts_as_a_prompt_that_is_too_long() -> None:
             "AnthropicException - too hot",
         ),
         (openai_error("expected {'a': 1}, got {\"a\": 1}"), "expected {'a': 1}, got {\"a\": 1}"),
+        (openai_error('{"title": "Rome"} is no schema'), '{"title": "Rome"} is no schema'),
+        (openai_error('{"error": {"message": "half a character: \\ud83d"}}'), "half a character: \ufffd"),
     ],
 )
 def test_error_messages_are_read_in_every_format(body: bytes, text: str | None) -> None:
