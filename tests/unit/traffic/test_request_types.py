@@ -101,6 +101,11 @@ def test_options_beside_other_work_do_not_ask_to_choose(system: str, message: st
         ("Reply with the letter only.", "Which is larger? A) tug B) ferry"),
         ("Weigh the statements against each other. Answer PAY or REFUSE.", "He says it was late."),
         ("Who bears the loss? Answer master or owner.", CASE),
+        ("Is the notice requirement of the charter satisfied? Answer yes or no.", CASE),
+        ("Are all elements of the claim satisfied by the log? One word: yes or no.", CASE),
+        ("La condition de préavis est-elle satisfaite ? Réponds par oui ou non.", CASE),
+        ("¿Está satisfecho el requisito de forma? Responde sí o no.", CASE),
+        ("Il requisito della forma è soddisfatto? Rispondi sì o no.", CASE),
     ],
 )
 def test_a_short_answer_that_cannot_be_read_off_the_message_is_reasoning(system: str, message: str) -> None:
@@ -396,6 +401,9 @@ def test_every_text_has_features_and_a_type(user: str, system: str | None) -> No
         ("Harbour code board. Answer with working code and little else.", "code"),
         ("Helper for the berth tables. Return code that leaves the total in `result`.", "code"),
         ("Convert the Jenkins file to a workflow of the new build server, stage by stage.", "code"),
+        ("Port this class component to a function component with hooks.", "code"),
+        ("Migrate the compose file into one Kubernetes manifest.", "code"),
+        ("Rewrite the steps of the runbook as a bash script.", "code"),
         ("Give the category, then the reasoning. One of A, B, C.", "reasoning"),
         ("Score the call from 1 to 10 against the rubric.", "reasoning"),
         ("Act as an impartial judge of the two summaries below. Write who wins.", "reasoning"),
@@ -437,6 +445,11 @@ def test_a_short_text_in_another_form_is_a_rewrite_whatever_numbers_it_has(promp
         "Write an invitation to the company's work out in the park.",
         "Which workout does the member ask for? Answer with exactly one label: legs, arms.",
         "Extract weight, height and requirements as JSON.",
+        "Draft a note to the port about the missing manifest.",
+        "Translate the script of the safety video into German.",
+        "Rewrite the radio script in a friendlier tone.",
+        "Convert the notes on the berth workflow into bullet points.",
+        "Explain to the crew the return code that the winch shows.",
     ],
 )
 def test_similar_words_are_not_hard(system: str) -> None:
