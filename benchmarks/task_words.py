@@ -1,8 +1,9 @@
-"""Chooses the words of `traffic/task_words.yaml` by the prompts of the profile's known call sites, and prints them.
+"""Chooses the words of `traffic/task_words.yaml` from the prompts of the known call sites and prints the file.
 
     python -m benchmarks.task_words > traffic/task_words.yaml
 
-The file is a rule that anyone may edit: a word's points are what a regression on all words gives it, rounded.
+A logistic regression on all words predicts Tier 3. The words with the largest weights get points: 2 or -2 the first
+`WEIGHTY` of them, 1 or -1 the others.
 """
 
 from collections import defaultdict
@@ -17,11 +18,11 @@ from pipeline.profile.known_call_sites import KnownCallSite
 from traffic.task_words import READ_CHARS, words_of
 
 COMPANIES = 4
-"""Companies that a word must occur in."""
+"""Minimum number of companies whose prompts have the word."""
 LETTERS = 4
-"""Of a word; shorter ones are mostly grammar, in some language."""
+"""Minimum length of a word; shorter ones are mostly articles, pronouns and the like in some language."""
 WORDS, WEIGHTY = 250, 60
-"""Words of any points, and those of them with two."""
+"""Number of words with points, and of those among them with two."""
 HEADER = """\
 # Points of words in a system prompt: positive ones for words of heavy tasks (Tier 3), negative ones for light ones.
 # Each word counts once. In lower case. Chosen by `python -m benchmarks.task_words`; edit as you like.
@@ -31,7 +32,7 @@ points:
 
 
 def chosen(sites: Sequence[KnownCallSite]) -> dict[str, int]:
-    """Points from -2 to 2 of the words that separate the heavy call sites from the others best."""
+    """Points from -2 to 2 of the words that best separate the call sites of Tier 3 from the others."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
     from sklearn.linear_model import LogisticRegression
 
@@ -42,8 +43,8 @@ def chosen(sites: Sequence[KnownCallSite]) -> dict[str, int]:
             companies[word].add(site.company)
     vocabulary = sorted(
         word
-        for word, held in companies.items()
-        if len(held) >= COMPANIES and len(word) >= LETTERS and word.isalpha() and word not in ENGLISH_STOP_WORDS
+        for word, owners in companies.items()
+        if len(owners) >= COMPANIES and len(word) >= LETTERS and word.isalpha() and word not in ENGLISH_STOP_WORDS
     )
     table = np.array([[word in words for word in vocabulary] for _, words in worded], dtype=float)
     table /= np.sqrt(table.sum(axis=1, keepdims=True) + 1)
@@ -51,12 +52,13 @@ def chosen(sites: Sequence[KnownCallSite]) -> dict[str, int]:
     weights = LogisticRegression(C=1.0, max_iter=3000).fit(table, heavy).coef_[0]
     best = np.argsort(-np.abs(weights), kind="stable")[:WORDS]
     return {
-        vocabulary[place]: int(np.sign(weights[place])) * (2 if rank < WEIGHTY else 1)
-        for rank, place in enumerate(best)
+        vocabulary[index]: int(np.sign(weights[index])) * (2 if rank < WEIGHTY else 1)
+        for rank, index in enumerate(best)
     }
 
 
 def lines(points: dict[str, int]) -> Iterator[str]:
+    """The points as YAML."""
     for value in (2, 1, -1, -2):
         words = [_scalar(word) for word in sorted(points) if points[word] == value]
         yield f"  {value}: ["
@@ -65,7 +67,7 @@ def lines(points: dict[str, int]) -> Iterator[str]:
 
 
 def _scalar(word: str) -> str:
-    """As YAML reads it as text."""
+    """The word, in quotes if YAML would not read it as text (`null`)."""
     return word if yaml.safe_load(word) == word else f'"{word}"'
 
 

@@ -16,9 +16,6 @@ _TABLE_LINES, _TABLE_COLUMNS = 4, 4
 _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
 _OPTION = re.compile(r"\n[^\S\n]*+\(?([A-E])[).:](?=\s)")
-_OPTIONS = 3
-_LATER_OPTIONS = Literals([letter + mark for letter in "CDE" for mark in ").:"])
-"""One of these is among any three different options of `_OPTION`."""
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
 _DIGIT = "[0-9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\uff10-\uff19]"
 _NO_BORDER = "A-Za-z0-9.,:/_#-"
@@ -40,15 +37,15 @@ _RESULT = re.compile(
 )
 """A question for a result."""
 _WHEN = re.compile(r"when (?:do|does|did|will|would|must) (?:they|he|she|it|we|i|the|both)\b")
-_WHEN_STARTS = tuple(f"when {verb} " for verb in ("do", "does", "did", "will", "would", "must"))
-"""Texts without which `_WHEN` cannot match."""
-_RESULT_STARTS = (
-    *(f"how {word}" for word in ("many", "much", "far", "long", "old")),
-    "calculate the",
-    *(f"what {verb} the " for verb in ("is", "was", "are")),
+_QUESTION_STARTS = Literals(
+    (
+        *(f"how {word}" for word in ("many", "much", "far", "long", "old")),
+        "calculate the",
+        *(f"what {verb} the " for verb in ("is", "was", "are")),
+        *(f"when {verb} " for verb in ("do", "does", "did", "will", "would", "must")),
+    )
 )
-"""Texts without which `_RESULT` cannot match."""
-_QUESTION_STARTS = Literals((*_RESULT_STARTS, *_WHEN_STARTS))
+"""Texts without which neither `_RESULT` nor `_WHEN` can match."""
 _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
 _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
@@ -80,11 +77,7 @@ def is_bare_question(text: str) -> bool:
 
 def _brings_options(text: str) -> bool:
     # Each option begins a line.
-    return (
-        text.count("\n") >= _OPTIONS - 1
-        and bool(_LATER_OPTIONS.find(text))
-        and len(set(_OPTION.findall(f"\n{text}"))) >= _OPTIONS
-    )
+    return text.count("\n") >= 2 and len(set(_OPTION.findall(f"\n{text}"))) >= 3
 
 
 def _is_brief(text: str, least: int) -> bool:
@@ -130,12 +123,11 @@ def _kinds(text: str) -> bytes:
 def _is_word_problem(text: str) -> bool:
     """Several quantities and a question for a result."""
     lower = text[:2000].lower()
-    starts = _QUESTION_STARTS.find(lower)
-    if not starts:
+    if not _QUESTION_STARTS.find(lower):
         return False
-    if not starts.isdisjoint(_RESULT_STARTS) and _RESULT.search(lower):
+    if _RESULT.search(lower):
         return len(_NUMBER.findall(lower)) >= 2
-    return not starts.isdisjoint(_WHEN_STARTS) and _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
+    return _WHEN.search(lower) is not None and len(_NUMBER.findall(lower)) >= 4
 
 
 def is_puzzle(text: str) -> bool:

@@ -1,21 +1,22 @@
-"""How far the words of a system prompt are those of heavy tasks (`task_words.yaml`).
+"""Points of a system prompt's words: positive where they are words of heavy tasks (`task_words.yaml`).
 
-Finds heavy call sites that are worded as no list of wordings foresaw. The words were chosen among those that separate
-the known call sites of the profile (`pipeline/profile/known_call_sites.jsonl`) best.
+Finds heavy call sites that no list of wordings covers. The words were chosen among those that best separate the known
+call sites of the profile (`pipeline/profile/known_call_sites.jsonl`).
 """
 
 import functools
+import re
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from traffic import config
+from traffic.wording_search import WordIndex
 
 READ_CHARS = 1000
-_LETTERS = bytes(byte if byte >= 0x80 or chr(byte).isalnum() else ord(" ") for byte in range(256))
-"""Everything in ASCII that is neither letter nor digit becomes a space; other scripts stay as they are."""
+"""Characters at the beginning of a system prompt that are read."""
+_WORD = re.compile(r"[^\W_]+")
 
 
 class _TaskWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,8 +32,8 @@ _OF_WORD = {
     for word in words
 }
 _POINTS = list(_OF_WORD.values())
-_INDEX = BytesAhoCorasick([f" {word} ".encode() for word in _OF_WORD], implementation=Implementation.DFA)
-"""Finds only the words that count: five times faster than all words, each looked up."""
+_INDEX = WordIndex([f" {word} " for word in _OF_WORD])
+"""Finds only the words that count, twice as fast as a look-up of every word."""
 
 
 def balance(system: str) -> int:
@@ -42,19 +43,10 @@ def balance(system: str) -> int:
 
 @functools.lru_cache(maxsize=1024)
 def _balance(beginning: str) -> int:
-    letters = _letters(beginning)
-    if not beginning.isascii():
-        # Other scripts have spaces of their own.
-        letters = " ".join(letters.decode().split()).encode()
-    found = {index for index, _, _ in _INDEX.find_matches_as_indexes(b" %b " % letters, overlapping=True)}
-    return sum(map(_POINTS.__getitem__, found))
+    indexes = {index for index, _, _ in _INDEX.find(beginning.lower().replace("_", " "))}
+    return sum(map(_POINTS.__getitem__, indexes))
 
 
 def words_of(text: str) -> set[str]:
-    """The words of a text, as they are counted."""
-    return set(_letters(text).decode().split())
-
-
-def _letters(text: str) -> bytes:
-    # Bytes are translated seven times faster than a pattern finds words.
-    return text.lower().encode("utf-8", "ignore").translate(_LETTERS)
+    """The words of a text as `balance` counts them."""
+    return set(_WORD.findall(text.lower()))

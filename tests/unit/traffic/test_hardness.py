@@ -79,13 +79,11 @@ def test_a_problem_to_explain_is_reasoning() -> None:
 
 
 PIECES = ["how ", "many", "old", "what ", "is ", "are ", "the ", "total", "sum", "calculate ", "when ", "did ", "will "]
-PIECES += ["they", "i", "2", "7 ", "two ", "\n", "A", "B", "C", "(D", "E", ")", ".", ": ", " ", "é"]
+PIECES += ["they", "i", "2", "7 ", "two ", "\n", ".", " ", "é"]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
-def test_questions_and_options_are_found_wherever_their_patterns_find_them(text: str) -> None:
+def test_questions_are_found_wherever_their_patterns_find_them(text: str) -> None:
     numbers = len(hardness._NUMBER.findall(text.lower()))
     asks_result, asks_when = (pattern.search(text.lower()) for pattern in (hardness._RESULT, hardness._WHEN))
     assert hardness._is_word_problem(text) == (numbers >= 2 if asks_result else bool(asks_when) and numbers >= 4)
-    options = set(hardness._OPTION.findall(f"\n{text}"))
-    assert hardness._brings_options(text) == (text.count("\n") >= 2 and len(options) >= 3)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffic import policy
+from traffic.callsites import RequestType
 from traffic.config import CONFIGS
 from traffic.features import features_of
 from traffic.record import Message
@@ -22,6 +23,8 @@ def test_heavy_words_count_for_and_light_ones_against() -> None:
 
 def test_a_word_counts_once_whatever_its_case_and_what_stands_beside_it() -> None:
     assert balance("WEIGH, weigh; (weigh)") == balance("weigh") > 0
+    assert balance("“weigh”—or…costs") == balance("weigh") + balance("costs")
+    assert balance("weigh_costs") == balance("weigh") + balance("costs")
 
 
 def test_a_part_of_a_word_does_not_count() -> None:
@@ -29,7 +32,7 @@ def test_a_part_of_a_word_does_not_count() -> None:
 
 
 def test_the_words_of_a_text_are_those_that_are_counted() -> None:
-    assert words_of("Weigh (2) costs; WEIGH it-self") == {"weigh", "2", "costs", "it", "self"}
+    assert words_of("Weigh (2) „costs“; WEIGH it-self a_b") == {"weigh", "2", "costs", "it", "self", "a", "b"}
 
 
 def test_only_the_beginning_of_a_prompt_is_read() -> None:
@@ -50,15 +53,22 @@ def test_any_text_is_read(prompt: str) -> None:
     assert abs(balance(prompt)) <= 2 * len(prompt)
 
 
-def test_two_more_heavy_words_in_a_long_prompt_lead_to_tier_3_where_no_other_rule_does() -> None:
-    rules = policy.load(CONFIGS / "router.yaml")
-    verdicts = {}
-    depot = (
-        " You are the night desk of a tram depot with forty carriages, two halls and one crew of fitters until morning."
-    )
-    for prompt in (HEAVY + depot, f"{HEAVY}. {LIGHT}" + depot, HEAVY):
-        features = features_of([Message("system", prompt), Message("user", "carriage 4 and carriage 9")])
-        verdicts[prompt] = policy.decide(rules, features, "generation", None)
-    heavy, both, short = verdicts.values()
-    assert (heavy.tier, heavy.rule) == (3, "words of heavy tasks")
-    assert "words of heavy tasks" not in (both.rule, short.rule)
+RULES = policy.load(CONFIGS / "router.yaml")
+DEPOT = " You are the night desk of a tram depot with forty carriages, two halls and one crew of fitters until morning."
+
+
+def rule_of(prompt: str, request_type: RequestType = "generation") -> str:
+    features = features_of([Message("system", prompt), Message("user", "carriage 4 and carriage 9")])
+    return policy.decide(RULES, features, request_type, None).rule
+
+
+def test_words_of_heavy_tasks_decide_where_no_other_rule_does() -> None:
+    assert rule_of(HEAVY + DEPOT) == "words of heavy tasks"
+    assert rule_of(f"{HEAVY}. {LIGHT}" + DEPOT) != "words of heavy tasks"
+
+
+def test_few_words_decide_only_where_the_answer_is_no_label() -> None:
+    prompt = (HEAVY + DEPOT)[:120]
+    assert rule_of(prompt) == "words of heavy tasks"
+    assert rule_of(prompt, "classification") != "words of heavy tasks"
+    assert rule_of(HEAVY) != "words of heavy tasks"
