@@ -19,8 +19,9 @@ import msgspec
 from router import client as replies
 from router.attempt import Attempt, Forward, ask, payload_of
 from router.client import Client, Headers, header_list, header_text
-from router.learned import FOREIGN_THINKING, RefusalText
+from router.corrections import FOREIGN_THINKING
 from router.records import Records
+from router.refusal_text import RefusalText
 from router.request import ChatRequest, Dialect
 from router.routing import Route
 from router.services import Services

@@ -12,7 +12,9 @@ import msgspec
 from traffic.loose_json import NotJson, Tree, dumped, first_object, index, is_object, loads, text, tree
 
 EMPTY = "{}"
+"""Arguments of a call without any."""
 MAX_DOUBTS = 8
+"""How often a call's arguments are parsed to see whether they are complete."""
 _OBJECT = re.compile(r"\s*\{")
 
 

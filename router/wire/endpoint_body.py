@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from router.wire.call_ids import exact_id
+from router.wire.endpoint_limits import SCHEMA_VALUES, SCHEMAS_BY_NAME
 from router.wire.thinking import adaptive, nearest_effort, with_budget
 from router.wire.turns import ruled
-from traffic.loose_json import text, tree, trees
+from traffic.loose_json import encode, text, tree, trees
 from traffic.tiers import Endpoint
 
 
@@ -41,12 +42,7 @@ def adapted(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
             sent.setdefault(theirs, value)
     for name, value in endpoint.body.items():
         sent.setdefault(name, value)
-    for name in [*endpoint.leave_out, *excluded(sent, endpoint)]:
-        path = name.split(".")
-        _remove(sent, path)
-        if len(path) > 1 and sent.get(path[0]) == {}:
-            # A server that does not know its field may not know the object either.
-            del sent[path[0]]
+    _leave_out(sent, [*endpoint.leave_out, *excluded(sent, endpoint)])
     return sent
 
 
@@ -91,17 +87,17 @@ def _fit_thinking(sent: dict[str, Any], endpoint: Endpoint) -> None:
         sent["reasoning_effort"] = endpoint.tools_effort
     elif endpoint.efforts and "reasoning_effort" in sent:
         sent["reasoning_effort"] = nearest_effort(_plain(sent["reasoning_effort"]), endpoint.efforts)
-    config = tree(_plain(sent.get("output_config"))) if endpoint.efforts else {}
-    if "effort" in config:
-        sent["output_config"] = config | {"effort": nearest_effort(config["effort"], endpoint.efforts)}
-    if endpoint.adaptive_thinking is False and tree(_plain(sent.get("thinking"))).get("type") == "adaptive":
+    config, thinking = tree(_plain(sent.get("output_config"))), tree(_plain(sent.get("thinking")))
+    if endpoint.efforts and "effort" in config:
+        config = sent["output_config"] = config | {"effort": nearest_effort(config["effort"], endpoint.efforts)}
+    if endpoint.adaptive_thinking and thinking:
+        sent["thinking"], config = adaptive(thinking, config)
+        if config:
+            sent["output_config"] = config
+    if endpoint.adaptive_thinking is False and thinking.get("type") == "adaptive":
         plain = with_budget({key: _plain(value) for key, value in sent.items()})
         sent.clear()
         sent.update(plain)
-    if endpoint.adaptive_thinking and "thinking" in sent:
-        sent["thinking"], config = adaptive(tree(_plain(sent["thinking"])), tree(_plain(sent.get("output_config"))))
-        if config:
-            sent["output_config"] = config
 
 
 def _fit_tools(sent: dict[str, Any], endpoint: Endpoint) -> None:
@@ -140,9 +136,9 @@ def _without(schema: Any, keywords: Sequence[str]) -> Any:
     kept = {key: value for key, value in schema.items() if key not in keywords}
     return {
         key: {name: _without(inner, keywords) for name, inner in value.items()}
-        if key in _SCHEMAS_BY_NAME and isinstance(value, dict)
+        if key in SCHEMAS_BY_NAME and isinstance(value, dict)
         else value
-        if key in _VALUES
+        if key in SCHEMA_VALUES
         else _without(value, keywords)
         for key, value in kept.items()
     }
@@ -150,8 +146,6 @@ def _without(schema: Any, keywords: Sequence[str]) -> Any:
 
 _SYSTEM = ("system", "developer")
 _REASONING = frozenset({"reasoning", "reasoning_details", "thinking_blocks"})
-_SCHEMAS_BY_NAME = ("properties", "$defs", "definitions")
-_VALUES = ("enum", "const", "default", "examples", "required")
 
 
 def _plain(value: Any) -> Any:
@@ -201,18 +195,28 @@ def _with_roles(messages: Any, roles: dict[str, str]) -> Any:
     ]
 
 
+def _leave_out(sent: dict[str, Any], names: Sequence[str]) -> None:
+    """Remove parameters, and fields at dotted paths."""
+    copied = set[str]()
+    for name in names:
+        parameter, *path = name.split(".")
+        if parameter in sent and path and parameter not in copied:
+            # Other attempts send the same request to other endpoints.
+            value = sent[parameter]
+            sent[parameter] = msgspec.json.decode(value if isinstance(value, msgspec.Raw) else encode(value))
+            copied.add(parameter)
+        _remove(sent, [parameter, *path])
+        if path and sent.get(parameter) == {}:
+            # A server that does not know its field may not know the object either.
+            del sent[parameter]
+
+
 def _remove(tree: Any, path: Sequence[str]) -> None:
-    """Remove the key at a path; a list applies the rest of the path to each element."""
+    """Remove the key at a path; a list applies the path to each element."""
     if isinstance(tree, list):
         for item in tree:
             _remove(item, path)
-        return
-    if not isinstance(tree, dict) or path[0] not in tree:
-        return
-    if len(path) == 1:
-        del tree[path[0]]
-        return
-    inner = tree[path[0]]
-    # Decoded again, because other attempts send the same request to other endpoints.
-    tree[path[0]] = msgspec.json.decode(inner if isinstance(inner, msgspec.Raw) else msgspec.json.encode(inner))
-    _remove(tree[path[0]], path[1:])
+    elif isinstance(tree, dict) and len(path) == 1:
+        tree.pop(path[0], None)
+    elif isinstance(tree, dict):
+        _remove(tree.get(path[0]), path[1:])

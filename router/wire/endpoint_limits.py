@@ -106,8 +106,8 @@ def is_strict(schema: Any) -> bool:
     if _REFUSED_UNDER_STRICT & schema.keys() or ("format" in schema and not _is_known_format(schema["format"])):
         return False
     # Property names are not keywords, and values of an enum are not schemas.
-    by_name = [value for key in _SCHEMAS_BY_NAME for value in tree(schema.get(key)).values()]
-    inner = [value for key, value in schema.items() if key not in _VALUES.union(_SCHEMAS_BY_NAME)]
+    by_name = [value for key in SCHEMAS_BY_NAME for value in tree(schema.get(key)).values()]
+    inner = [value for key, value in schema.items() if key not in SCHEMA_VALUES.union(SCHEMAS_BY_NAME)]
     return all(map(is_strict, by_name + inner))
 
 
@@ -118,7 +118,8 @@ def _is_known_format(value: Any) -> bool:
 
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 """Formats that both APIs support in enforced schemas."""
-_SCHEMAS_BY_NAME = ("properties", "$defs", "definitions")
+SCHEMAS_BY_NAME = ("properties", "$defs", "definitions")
+"""Keywords whose value has schemas by name."""
 _REFUSED_UNDER_STRICT = frozenset(
     {"allOf", "oneOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else", "patternProperties"}
     | {"unevaluatedProperties", "propertyNames", "minProperties", "maxProperties", "contains", "uniqueItems"}
@@ -151,13 +152,14 @@ def _with_items(schema: Any) -> Any:
         return [_with_items(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    fitted = {key: value if key in _VALUES else _with_items(value) for key, value in schema.items()}
+    fitted = {key: value if key in SCHEMA_VALUES else _with_items(value) for key, value in schema.items()}
     if fitted.get("type") == "array" and "prefixItems" not in fitted:
         fitted.setdefault("items", {})
     return fitted
 
 
-_VALUES = frozenset({"enum", "const", "default", "examples", "required"})
+SCHEMA_VALUES = frozenset({"enum", "const", "default", "examples", "required"})
+"""Keywords whose value is no schema."""
 
 
 def answer_schema(schema: Any) -> Any:
@@ -171,9 +173,9 @@ def answer_schema(schema: Any) -> Any:
     for key, value in schema.items():
         if _is_refused(key, value):
             bounds[key] = value
-        elif key in _SCHEMAS_BY_NAME and isinstance(value, dict):
+        elif key in SCHEMAS_BY_NAME and isinstance(value, dict):
             fitted[key] = {name: answer_schema(inner) for name, inner in value.items()}
-        elif key in _VALUES:
+        elif key in SCHEMA_VALUES:
             fitted[key] = value
         else:
             fitted[key] = answer_schema(value)

@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from router.learned import FOREIGN_THINKING, MAX_LEARNED, Learned, RefusalText
+from router.corrections import FOREIGN_THINKING
+from router.learned import MAX_LEARNED, Learned
+from router.refusal_text import RefusalText
 from router.wire.endpoint_body import adapted_payload
 from traffic.tiers import Endpoint
 
@@ -355,11 +357,12 @@ def test_refused_sampling_is_removed_unless_the_client_named_the_model(
         ("Errors: `temperature` and `top_p` cannot both be specified for this model.", ("temperature", "top_p")),
     ],
 )
+@pytest.mark.parametrize("param", [None, "top_p"])
 def test_of_parameters_that_exclude_each_other_the_first_of_a_request_is_sent(
-    text: str, names: tuple[str, str]
+    text: str, names: tuple[str, str], param: str | None
 ) -> None:
     learned = Learned()
-    assert learn(learned, text)
+    assert learn(learned, text, param=param)
     endpoint = learned.apply(GPT)
 
     def sent(**body: float) -> dict[str, float]:
