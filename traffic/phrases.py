@@ -69,8 +69,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "analysis": ORDER_STARTS["analysis"],
 }
 """By kind, what is searched for besides the wordings, in the same pass."""
-_Places = Mapping[str, Sequence[int]]
-"""By kind of `_WORDS`, where its words are in a text."""
+_Positions = Mapping[str, Sequence[int]]
+"""Starts of the words of each kind of `_WORDS` in a text."""
 
 
 class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,21 +140,21 @@ def _one_a_line(lower: str) -> str:
     return lower
 
 
-def _not_in_force(text: str, places: _Places) -> list[Removal]:
+def _not_in_force(text: str, positions: _Positions) -> list[Removal]:
     """What is negated, conditional or past in sentences of one line each, and list items of one word: in order, and
     without overlaps.
     """
     removals: list[Removal] = []
     if "-" in text or "*" in text or "•" in text:
         removals += [(max(0, item.start() - 1), item.end() - 1, 0) for item in _LONE_ITEM.finditer(f"\n{text}")]
-    for at in places["negation"]:
+    for at in positions["negation"]:
         if clause := _NEGATED.match(text, at):
             removals.append((at, clause.end(), 1))
-    for at in places["condition"]:
+    for at in positions["condition"]:
         begin, end = _line(text, at)
         if _CONDITION.match(text, begin, end):
             removals.append((begin, end, 0))
-    for at in places["past"]:
+    for at in positions["past"]:
         begin, end = _line(text, at)
         if _PAST.search(text, begin, end):
             removals.append((begin, end, 0))
@@ -192,22 +192,22 @@ def _signs_in(text: str) -> set[str]:
     lower = text.lower()
     sentences = _one_a_line(lower)
     scan = _SEARCH.scan(sentences)
-    places = scan.places
-    removals = _not_in_force(sentences, places)
+    positions = scan.positions
+    removals = _not_in_force(sentences, positions)
     instruction = _without(sentences, removals) if removals else sentences
     names = _SEARCH.names(instruction, scan, removals)
     if not instruction.isascii() and _SPACELESS.search(instruction):
         names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(instruction)}
     if ":" in text and _begins_list(text):
         names.add("list")
-    if "label" not in names and not text.islower() and (_lists_capitals(text, places) or _has_row_of_capitals(text)):
+    if "label" not in names and not text.islower() and (_lists_capitals(text, positions) or _has_row_of_capitals(text)):
         names.add("label")
     if "{" in text and '{"' in text:
         names.add("json")
-    if places["rating"] and any(states_rating(sentences, at) for at in places["rating"]):
+    if positions["rating"] and any(states_rating(sentences, at) for at in positions["rating"]):
         names.add("rating")
     for sign in ORDER_STARTS:
-        for at in places[sign]:
+        for at in positions[sign]:
             if begins_order(lower, at, sign) and not _is_removed(sentences, at, removals):
                 names.add(sign)
                 break
@@ -230,9 +230,9 @@ def _paragraph(text: str, at: int) -> str:
     return text[:at].rpartition(_PARAGRAPHS)[2] + text[at:].partition(_PARAGRAPHS)[0]
 
 
-def _lists_capitals(text: str, places: _Places) -> bool:
+def _lists_capitals(text: str, positions: _Positions) -> bool:
     """A word such as answer is followed by labels in capitals: "Answer ALLOW or BLOCK"."""
-    return bool(places["listing"]) and any(_CAPITAL_LABELS.match(text, at) for at in places["listing"])
+    return bool(positions["listing"]) and any(_CAPITAL_LABELS.match(text, at) for at in positions["listing"])
 
 
 def _has_row_of_capitals(text: str) -> bool:

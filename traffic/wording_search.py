@@ -18,19 +18,18 @@ from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation, MatchK
 
 Match = Callable[[str, int], Any]
 Hit = tuple[int, int, int]
-"""A text that was found: its index among those searched for, where its first word starts, and an end that counts the
-borders around the match."""
+"""Index of the text that was found, start of its first word, and its end in the text with a space on each side."""
 Removal = tuple[int, int, int]
-"""Start and end of a part that a text is to lose, and how many spaces take its place."""
+"""Start and end of a part to remove from a text, and the number of spaces that replace it."""
 
 _BORDERS = bytes(code if re.match(r"\w", chr(code)) else ord(" ") for code in range(128)) + bytes(range(128, 256))
 _WIDE_BORDER = re.compile(r"[^\w ]")
 _MAX_BEGINNINGS = 128
-"""Texts per wording; where there are more, the wording is tried at shorter ones, which are found more often."""
+"""Maximum per wording; with more, the wording is tried at shorter beginnings, which are found more often."""
 _FREQUENT = frozenset(
     f"{word} " for word in "as her if in into it its from that the there this what who why with you your".split()
 )
-"""Words that most texts have, so that looking for them tells nothing."""
+"""Words of most texts, which exclude hardly any."""
 _PART = re.compile(r"\\.|\[[^\]]*\]|\{[\d,]+\}|.", re.DOTALL)
 _QUANTIFIERS = ("?", "*", "+")
 _LOOKAROUNDS = ("(?=", "(?!", "(?<")
@@ -40,8 +39,8 @@ class Scan(NamedTuple):
     """What a search found in one pass over a text."""
 
     hits: list[Hit]
-    places: dict[str, list[int]]
-    """By kind of word, where they are."""
+    positions: dict[str, list[int]]
+    """Starts of words, by kind."""
     tails: int
     """One bit for each set of last words of which one is in the text."""
 
@@ -60,7 +59,7 @@ class Literals:
         self._index = BytesAhoCorasick([*(text.encode() for text in texts), *rare], MatchKind.LeftmostFirst)
 
     def find(self, text: str) -> set[str]:
-        """Those that are in the text."""
+        """Texts that are in this one."""
         hits = self._index.find_matches_as_indexes(text.encode("utf-8", "surrogatepass"))
         return {self._texts[index] for index, _, _ in hits} if hits else set()
 
@@ -122,7 +121,7 @@ class WordingSearch:
     def scan(self, text: str) -> Scan:
         """Finds words and beginnings of wordings in a lower-case text."""
         hits = self._index.find(text)
-        places: dict[str, list[int]] = {kind: [] for kind in self._kinds}
+        positions: dict[str, list[int]] = {kind: [] for kind in self._kinds}
         tails = 0
         kinds_of, words, tails_of = self._kinds_of, len(self._kinds_of), self._tails
         for index, at, _ in hits:
@@ -130,8 +129,8 @@ class WordingSearch:
                 tails |= tail
             if index < words:
                 for kind in kinds_of[index]:
-                    places[kind].append(at)
-        return Scan(hits, places, tails)
+                    positions[kind].append(at)
+        return Scan(hits, positions, tails)
 
     def names(self, text: str, scan: Scan, removals: Sequence[Removal] = ()) -> set[str]:
         """Names of the wordings in a lower-case text. `scan`: from before the removals."""
@@ -148,7 +147,7 @@ class WordingSearch:
 
 
 def _without_removals(at: int, removals: Sequence[Removal]) -> int:
-    """Where a place is after the removals; -1 if it is removed."""
+    """Index of a character after the removals; -1 if it is removed."""
     cut = 0
     for begin, end, spaces in removals:
         if at < begin:

@@ -114,9 +114,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     length_tracking: float = 0.0
     """Rank correlation of the answers' words with the messages': near 1 where a text is translated or rewritten."""
     material_ratio: float = 0.0
-    """Words of the answer per word of the message, median, where words that all messages have do not count."""
+    """Words of the answer per word of the message without its template, median."""
     length_spread: float = 0.0
-    """Quartile distance of the logarithm of the same ratio."""
+    """Interquartile range of the logarithm of the same ratio."""
     assembled_share: float = 0.0
     """Answers put together, always in the same order, from several parts of the message."""
     code_share: float = 0.0

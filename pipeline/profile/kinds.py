@@ -1,9 +1,8 @@
 """What kind of requests and answers a shape has: yes or no, from its behaviour."""
 
 from pipeline.profile.answers import REASON_WORDS
-from pipeline.profile.behaviour import STATED_SHARE, Behaviour
+from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.predictability import FEW_LABELS, LONG_WORDS, MIN_BODIES, asks_for_reasoning, has_premises
-from traffic.features import PREMISE_WORDS
 
 MAX_CANNED = 40
 MECHANICAL_WORDS = 15
@@ -16,8 +15,8 @@ NEW_MESSAGES = 0.7
 """Share of different messages from which on a shape's messages do not repeat."""
 SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
 """A request that is small on both sides brings too little along to reason from, quantities aside."""
-FOLLOWS_LENGTH, FOLLOWS_CLOSELY = 0.5, 0.3
-"""Rank correlation of lengths from which on, and spread of their ratio up to which, answers are as long as messages."""
+MIN_LENGTH_CORRELATION, MAX_LENGTH_SPREAD = 0.5, 0.3
+"""Limits of `length_tracking` and `length_spread` for answers whose length follows the message's."""
 TRANSFORMED_WORDS, REWORDED_WORDS = 25, 60
 """Words of an answer up to which its message is a line or two (longer translations are Tier 2), and a short text."""
 EDITED_LETTER = 0.75
@@ -114,7 +113,7 @@ def is_transformed(b: Behaviour) -> bool:
     """Each answer is a short message in another language, form or tone: its length follows the message's."""
     if b.is_record or b.code_share >= 0.5 or is_closed(b) or asked_share(b) >= 0.5 or _adds(b, b.material_ratio):
         return False
-    follows = b.length_tracking >= FOLLOWS_LENGTH and 0 < b.length_spread <= FOLLOWS_CLOSELY
+    follows = b.length_tracking >= MIN_LENGTH_CORRELATION and 0 < b.length_spread <= MAX_LENGTH_SPREAD
     most = REWORDED_WORDS if b.signs.get("rewrite", 0.0) >= 0.5 else TRANSFORMED_WORDS
     return follows and b.answer_words_p50 <= most and 0.5 <= b.material_ratio <= 2
 
@@ -123,12 +122,6 @@ def _adds(b: Behaviour, ratio: float) -> bool:
     """A text that was to be written, not rewritten, is longer than its message."""
     written = b.signs.get("generation", 0.0) >= 0.5 and b.signs.get("rewrite", 0.0) < 0.5
     return written and ratio > ADDED_TO_MESSAGE
-
-
-def is_label_with_remark(b: Behaviour) -> bool:
-    """A label and a few words about it, as an answer to a message that brings nothing to weigh."""
-    short = b.answer_words_p90 <= MECHANICAL_WORDS and b.user_words_p50 < PREMISE_WORDS
-    return short and b.verdict_share >= STATED_SHARE and not (b.is_record or has_premises(b) or asks_for_reasoning(b))
 
 
 def is_verdict_on_listed_facts(b: Behaviour) -> bool:

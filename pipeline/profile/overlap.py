@@ -27,8 +27,8 @@ def overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
         user = last_user(sampled)
         answer_words = answers.words(sampled.answer)
         known = set(answers.words(user))
-        copied = sum(word in known for word in answer_words) / max(1, len(answer_words))
-        shares.append(1.0 if copied < 1 and answers.respaced(sampled.answer, user) else copied)
+        share = sum(word in known for word in answer_words) / max(1, len(answer_words))
+        shares.append(1.0 if share < 1 and answers.respaced(sampled.answer, user) else share)
         likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
         ratios.append(answers.word_count(sampled.answer) / max(1, answers.word_count(user)))
         given = "\n".join(m.text for m in sampled.messages if m.role != "system")
@@ -49,24 +49,24 @@ def overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
 
 
 def _lengths(texts: Sequence[Sampled]) -> dict[str, float]:
-    """Whether answers are as long as their messages let expect, whatever the languages of both."""
-    asked = _own_words([last_user(s) for s in texts])
-    said = [answers.word_count(s.answer) for s in texts]
-    if len(texts) < FEW_LENGTHS or len(set(asked)) < 2 or len(set(said)) < 2:
+    """How closely the length of answers follows that of their messages; empty for few answers or equal lengths."""
+    message_words = _own_words([last_user(s) for s in texts])
+    answer_words = [answers.word_count(s.answer) for s in texts]
+    if len(texts) < FEW_LENGTHS or len(set(message_words)) < 2 or len(set(answer_words)) < 2:
         return {}
     from scipy.stats import spearmanr
 
-    ratios = [(b + 1) / (a + 1) for a, b in zip(asked, said, strict=True)]
+    ratios = [(b + 1) / (a + 1) for a, b in zip(message_words, answer_words, strict=True)]
     lower, middle, upper = np.percentile(ratios, (25, 50, 75))
     return {
-        "length_tracking": round(float(spearmanr(asked, said).statistic), 3),
+        "length_tracking": round(float(spearmanr(message_words, answer_words).statistic), 3),
         "length_spread": round(math.log(upper / lower), 3),
         "material_ratio": round(float(middle), 3),
     }
 
 
 def _own_words(messages: Sequence[str]) -> list[int]:
-    """How many words of each message are its own: without those that nearly all messages have, its template."""
+    """Words of each message without its template, the words that nearly all messages have."""
     listed = [Counter(answers.words(message)) for message in messages]
     holding = Counter(word for words in listed for word in words)
     standing = [word for word, n in holding.items() if n >= template_lines.STANDING_SHARE * len(messages)]
@@ -76,12 +76,12 @@ def _own_words(messages: Sequence[str]) -> list[int]:
 
 
 def _parts(text: str) -> list[str]:
-    """Words, those that are joined by hyphens apart: a file name is made of words too."""
+    """Words, split at hyphens: a file name is made of words too."""
     return [part for word in answers.words(text) for part in word.split("-")]
 
 
 def _new_words(texts: Sequence[Sampled]) -> float:
-    """What a model has to know or work out: neither in front of it nor in the form of the answers."""
+    """Mean share of an answer's words that neither its request nor many other answers have."""
     parts = [_parts(s.answer) for s in texts]
     counts = Counter(word for words in parts for word in set(words))
     often = max(RECURRING, RECURRING_SHARE * len(parts))

@@ -81,23 +81,23 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
         )  # fmt: skip
     elif b.skill < PARTLY_PREDICTABLE and _is_puzzle_of_few_words(b):
         scores.add(
-            f"few words in new combinations, of which a cheap classifier learns little (skill {b.skill:.2f})",
+            f"messages recombine a few words; a cheap classifier predicts little (skill {b.skill:.2f})",
             reasoning=4.5, label=-2.0,
         )  # fmt: skip
     elif 0.25 + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
         scores.add(
-            f"few labels, of which a cheap classifier learns little from many words (skill {b.skill:.2f})",
+            f"few labels on messages with facts; a cheap classifier predicts little (skill {b.skill:.2f})",
             reasoning=3.3, label=-1.0,
         )  # fmt: skip
     elif b.skill >= 0.25 + chance:
         points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
-        scores.add(f"a cheap classifier learns it (skill {b.skill:.2f})", label=points)
+        scores.add(f"a cheap classifier predicts the label (skill {b.skill:.2f})", label=points)
     elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not chance and (has_premises(b) or _is_asked(b)))):
         combined = _recombines_few_words(b)
         needed = ENOUGH_ROWS if combined or has_premises(b) else ROWS_OF_QUESTIONS
         doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
         strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
         scores.add(
-            f"a cheap classifier learns next to nothing (skill {b.skill:.2f})",
+            f"a cheap classifier predicts next to nothing (skill {b.skill:.2f})",
             reasoning=round(strength * doubt, 1), label=round(-2 * doubt, 1),
         )  # fmt: skip

@@ -73,7 +73,7 @@ def propose(b: Behaviour, known: TierProbabilities | None = None) -> Proposal:
         }
         by_tier = {tier: p / sum(joined.values()) for tier, p in joined.items()}
         shares = ", ".join(f"{p:.0%} Tier {tier}" for tier, p in known.items())
-        scores.evidence.append(Evidence(f"call sites that behave and are worded alike: {shares}", {}))
+        scores.evidence.append(Evidence(f"known call sites with similar behaviour and wording: {shares}", {}))
     cost = {
         tier: sum(p * (LOW_COST if true > tier else HIGH_COST) * abs(true - tier) for true, p in by_tier.items())
         for tier in by_tier

@@ -60,11 +60,11 @@ def _wording(b: Behaviour, scores: Scores) -> None:
         )
         weak = kind == "generation" or (b.answered >= FEW and not stated)
         points = _WORDING_POINTS * share * (0.5 if weak else 1.0)
-        scores.add(f"worded like {kind} in {share:.0%}", **{name: round(points, 2)})
+        scores.add(f"{share:.0%} are worded like {kind}", **{name: round(points, 2)})
     if b.signs.get("label", 0) >= 0.5:
-        scores.add("asks for one label", label=0.5)
+        scores.add("the instruction asks for one label", label=0.5)
     if b.signs.get("reasoning", 0) >= 0.5 or b.signs.get("deliberation", 0) >= 0.5:
-        scores.add("asks for reasoning", reasoning=1.0)
+        scores.add("the instruction asks for reasoning", reasoning=1.0)
 
 
 def _tools(b: Behaviour, scores: Scores) -> None:
@@ -76,19 +76,19 @@ def _tools(b: Behaviour, scores: Scores) -> None:
         once = b.tool_result_share < 0.05
         scores.add("a choice among many functions", agent=0.0 if once else 2.0, tool_use=2.0 if once else 0.0)
     elif b.tool_result_share < 0.05:
-        scores.add("one call, then nothing", tool_use=2.0)
+        scores.add("hardly any request continues after a call", tool_use=2.0)
     if b.signs.get("multi_step", 0) >= 0.5:
-        scores.add("worded as several steps", agent=1.0)
+        scores.add("the instruction asks for several steps", agent=1.0)
 
 
 def _labels(b: Behaviour, scores: Scores) -> None:
     if b.is_record:
         return
     if b.option_share >= 0.6 and b.option_list_share >= 0.5:
-        scores.add("answers name one of the options that each request brings along", reasoning=5.0, label=-1.0)
+        scores.add("answers name one of the options that the request lists", reasoning=5.0, label=-1.0)
         return
     if kinds.is_canned(b):
-        scores.add(f"{b.distinct_answers} answers, as they stand, to many different messages", label=4.5)
+        scores.add(f"{b.distinct_answers} prepared texts as answers to many different messages", label=4.5)
         return
     if not kinds.is_short(b):
         scores.add(
@@ -104,20 +104,20 @@ def _labels(b: Behaviour, scores: Scores) -> None:
                 f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
             )
         else:
-            scores.add("answers are numbers out of the request", extraction=4.6)
+            scores.add("answers are numbers from the request", extraction=4.6)
         return
     if kinds.is_closed(b) and kinds.repeats_few(b):
-        scores.add(f"few short answers, but only to as few messages ({b.bodies_per_answer:.1f} per answer)", label=0.5)
+        scores.add(f"few short answers to few different messages ({b.bodies_per_answer:.1f} per answer)", label=0.5)
     elif kinds.is_closed(b) and b.copied_word_share >= 0.8 and b.distinct_answers > 8:
-        scores.add(f"short answers out of {b.distinct_answers}, picked from the request", label=2.0, extraction=2.0)
+        scores.add(f"{b.distinct_answers} different short answers, copied from the request", label=2.0, extraction=2.0)
     elif kinds.is_closed(b):
         scores.add(
-            f"{b.distinct_answers} short answers, {b.common_answer_share:.0%} of them common ones, "
-            f"{b.new_answer_share:.0%} new in the second half",
+            f"{b.distinct_answers} different short answers: {b.common_answer_share:.0%} of requests have a common one, "
+            f"{b.new_answer_share:.0%} of the second half a new one",
             label=3.5 if b.distinct_answers <= FEW_LABELS else 4.2,
         )
     else:
-        scores.add(f"short answers that keep changing ({b.new_answer_share:.0%} new in the second half)", label=-1.0)
+        scores.add(f"short answers that rarely recur ({b.new_answer_share:.0%} of the second half are new)", label=-1.0)
 
 
 def _record(b: Behaviour, scores: Scores) -> None:
@@ -126,20 +126,24 @@ def _record(b: Behaviour, scores: Scores) -> None:
             f"values that are neither in the request nor in other answers ({b.new_word_share:.0%})", reasoning=6.0
         )
     elif b.called_functions > 1:
-        scores.add(f"answers call one of {b.called_functions} functions in text", tool_use=6.0)
+        scores.add(f"answers name one of {b.called_functions} functions to call, as text", tool_use=6.0)
     else:
         form = f"{b.json_share:.0%} structured answers with {len(b.keys)} common keys"
         if b.prose_words_p50 >= 10:
             scores.add(f"{form}, the longest free text {b.prose_words_p50} words", structured=5.0, generation=0.5)
         elif b.closed_value_share >= 0.9:
             few = kinds.repeats_few(b) and b.distinct_answers <= 100
-            scores.add(f"{form}, nearly all values out of small sets", label=0.5 if few else 4.0, extraction=1.5)
+            scores.add(f"{form}, nearly all values from small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
-            scores.add(f"{form}, {b.copied_value_share:.0%} of the open values stand in the request", extraction=6.0)
+            scores.add(
+                f"{form}, {b.copied_value_share:.0%} of the free values are copied from the request", extraction=6.0
+            )
         elif b.prose_words_p50 <= VALUE_WORDS:
             scores.add(f"{form}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
         else:
-            scores.add(f"{form}, {b.copied_value_share:.0%} of the open values stand in the request", structured=3.5)
+            scores.add(
+                f"{form}, {b.copied_value_share:.0%} of the free values are copied from the request", structured=3.5
+            )
 
 
 def _values(b: Behaviour, scores: Scores) -> None:
@@ -153,13 +157,13 @@ def _values(b: Behaviour, scores: Scores) -> None:
         and b.number_share < 0.5
     ):
         scores.add(
-            f"short answers whose words stand in the request ({b.copied_word_share:.0%})",
+            f"short answers copied from the request ({b.copied_word_share:.0%} of their words)",
             extraction=3.5 if b.signs.get("generation", 0) >= 0.5 and not b.single_value else 4.5,
             rewrite=3.0,
         )
     elif kinds.is_mechanical(b):
         scores.add(
-            f"{b.copied_word_share:.0%} of the words stand in the request, and the rest is the form of the answers",
+            f"{b.copied_word_share:.0%} of the words are copied from the request, the others recur in many answers",
             extraction=4.5,
         )
     if kinds.is_small(b) and (b.is_record or not kinds.is_closed(b)):
@@ -170,16 +174,18 @@ def _values(b: Behaviour, scores: Scores) -> None:
 
 def _edits(b: Behaviour, scores: Scores) -> None:
     if kinds.is_edit(b):
-        likeness = f"likeness {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words"
+        likeness = f"similarity {b.edit_likeness:.2f}, {b.copied_word_share:.0%} of the words copied"
         scores.add(f"answers are the message with small changes ({likeness})", rewrite=5.5)
     elif kinds.is_transformed(b):
-        scores.add(f"answers are as long as their messages (rank correlation {b.length_tracking:.2f})", rewrite=5.0)
+        scores.add(
+            f"the length of short answers follows the message (rank correlation {b.length_tracking:.2f})", rewrite=5.0
+        )
 
 
 def _prose(b: Behaviour, scores: Scores) -> None:
     if b.input_tokens_p50 >= 0.6 * LONG_CONTEXT_TOKENS and b.answer_words_p50 >= 25 and not b.is_record:
         scores.add(
-            f"input of {b.input_tokens_p50} tokens put together in {b.answer_words_p50} words",
+            f"input of {b.input_tokens_p50} tokens, condensed to {b.answer_words_p50} words",
             long_context=6.0 if b.input_tokens_p50 >= LONG_CONTEXT_TOKENS else 4.5,
         )
     elif (
@@ -209,7 +215,7 @@ def _free_text(b: Behaviour, scores: Scores) -> None:
         scores.add(f"free text of {b.answer_words_p50} words", generation=2.0 if short else 1.5)
     if b.turn_share >= 0.3:
         open_ended = b.answer_words_p50 >= 40
-        scores.add(f"{b.turn_share:.0%} stand in a conversation", chat=4.0 if open_ended else 0.5)
+        scores.add(f"{b.turn_share:.0%} have earlier turns", chat=4.0 if open_ended else 0.5)
 
 
 def _code(b: Behaviour, scores: Scores) -> None:
@@ -220,7 +226,7 @@ def _code(b: Behaviour, scores: Scores) -> None:
 def _reasoned(b: Behaviour, scores: Scores) -> None:
     if b.verdict_skill is not None and b.verdict_skill >= PREDICTABLE_VERDICT and b.code_input_share < 0.5:
         scores.add(
-            f"a label with its reason, and a cheap classifier learns the label (skill {b.verdict_skill:.2f})",
+            f"a label with a reason; a cheap classifier predicts the label (skill {b.verdict_skill:.2f})",
             label=5.5, structured=-2.0,
         )  # fmt: skip
     elif (
@@ -231,14 +237,13 @@ def _reasoned(b: Behaviour, scores: Scores) -> None:
     ):
         doubt = min(1.0, (UNPREDICTABLE_VERDICT - b.verdict_skill) / 0.2)
         scores.add(
-            f"a label with its reason, and a cheap classifier hardly learns the label (skill {b.verdict_skill:.2f})",
+            f"a label with a reason; a cheap classifier hardly predicts the label (skill {b.verdict_skill:.2f})",
             reasoning=round(3.5 * doubt, 1),
         )  # fmt: skip
-    elif kinds.is_label_with_remark(b):
-        scores.add("a label with a few words on it, on messages too short to be weighed", label=4.0)
     elif b.verdict_skill is None and b.verdict_share >= 0.7 and b.is_record and kinds.is_argued(b):
         scores.add(
-            "a label with its reason, too rare to be learnt, on a case that is worded like reasoning", reasoning=4.0
+            "a label with a reason, too few to train a classifier on; the request is worded like reasoning",
+            reasoning=4.0,
         )
 
 
@@ -251,17 +256,17 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
     add_predictability(b, scores)
     if b.decided_by_numbers_share >= 0.2:
         scores.add(
-            f"{b.decided_by_numbers_share:.0%} have the same text as others, other numbers and another answer",
+            f"{b.decided_by_numbers_share:.0%} differ from others only in numbers, and in the answer",
             reasoning=3.5, label=-1.0,
         )  # fmt: skip
     if kinds.is_short(b) and b.candidates_p50 >= 2:
         scores.add(
-            f"the answer is one of {b.candidates_p50} that the request names",
+            f"the answer is one of {b.candidates_p50} candidates in the request",
             reasoning=4.5 if b.candidates_p50 >= 3 else 2.0, label=-2.0, extraction=-1.0,
         )  # fmt: skip
     if b.puzzle_share >= 0.5:
         scores.add(
-            f"{b.puzzle_share:.0%} put the same few names in relation to each other", reasoning=3.5, extraction=-1.5
+            f"{b.puzzle_share:.0%} relate a few names to each other, like puzzles", reasoning=3.5, extraction=-1.5
         )
     if kinds.is_verdict_on_listed_facts(b) and (b.skill or 0.0) < WEIGHED_VERDICT:
         scores.add("one of a few labels on a list of facts", reasoning=3.0)

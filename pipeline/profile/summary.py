@@ -1,7 +1,5 @@
 """Result of `fasttier profile`: what goes into profile.json and onto the terminal."""
 
-from typing import Any
-
 import msgspec
 
 from pipeline.pages import aligned
@@ -175,7 +173,3 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def _mark(step: Step) -> str:
     return "cannot be told" if step.holds is None else "done" if step.holds else "to do"
-
-
-def evidence(proposal: Any) -> tuple[str, ...]:
-    return tuple(e.what for e in proposal.evidence)

@@ -51,7 +51,7 @@ def test_the_index_finds_the_wordings_that_their_patterns_find(words: list[str])
 def test_words_are_found_by_kind_in_the_same_pass() -> None:
     search = WordingSearch({"code": ("write … code",)}, {"order": [" write", " do "], "verb": [" write "]})
     scan = search.scan("write or rewrite. do it, writers")
-    assert scan.places == {"order": [0, 18, 25], "verb": [0]}
+    assert scan.positions == {"order": [0, 18, 25], "verb": [0]}
     assert search.names("write or rewrite. do it, writers", scan) == set()
 
 

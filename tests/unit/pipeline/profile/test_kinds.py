@@ -54,16 +54,7 @@ def test_one_of_a_few_labels_on_a_list_of_facts_is_weighed() -> None:
     assert tier(**half_learnt, fact_list_share=0.0) == 1
     assert tier(**half_learnt, fact_list_share=1.0) == 3
     assert tier(**half_learnt | {"skill": 0.9}, fact_list_share=1.0) == 1
-
-
-def test_a_label_with_a_few_words_on_it_is_a_label() -> None:
-    remark = {
-        "answer_words_p50": 5, "answer_words_p90": 7, "user_words_p50": 9, "verdict_share": 1.0, "distinct_answers": 42,
-        "common_answer_share": 0.7, "new_answer_share": 0.33, "majority_share": 0.1,
-        "question_share": 0.6, "signs": {"label": 1.0},
-    }  # fmt: skip
-    assert tier(**remark) == 1
-    assert tier(**remark | {"verdict_share": 0.2}) == 2
+    assert [tier(distinct_answers=2, fact_list_share=share) for share in (0.0, 1.0)] == [1, 3]
 
 
 def test_a_letter_made_of_facts_is_no_edit_of_them_and_a_letter_made_of_a_letter_is() -> None:
