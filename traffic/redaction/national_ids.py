@@ -34,7 +34,7 @@ _KINDS = (
     _Kind("br.cpf", "999 999 999 99", "cpf"),
     _Kind("ca.sin", "999 999 999", "SIN|social insurance|NAS|assurance sociale"),
     _Kind("ch.ssn", "999 9999 9999 99", "ahv|avs|ahv-nummer|ahv-nr|numéro avs"),
-    _Kind("cl.rut", "99 999 999 *|9 999 999 *", "rut|run"),
+    _Kind("cl.rut", "99 999 999 *|9 999 999 *", "rut|RUN"),
     _Kind("cz.rc", "999999 9999|999999 999", "rodné číslo|r č|rč|rodne cislo"),
     _Kind("de.idnr", "99 999 999 999", "steuer-id|steuerid|steuer-idnr|idnr|identifikationsnummer|tax id|steuernummer"),
     _Kind("dk.cpr", "999999 9999", "cpr|cpr-nummer|cpr-nr|personnummer"),
@@ -43,7 +43,7 @@ _KINDS = (
     _Kind("ee.ik", "99999999999", "isikukood"),
     _Kind("es.dni", "99 999 999 A", "dni|nif"),
     _Kind("es.nie", "A 9999999 A", "nie|nif"),
-    _Kind("fi.hetu", "999999***** ", "hetu|henkilötunnus|henkilötunnukseni"),
+    _Kind("fi.hetu", "999999*****", "hetu|henkilötunnus|henkilötunnukseni"),
     _Kind("fr.nir", "9 99 99 ** 999 999 99", "nir|sécu|sécurité sociale|insee"),
     _Kind("gb.nhs", "999 999 9999", "nhs|nhs number|nhs no"),
     _Kind("gr.amka", "99999999999", "αμκα|amka"),
@@ -72,7 +72,7 @@ _KINDS = (
     _Kind("tr.tckimlik", "99999999999", "tc kimlik|t c kimlik|tckn|kimlik no|TC"),
     _Kind("ua.rntrc", "9999999999", "рнокпп|іпн"),
     _Kind("us.itin", "999 99 9999", "itin"),
-    _Kind("us.ssn", "999 99 9999", "ssn|social security|social security number|social"),
+    _Kind("us.ssn", "999 99 9999", "ssn|social security|social security number|my social"),
     _Kind("za.idnr", "9999999999999", "sa id|south african id|id number|rsa id"),
 )
 _DISTINCT = (
@@ -92,6 +92,8 @@ _DISTINCT = (
 )
 """Shapes that count without a name: the check, or the way they are written, is enough."""
 
+_RUNNING_NUMBER = re.compile(r"(?:20)?(?:1[5-9]|2\d)(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])-\d{4}")
+"""A day from 2015 on and a number: an order or invoice, and only behind a name the id of a child."""
 _NINO = r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]"
 """British National Insurance number; it has no check digit."""
 _SHAPE_OF = {code: "9" if chr(code).isdigit() else "A" for code in range(128) if chr(code).isalnum()}
@@ -101,7 +103,7 @@ _LATIN = r"[0-9A-Za-z\u00c0-\u024f]"
 
 
 def _pattern(shape: str) -> str:
-    return shape.strip().replace(" ", _GAP).replace("9", r"\d").replace("A", "[A-Za-z]").replace("*", "[0-9A-Za-z+-]")
+    return shape.replace(" ", _GAP).replace("9", r"\d").replace("A", "[A-Za-z]").replace("*", "[0-9A-Za-z+-]")
 
 
 def _by_name() -> dict[str, list[_Kind]]:
@@ -113,12 +115,12 @@ def _by_name() -> dict[str, list[_Kind]]:
 
 
 _NAMES = _by_name()
-_LOWERED = tuple(_NAMES)
+_NAME_LIST = tuple(_NAMES)
 
 
 @cache
 def _search() -> AhoCorasick:
-    return AhoCorasick([name.lower() for name in _LOWERED], implementation=Implementation.DFA, store_patterns=False)
+    return AhoCorasick([name.lower() for name in _NAME_LIST], implementation=Implementation.DFA, store_patterns=False)
 
 
 _MAY_HOLD = re.compile(r"\d(?:[ ./-]?\d){4}|\d[A-Za-z]\d{3}|\d{4}[A-Za-z]")
@@ -137,10 +139,11 @@ def national_ids(text: str) -> Iterator[tuple[int, int]]:
             at = shape.find(form)
             while at >= 0:
                 end = at + len(form)
-                if _stands_alone(shape, at, end) and _valid(module, text[at:end]):
+                number = text[at:end]
+                if _stands_alone(shape, at, end) and not _RUNNING_NUMBER.fullmatch(number) and _valid(module, number):
                     yield at, end
                 at = shape.find(form, end)
-    for name in {_LOWERED[n] for n, _, _ in _search().find_matches_as_indexes(text.lower(), overlapping=True)}:
+    for name in {_NAME_LIST[n] for n, _, _ in _search().find_matches_as_indexes(text.lower(), overlapping=True)}:
         for named in _named(name).finditer(text):
             yield from _behind(text, named.end(), _NAMES[name])
 

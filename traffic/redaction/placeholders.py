@@ -208,7 +208,7 @@ def _pattern(finding: Finding, text: str) -> re.Pattern[str]:
         head = rf"(?:(?:\+|00)?{_BETWEEN.join(country)}{_BETWEEN})?"
         return re.compile(rf"(?<![^\W_])(?<!\d[.,])\(?{head}{trunk}{_BETWEEN.join(national)}(?![^\W_])")
     if finding.type in ("CARD", "IBAN", "NATIONAL_ID"):
-        return re.compile(rf"(?<![^\W_]){_BETWEEN.join(finding.key)}(?![^\W_])", re.I)
+        return re.compile(rf"(?<![^\W_]){_BETWEEN.join(map(re.escape, finding.key))}(?![^\W_])", re.I)
     if finding.type == "PERSON":
         words = text.split()
         full_name = r"\s+".join(map(re.escape, words))

@@ -51,6 +51,8 @@ def test_ids_are_found_by_their_name_or_their_shape(text: str, value: str) -> No
         "part 1536-90-4399 and 536-90-43991",
         "order 2341 2341 2346 of 12345678Z",
         "the SSN is missing\nin order 536904399",
+        "order 20261112-0003 and invoice 261112-0011",  # a day of these years and a running number
+        "a social media post 536904399, run 12345670-5",
     ],
 )
 def test_numbers_without_a_name_or_a_check_are_none(text: str) -> None:

@@ -118,6 +118,8 @@ def test_a_phone_number_ends_where_another_value_begins() -> None:
         ("שמי דוד כהן", "דוד כהן"),
         ("मेरा नाम राहुल शर्मा है", "राहुल शर्मा"),
         ("ผมชื่อสมชายครับ", "สมชาย"),
+        ("ดิฉันชื่อ สมหญิง ใจดี ค่ะ", "สมหญิง ใจดี"),
+        ("お名前: 山田花子", "山田花子"),
         *(
             (f"{words} Ana Li", "Ana Li")
             for words in (
@@ -157,6 +159,11 @@ def test_names_are_recognised_by_context(text: str, name: str) -> None:
         "Name: Blue Chair\nPrice: 5",
         "I am Customer Support. Sr. Engineer, a DR site and MS Word",
         "我叫外卖，再等",
+        *("名前は何ですか", "名前は必須です", "氏名は未入力です", "氏名を入力", "注文番号と申します"),
+        *("이름은 무엇입니까", "이름은 필수입니다"),
+        *("ชื่อสินค้าไม่ถูกต้อง", "ชื่อผู้ใช้ของฉันคืออะไร", "ฉันชื่ออะไร"),
+        *("اسمي غير صحيح", "שמי לא מופיע", "मेरा नाम गलत है", "मेरा नाम क्या है"),
+        *("我是江苏人", "我是常客"),
         "Thanks,\nPlease call, today",
         "part 123-456-789, 12345678 and order 44051401359 of 2026-11-23",
         "PESEL: 44051401358 and SSN 000-12-3456",  # wrong check digit, never assigned
@@ -211,6 +218,17 @@ def test_recognition_takes_linear_time(run: str) -> None:
     seconds(500)
     # Linear time is 100 times as much, quadratic 10,000 times; other load may slow down either part several times.
     assert seconds(100_000) < 1_000 * max(seconds(1_000), 0.001)
+
+
+def test_a_long_domain_in_another_script_takes_linear_time() -> None:
+    def seconds(labels: int) -> float:
+        began = time.process_time()
+        find("か@" + "か." * labels)
+        return time.process_time() - began
+
+    seconds(500)
+    # Linear time is 20 times as much, quadratic 400 times.
+    assert seconds(160_000) < 100 * max(seconds(8_000), 0.001)
 
 
 def test_a_text_with_too_many_number_candidates_is_refused() -> None:

@@ -39,6 +39,11 @@ def test_a_name_repeated_many_times_takes_linear_time() -> None:
     assert seconds(100_000) < 1_000 * max(seconds(1_000), 0.001)
 
 
+def test_an_id_with_a_plus_sign_is_replaced_without_its_name_too() -> None:
+    redacted = redact(("hetu 010190+123M", "is it 010190+123M?"), Redaction())
+    assert redacted.slots == ("hetu <NATIONAL_ID_1>", "is it <NATIONAL_ID_1>?")
+
+
 def test_allowed_types_and_the_companys_own_values_are_kept() -> None:
     text = "help@shop.example, ana@example.com, +1 202-555-0143"
     redacted = redact((text,), Redaction(types=("EMAIL",), own=("help@shop.example",)))
