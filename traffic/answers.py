@@ -49,8 +49,8 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _CONFIDENCE = re.compile(
-    r"\s*[(\[](?:(?:confidence|certainty|score|probability|p)\s*[:=]?\s*)?(?:[01]?\.\d+|\d{1,3}(?:\.\d+)?\s?%)[)\]]$"
-    r"|\s*[(\[](?:confidence|certainty)\s*[:=]?\s*(?:very )?(?:high|medium|low)[)\]]$",
+    r"[(\[](?:(?:confidence|certainty|score|probability|p) ?[:=]? ?)?(?:0?\.\d+|1\.0+|\d{1,3}(?:\.\d+)? ?%)[)\]]"
+    r"|[(\[](?:confidence|certainty) ?[:=]? ?(?:very )?(?:high|medium|low)[)\]]",
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
@@ -118,7 +118,7 @@ def bare(text: str) -> str:
     if "&" in answer:
         answer = _ENTITY.sub(lambda entity: html.unescape(entity[0]), answer)
     if answer.endswith((")", "]")):
-        answer = _CONFIDENCE.sub("", answer)
+        answer = _without_confidence(answer)
     for _ in range(3):
         previous = answer
         answer = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
@@ -130,6 +130,11 @@ def bare(text: str) -> str:
         if answer == previous:
             break
     return answer
+
+
+def _without_confidence(text: str) -> str:
+    at = max(text.rfind("("), text.rfind("["))
+    return text[:at].rstrip() if _CONFIDENCE.fullmatch(text, max(at, 0)) else text
 
 
 def _without_ticks(text: str) -> str:
@@ -157,7 +162,7 @@ def resolve_label(text: str, labels: Iterable[str]) -> str | None:
     if answer in labels_in_order:
         return answer
     cased, loose = _spellings(labels_in_order)
-    matching = cased.get(answer.casefold()) or loose.get(folded(answer), [])
+    matching = cased.get(stripped.casefold()) or cased.get(answer.casefold()) or loose.get(folded(answer), [])
     return matching[0] if len(matching) == 1 else None
 
 

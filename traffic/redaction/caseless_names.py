@@ -20,7 +20,8 @@ _NO_HINDI = r"(?!(?:क्या|गलत|ग़लत|सही|नहीं|�
 
 PATTERNS = {
     "Japanese": (
-        rf"(?:(?:名前|氏名)[は:：]|氏名(?![はをがでにのも])) ?\K{_NO_JAPANESE}[\p{{Han}}\p{{Hiragana}}\p{{Katakana}}ー・]{{2,12}}?"
+        rf"(?:(?:名前|氏名)[は:：]|氏名(?![はをがでにのも])) ?\K{_NO_JAPANESE}"
+        r"[\p{Han}\p{Hiragana}\p{Katakana}ー・]{2,12}?"
         rf"(?: [\p{{Han}}\p{{Hiragana}}\p{{Katakana}}ー・]{{1,6}}?)??(?=です|と申|と言|といい|だ。|{_MARK})"
     ),
     "Japanese, humble": (

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.answers import bare, items_of, labels_of, resolve, resolve_label, unfenced, visible, without_reasoning
+from traffic.answers import (
+    bare,
+    items_of,
+    labels_of,
+    resolve,
+    resolve_label,
+    resolve_labels,
+    unfenced,
+    visible,
+    without_reasoning,
+)
 from traffic.callsites import Checks
 from traffic.checks import canonical, failed_checks
 
@@ -194,3 +204,19 @@ def test_the_canonical_form_is_idempotent_and_never_raises(text: str, checks: Ch
     if not failed_checks(once, "stop", checks):
         assert resolve(once, checks) == once
     bare(text)
+
+
+def test_a_share_in_a_label_is_no_confidence() -> None:
+    assert resolve_label("Discount (20%)", ("discount", "discount (20%)")) == "discount (20%)"
+
+
+@pytest.mark.parametrize("run", [" ", "(", "[p ", "label ", "a and "])
+def test_a_long_answer_is_read_in_linear_time(run: str) -> None:
+    def seconds(chars: int) -> float:
+        began = time.process_time()
+        resolve_labels("x" + run * (chars // len(run)) + ")", Checks(labels=("billing",), multiple="comma"))
+        return time.process_time() - began
+
+    seconds(100)
+    # Linear time is 20 times as much, quadratic 400 times.
+    assert seconds(40_000) < 100 * max(seconds(2_000), 0.001)
