@@ -72,7 +72,12 @@ def _own_words(messages: Sequence[str]) -> list[int]:
     standing = [word for word, n in holding.items() if n >= template_lines.STANDING_SHARE * len(messages)]
     # As often as the message with fewest of them.
     often = {word: min(n for words in listed if (n := words[word])) for word in standing}
-    return [words.total() - sum(min(words[word], n) for word, n in often.items()) for words in listed]
+    own = [words.total() - sum(min(words[word], n) for word, n in often.items()) for words in listed]
+    # In scripts without spaces `words` are overlapping pairs of characters, about twice as many as `word_count`.
+    return [
+        round(n * answers.word_count(message) / max(1, words.total()))
+        for n, message, words in zip(own, messages, listed, strict=True)
+    ]
 
 
 def _parts(text: str) -> list[str]:

@@ -31,6 +31,12 @@ def test_the_template_around_a_message_is_not_part_of_its_length() -> None:
     assert lengths([(f"{around} {text}", f"{text} {words(draw, 1)}") for text in texts])[2] == bare[2]
 
 
+def test_lengths_in_a_script_without_spaces_are_compared_in_the_same_unit() -> None:
+    draw = random.Random(4)
+    texts = ["".join(chr(0x4E00 + draw.randrange(9000)) for _ in range(draw.randint(8, 40))) for _ in range(60)]
+    assert lengths([(text, text[::-1]) for text in texts])[2] == 1
+
+
 def test_lengths_that_never_differ_tell_nothing() -> None:
     draw = random.Random(3)
     measured = overlap(sampled([(words(draw, 5), words(draw, 5)) for _ in range(30)]))
