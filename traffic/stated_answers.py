@@ -53,7 +53,7 @@ _KIND = re.compile(
     r"\b(?:labels?|categor\w+|topics?|types?|kinds?|class(?:es)?|queues?|choices?|options?|intents?|genres?|status\w*|"
     r"aspects?|reasons?|teams?|departments?|severity|priority|urgency|levels?|moods?|sentiments?|tones?|emotions?|tags?|"
     r"codes?|families|sections?|groups?|verdicts?|kategori\w*|themen|thema|catégories?|thèmes?|categorías?|temas?|tipos?|"
-    r"categorie|tipi?|one of|from|which|what|welche\w*|quelle?s?|cuál\w*|quale)\b(?:(?! with\b)[^.:?!\n(]){0,40}$"
+    r"categorie|tipi?|one of|from|which|what|welche\w*|quelle?s?|cuál\w*|quale)\b(?:(?! with any)[^.:?!\n(]){0,40}$"
 )
 """Words before a list that say what its items are; the list follows."""
 _LONG_LIST = 8

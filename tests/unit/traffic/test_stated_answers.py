@@ -41,6 +41,8 @@ from traffic.stated_answers import (
         "From the mate of a tug. Is it <late> or <early>?",
         "Worum geht es? Liegeplatz, Zoll oder Lotse",
         "Is het schip te laat of op tijd? Antwoord met een woord: laat of optijd.",
+        "Choose the kind of damage and answer with: hull, cargo, crew, quay.",
+        "Pick the status with the best fit: moored, waiting, under way.",
     ],
 )
 def test_enumerated_answers_are_options(text: str) -> None:
