@@ -1,10 +1,10 @@
-"""Tiers proposed for the known call sites of each author by models that have not seen that author; adding more of them.
+"""Proposes tiers for each author's known call sites, with models fitted to those of all other authors.
 
     python -m benchmarks.known_call_sites [--json FILE]
     python -m benchmarks.known_call_sites --log LOG --gold GOLD --author NAME --company NAME
 
 The signals were tuned on most of these companies, so only the fitted half of a proposal is tested on unseen authors.
-`--log` profiles a log of a new company and appends its call sites to `pipeline/profile/known_call_sites.jsonl`.
+With `--log`, profiles the log of a new company and appends its call sites to `pipeline/profile/known_call_sites.jsonl`.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ from pipeline.profile.propose import propose
 from traffic.artifacts import Home
 
 PURE_SHARE = 0.8
-"""Share of a shape's requests that must be of one tier; a shape of several teaches nothing."""
+"""Minimum share of a shape's requests in one tier; a shape of several tiers is left out."""
 _DEFAULTS: dict[str, Any] = msgspec.to_builtins(Behaviour(sampled=0, answered=0))
 
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measured(known: Sequence[KnownCallSite]) -> dict[str, Any]:
-    """By company: shares of its requests sent low and sent high."""
+    """By company: author, number of requests, and the shares of them sent too low and too high."""
     by_company: dict[str, dict[str, Any]] = {}
     for author in sorted({site.author for site in known}):
         model = TierModel([site for site in known if site.author != author])

@@ -1,4 +1,7 @@
-"""Language-independent signs that a message needs reasoning: quantities, options, names in relation to each other."""
+"""Signs that a message needs reasoning: quantities, options, names in relation to each other; in any language.
+
+Only the question for a result ("how many") is read in English alone.
+"""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The tier of a shape by the call sites of other companies that behave and are worded like it.
+"""The tier of a shape by known call sites of other companies with similar behaviour and wording.
 
 `known_call_sites.jsonl` holds measured call sites of invented companies with the tier that their author gave them.
 Models fitted to them at each start weigh all measurements together, where each signal of `signals.py` was written for
@@ -21,11 +21,11 @@ from pipeline.profile.behaviour import Behaviour
 FILE = Path(__file__).with_suffix(".jsonl")
 PROMPT_CHARS = 2000
 _WORDING_WEIGHT = 0.3
-"""Of the model that reads the prompts; the rest is that of the measurements (exponents of their probabilities)."""
+"""Exponent of the probabilities by the prompts; those by the measurements have the rest of 1."""
 _LEAST = 1e-3
-"""Smallest probability that a model may state."""
+"""Added to each model's probabilities, so that none rules out a tier."""
 _FAR = 3.0
-"""Standard deviations beyond which a measurement counts no more."""
+"""Standard deviations from the mean at which a measurement is clipped."""
 _NOT_COMPARED = frozenset({"sampled", "answered", "labels"})
 _COUNTS = ("_p50", "_p90", "distinct_answers", "largest_number", "rows_per_label", "bodies_per_answer")
 """Measurements without an upper limit, compared by their logarithms."""
