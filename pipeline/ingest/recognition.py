@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest import content, documents, envelope, halves, lenient, tables
+from pipeline.ingest import content, correlation, documents, envelope, lenient, tables
 from pipeline.ingest.content import Content
 from pipeline.ingest.formats import FORMATS, Format, formats_of
 from pipeline.ingest.sources import SPREADSHEET
@@ -73,7 +73,7 @@ def recognise_content(
         return opened.damage
     if named is not None or not head.strip():
         return Recognised(named or FORMATS["native"], why="as said" if named else "empty")
-    return _of_halves(objects, lambda: content.lines(opened)) or _unrecognised(head, objects)
+    return _of_events(objects, lambda: content.lines(opened)) or _unrecognised(head, objects)
 
 
 def _by_mapping(
@@ -165,7 +165,7 @@ def _of_listed(data: bytes, listed: list[bytes], named: Format | None, where: st
     chosen = recognise(objects, named)
     if chosen is None:
         if named is None:
-            return _of_halves(objects, lambda: iter(listed)) or _unrecognised(data, objects)
+            return _of_events(objects, lambda: iter(listed)) or _unrecognised(data, objects)
         chosen = Recognised(named, why="as said")
     return msgspec.structs.replace(chosen, rows=lambda: iter(listed), why=f"{chosen.why} {where}")
 
@@ -186,8 +186,8 @@ def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, na
         if named is None and columns and all(name.lower() != name == name.upper() for name in columns):
             # Snowflake and Oracle unload column names in capitals.
             return _of_rows(opened, lambda: map(_in_lower_case, rows()), kind, named)
-        if named is None and (halved := _of_halves(sample, rows)) is not None:
-            return halved
+        if named is None and (joined := _of_events(sample, rows)) is not None:
+            return joined
         if named is None:
             listed = ", ".join(columns[:8]) or "none"
             return f"no log format recognises it; {kind} with the columns {listed}. {_hint()}"
@@ -195,14 +195,14 @@ def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, na
     return msgspec.structs.replace(chosen, rows=rows, why=f"{chosen.why} ({kind})")
 
 
-def _of_halves(objects: Sequence[Mapping[str, Any]], rows: Callable[[], Iterator[bytes]]) -> Recognised | None:
+def _of_events(objects: Sequence[Mapping[str, Any]], rows: Callable[[], Iterator[bytes]]) -> Recognised | None:
     """How to read rows of which each has a request or an answer; None unless some belong together."""
-    path = halves.path_of(objects)
-    inside = [row for tree in objects for row in halves.opened_rows(tree, path)]
-    if (keys := halves.keys_of(inside)) is None:
+    path = correlation.path_of(objects)
+    inside = [row for tree in objects for row in correlation.opened_rows(tree, path)]
+    if (keys := correlation.keys_of(inside)) is None:
         return None
     why = f"requests and answers on rows of their own, joined by {keys.request}"
-    return Recognised(FORMATS["openai_pairs"], (), lambda: halves.pairs(rows, path, keys), why)
+    return Recognised(FORMATS["openai_pairs"], (), lambda: correlation.pairs(rows, path, keys), why)
 
 
 def _in_lower_case(row: bytes) -> bytes:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline import ingest
-from pipeline.ingest.halves import half_of, keys_of
+from pipeline.ingest import correlation
+from pipeline.ingest.correlation import half_of, keys_of
 from tests.fakes import reported
 from tests.fakes.reported import ASK, CLAUDE, CLAUDE_ASK, REQUEST, TIME, Case, chat, jsonl, topic
 from traffic.artifacts import Home
@@ -82,6 +83,29 @@ CASES = [
         [{"asked": f"text {n}", "text": f"answer {n}"} for n in range(3)],
     ),
     Case(
+        "requests-of-a-trace-at-the-same-time",
+        jsonl(*({**other(n)[half], "request_id": "t"} for half in range(2) for n in range(2)), *other(2)),
+        [{"asked": "text 0", "text": None}, {"asked": "text 1", "text": None}, {"text": "answer 2"}],
+        rejected=2,
+    ),
+    Case(
+        "an-answer-logged-twice-in-a-trace",
+        jsonl(*({**other(n)[half], "request_id": "t"} for n, half in [(0, 0), (0, 1), (0, 1), (1, 0), (1, 1)])),
+        [{"asked": f"text {n}", "text": f"answer {n}"} for n in range(2)],
+        rejected=1,
+    ),
+    *(
+        Case(
+            f"{name}-of-training-beside-the-request",
+            jsonl(*halves({"request": REQUEST, **no}, {"response": chat(), **yes})),
+            [topic(consent="no")],
+        )
+        for name, no, yes in [
+            ("a-refusal", {"training_consent": "no"}, {"training_consent": "yes"}),
+            ("a-nested-refusal", {"metadata": {"training": "no"}}, {"metadata": {"training": "yes"}}),
+        ]
+    ),
+    Case(
         "a-request-without-an-answer",
         jsonl(*other(0), other(1)[0]),
         [{"text": "answer 0"}, {"asked": "text 1", "text": None, "status": 0}],
@@ -102,6 +126,23 @@ def test_a_log_of_requests_alone_is_not_taken_for_halves(tmp_path: Path) -> None
 
 def test_ids_that_no_answer_has_join_nothing() -> None:
     assert keys_of([{"id": "a", "request": REQUEST}, {"id": "b", "response": chat()}]) is None
+
+
+def test_an_id_of_one_request_is_preferred_to_that_of_a_customer() -> None:
+    rows = [
+        {"tenant_id": "t", "call_id": f"c{number + half}"} | body
+        for number in range(10)
+        for half, body in enumerate([{"request": REQUEST}, {"response": chat()}])
+    ]
+    assert keys_of(rows) == ("call_id", "call_id", True)
+
+
+def test_rows_that_wait_are_bounded_in_bytes() -> None:
+    asked = json.dumps({"id": "a", "request": REQUEST}).encode()
+    answered = json.dumps({"id": "a", "response": chat()}).encode()
+    keys = correlation.Keys("id", "id", True)
+    rows = [len(list(correlation.pairs(lambda: iter([asked, answered]), (), keys, most_bytes=n))) for n in (10, 10_000)]
+    assert rows == [2, 1]
 
 
 def test_a_row_with_both_bodies_is_no_half() -> None:

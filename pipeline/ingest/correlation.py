@@ -1,6 +1,7 @@
-"""Requests and answers on rows of their own, joined by an id: `{"id", "request"}` and `{"id", "response"}`.
+"""Joins requests and answers on rows of their own by their correlation id: `{"id", "request"}`, `{"id", "response"}`.
 
-Only for files that no format recognises. Rows wait in memory for their other half, which usually follows soon.
+Only within a file that no format recognises, where nothing but the rows says which fields are the id; parts of known
+formats are joined by `companions.py`. Rows wait in memory for their other half, which usually follows soon.
 """
 
 import re
@@ -16,8 +17,12 @@ from pipeline.ingest.bodies.streams import events_of, joined
 from pipeline.ingest.values import opened_value
 from traffic.loose_json import json_or
 
-_MAX_WAITING = 50_000
-"""Rows in memory, undecoded; the oldest one is read without its other half."""
+_MAX_WAITING_BYTES = 128 << 20
+"""Size of the rows in memory, undecoded; above it the oldest one is read without its other half."""
+_ROW_BYTES = 256
+"""Overhead of a row in memory."""
+_UNIQUE = 0.8
+"""Minimum share of different values for an id to be of one request each; others are of a trace, session or customer."""
 _ID = re.compile(r"(?:.*[_.-])?(?:[a-z]?id|uuid|guid|ref|correlation|reply_to|key)|.*(?:Id|ID|Uuid|Ref|Key)")
 _TIMES = (
     *("timestamp", "ts", "time", "@timestamp", "created_at", "createdAt", "datetime", "date", "at", "started_at"),
@@ -43,6 +48,8 @@ class Keys(NamedTuple):
 
     request: str
     answer: str
+    is_unique: bool
+    """Whether each id is of one request. If not, only an answer that directly follows a request of its id is joined."""
 
 
 def half_of(row: Mapping[str, Any]) -> Half | None:
@@ -104,12 +111,13 @@ def keys_of(rows: Sequence[Mapping[str, Any]]) -> Keys | None:
             for key, value in row.items():
                 if isinstance(value, str | int) and not isinstance(value, bool) and _ID.fullmatch(key):
                     values[half.is_answer].setdefault(key, Counter())[str(value)] += 1
-    ranked = [
-        (sum((asked & answered).values()), len(asked.keys() & answered.keys()), own == other, Keys(own, other))
-        for (own, asked), (other, answered) in product(values[False].items(), values[True].items())
-    ]
-    best = max(ranked, key=lambda entry: entry[:3], default=None)
-    return best[3] if best is not None and best[0] else None
+    ranked = []
+    for (own, asked), (other, answered) in product(values[False].items(), values[True].items()):
+        if common := (asked & answered).total():
+            is_unique = all(len(ids) >= _UNIQUE * ids.total() for ids in (asked, answered))
+            rank = is_unique, common, len(asked.keys() & answered.keys()), own == other
+            ranked.append((rank, Keys(own, other, is_unique)))
+    return max(ranked)[1] if ranked else None
 
 
 def path_of(rows: Sequence[Mapping[str, Any]]) -> envelope.Path:
@@ -129,27 +137,57 @@ def opened_rows(tree: Mapping[str, Any], path: envelope.Path) -> Iterator[Mappin
             yield row
 
 
-def pairs(rows: Callable[[], Iterator[bytes]], path: envelope.Path, keys: Keys) -> Iterator[bytes]:
+class _Waiting:
+    """Rows without their other half, by what they are (an answer or not) and their id."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._rows: dict[tuple[bool, str], bytes] = {}
+        self._most_bytes, self._bytes = most_bytes, 0
+
+    def take(self, is_answer: bool, name: str) -> bytes | None:
+        row = self._rows.pop((is_answer, name), None)
+        self._bytes -= 0 if row is None else len(row) + _ROW_BYTES
+        return row
+
+    def add(self, is_answer: bool, name: str, row: bytes) -> Iterator[bytes]:
+        """Add a row; yields the oldest ones for which there is no room."""
+        self._rows[is_answer, name] = row
+        self._bytes += len(row) + _ROW_BYTES
+        while self._bytes > self._most_bytes and (oldest := self.take(*next(iter(self._rows)))) is not None:
+            yield oldest
+
+    def rest(self) -> Iterator[bytes]:
+        yield from self._rows.values()
+
+
+def pairs(
+    rows: Callable[[], Iterator[bytes]], path: envelope.Path, keys: Keys, *, most_bytes: int = _MAX_WAITING_BYTES
+) -> Iterator[bytes]:
     """Rows with a request and its answer; halves without the other one, and other rows, stay as they are."""
-    waiting: dict[tuple[bool, str], bytes] = {}
+    waiting = _Waiting(most_bytes)
+    ambiguous: set[str] = set()
     for line in rows():
         for data in _inside(line, path):
             row, half = _decoded(data)
-            name = None if half is None else row.get(keys.answer if half.is_answer else keys.request)
-            if half is None or name is None:
+            value = None if half is None else row.get(keys.answer if half.is_answer else keys.request)
+            if half is None or value is None:
                 yield data
                 continue
-            other = waiting.pop((not half.is_answer, str(name)), None)
-            if other is not None:
+            name = str(value)
+            if (earlier := waiting.take(half.is_answer, name)) is not None:
+                yield _alone(earlier)
+                if not keys.is_unique:
+                    # Two requests of a trace at the same time: neither order nor id says whose the answers are.
+                    ambiguous.add(name)
+            if name in ambiguous:
+                yield _alone(data)
+            elif (other := waiting.take(not half.is_answer, name)) is not None:
                 yield _pair(other, data) if half.is_answer else _pair(data, other)
-                continue
-            place = half.is_answer, str(name)
-            if (before := waiting.pop(place, None)) is not None:
-                yield _alone(before)
-            waiting[place] = data
-            if len(waiting) > _MAX_WAITING:
-                yield _alone(waiting.pop(next(iter(waiting))))
-    yield from map(_alone, waiting.values())
+            elif half.is_answer and not keys.is_unique:
+                yield data
+            else:
+                yield from map(_alone, waiting.add(half.is_answer, name, data))
+    yield from map(_alone, waiting.rest())
 
 
 def _decoded(data: bytes) -> tuple[dict[str, Any], Half | None]:
@@ -180,12 +218,15 @@ def _pair(asking: bytes, answering: bytes) -> bytes:
     for key in before.keys() & after.keys():
         if isinstance(before[key], dict) and isinstance(after[key], dict):
             merged[key] = {**before[key], **after[key]}
+    # A refusal of training beside the request counts, whatever is beside the answer.
+    replaced = {key: before[key] for key in before.keys() & after.keys() if before[key] != merged[key]}
     start, end = _time(asked), _time(answered)
     times = {"timestamp": start, "end_time": end} if start is not None else {}
     return msgspec.json.encode(
         {
             **{k: v for k, v in merged.items() if k not in _TIMES},
             **times,
+            **({"request_row": replaced} if replaced else {}),
             "request": request.body,
             "response": answer.body,
         }
