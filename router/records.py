@@ -2,16 +2,12 @@
 
 from datetime import UTC, datetime
 
-import msgspec
-
 from router.attempt import Attempt
 from router.request import ChatRequest
 from router.routing import Route
 from router.services import Services
 from traffic.record import Purpose, Record, Usage, Visibility
 from traffic.usage import completed
-
-encode_json = msgspec.json.Encoder().encode
 
 
 class Records:
@@ -98,13 +94,7 @@ class Records:
         """The usage the endpoint reported; for an interrupted stream, completed with an estimate."""
         if attempt.outcome.kind != "failed" or not (attempt.forwarding or attempt.usage is not None):
             return attempt.usage
-        output = attempt.output
-        output_chars = len(output.text or "") + sum(len(encode_json(call)) for call in output.tool_calls or ())
-        return completed(attempt.usage, self._prompt_chars(), output_chars)
-
-    def _prompt_chars(self) -> int:
-        request = self._request
-        return sum(len(message.text) for message in request.body.messages) + len(encode_json(request.tools or ""))
+        return completed(attempt.usage, self._request.estimated_usage(attempt.output))
 
     def without_attempt(self, status: int, message: str, tier: int | None) -> None:
         """Log a request that was sent to no endpoint."""

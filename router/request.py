@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from traffic.record import Message, Params
+from traffic.features import estimate_tokens
+from traffic.loose_json import encode
+from traffic.record import Message, Output, Params, Usage
 
 CALL_SITE_HEADER = b"x-fasttier-call-site"
 DEADLINE_HEADER = b"x-fasttier-deadline-ms"
@@ -126,6 +128,13 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def cap(self) -> int | None:
         """The client's cap on output tokens."""
         return self.params.max_tokens
+
+    def estimated_usage(self, output: Output) -> Usage:
+        """Usage by the lengths of prompt and answer, for an answer without stated usage."""
+        prompt = estimate_tokens([message.text for message in self.body.messages])
+        prompt += sum(len(encode(tool)) // 4 for tool in self.tools or ())
+        answer_chars = len(output.text or "") + sum(len(encode(call)) for call in output.tool_calls or ())
+        return Usage(input_uncached=prompt, output=-(-answer_chars // 4), estimated=True)
 
     @cached_property
     def plain_messages(self) -> list[dict[str, Any]]:

@@ -344,9 +344,8 @@ def estimate(input_chars: int, output_chars: int) -> Usage:
     return Usage(input_uncached=-(-input_chars // 4), output=-(-output_chars // 4), estimated=True)
 
 
-def completed(usage: Usage | None, input_chars: int, output_chars: int) -> Usage:
+def completed(usage: Usage | None, guess: Usage) -> Usage:
     """Usage of an interrupted answer: the provider's counts, with estimates for missing ones."""
-    guess = estimate(input_chars, output_chars)
     if usage is None:
         return guess
     # The output count at the start of a stream is a placeholder.

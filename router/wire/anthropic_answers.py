@@ -17,9 +17,8 @@ from router.wire.openai import ChatStream, Chunk
 from router.wire.protocol import Answer
 from router.wire.sse import named_event
 from router.wire.thinking import UNSIGNED
-from traffic.features import estimate_tokens
 from traffic.loose_json import Tree, encode, is_object, text, tree, trees
-from traffic.record import Usage
+from traffic.record import Output, Usage
 from traffic.tool_calls import EMPTY, ToolCall, arguments_tree
 from traffic.usage import usage_of
 
@@ -30,6 +29,8 @@ STOP_REASONS = {
 }
 """For other finish reasons the blocks decide: `tool_use` if there is a tool call, else `end_turn`."""
 
+_NO_OUTPUT = Output()
+
 path = openai.path
 headers = openai.headers
 
@@ -38,9 +39,8 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     return openai.payload(openai_limits.fitted(request, target), target, stream=stream)
 
 
-def usage_tree(usage: Usage | None) -> Tree:
-    """Token counts in Anthropic's convention, cached tokens not included in the input. Zeros if unknown."""
-    usage = usage or Usage()
+def usage_tree(usage: Usage) -> Tree:
+    """Token counts in Anthropic's convention, cached tokens not included in the input."""
     stated: Tree = {
         "input_tokens": usage.input_uncached,
         "cache_creation_input_tokens": usage.cache_write,
@@ -50,12 +50,6 @@ def usage_tree(usage: Usage | None) -> Tree:
     if usage.web_searches:
         stated["server_tool_use"] = {"web_search_requests": usage.web_searches}
     return stated
-
-
-def estimated_input(request: ChatRequest) -> int:
-    """Estimated prompt tokens for the start of a stream; the endpoint states the real number at the end."""
-    texts = [message.text for message in request.body.messages]
-    return estimate_tokens(texts) + sum(len(encode(tool)) // 4 for tool in request.tools or ())
 
 
 def stopped(answer: Assembly) -> Tree:
@@ -94,7 +88,7 @@ def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     names = openai_limits.original_names(request, target)
     content = _content(pieces, names)
     message = _message(request, text(completion.get("model"))) | {"content": content} | stopped(assembly)
-    message["usage"] = usage_tree(usage_of(completion.get("usage")))
+    message["usage"] = usage_tree(usage_of(completion.get("usage")) or request.estimated_usage(assembly.output))
     return Answer(assembly.output, answer.usage, encode(message), answer.signals)
 
 
@@ -150,11 +144,17 @@ class _Block:
         self.signature = ""
         self.arguments = ""
         """Arguments of the call up to now: the call itself may already have those of later pieces."""
+        self._checked = 0, False
+        """Length of the arguments when they were last checked, and whether they were complete."""
 
     @property
     def complete(self) -> bool:
         """Whether the block can be closed: a tool call is complete when its arguments are complete JSON."""
-        return self.call is None or is_object(self.arguments) or self.is_held_back
+        if self.call is None or self.is_held_back:
+            return True
+        if self._checked[0] != len(self.arguments):
+            self._checked = len(self.arguments), is_object(self.arguments)
+        return self._checked[1]
 
     @property
     def is_held_back(self) -> bool:
@@ -174,6 +174,8 @@ class Events:
         self._begun = False
         self._index = -1
         """Index of the open block."""
+        self._calls: dict[int, _Block] = {}
+        """Blocks of tool calls that are not closed, by the call's position."""
         self._blocks: list[_Block] = []
         """The open block, then the queued ones."""
 
@@ -189,19 +191,19 @@ class Events:
         events = [] if self._begun else [self._start("")]
         while self._blocks:
             events += self._close()
-        usage = stream.usage
-        stated = usage_tree(usage) if usage else {"output_tokens": 0, "input_tokens": estimated_input(self._request)}
-        events.append({"type": "message_delta", "delta": stopped(stream.assembly), "usage": stated})
+        usage = usage_tree(stream.usage or self._request.estimated_usage(stream.output))
+        events.append({"type": "message_delta", "delta": stopped(stream.assembly), "usage": usage})
         return _joined([*events, {"type": "message_stop"}])
 
     def _start(self, model: str) -> Tree:
         self._begun = True
-        usage = usage_tree(Usage(input_uncached=estimated_input(self._request), output=1))
+        # The endpoint states the real numbers at the end.
+        usage = usage_tree(self._request.estimated_usage(_NO_OUTPUT)) | {"output_tokens": 1}
         return {"type": "message_start", "message": _message(self._request, model) | {"usage": usage}}
 
     def _add(self, piece: Piece) -> list[Tree]:
         kind = "text" if piece.kind in ("refusal", "citation") else piece.kind
-        block = next((b for b in self._blocks if b.call is not None and b.call is piece.call), None)
+        block = self._calls.get(piece.call.position) if piece.call is not None else None
         if (
             block is None
             and piece.call is None
@@ -213,6 +215,8 @@ class Events:
         if block is None:
             block = _Block(kind, piece.call)
             self._blocks.append(block)
+            if piece.call is not None:
+                self._calls[piece.call.position] = block
         block.signature = piece.signature or block.signature
         block.waiting.append(piece)
         if piece.call is not None:
@@ -252,6 +256,8 @@ class Events:
         """Close the first block."""
         events = self._written()
         block = self._blocks.pop(0)
+        if block.call is not None:
+            del self._calls[block.call.position]
         if block.is_held_back:
             events.append(self._delta({"type": "input_json_delta", "partial_json": EMPTY}))
         if block.kind == "reasoning":

@@ -19,10 +19,8 @@ from router.wire.errors import CONTEXT_LENGTH_EXCEEDED
 from router.wire.sse import named_event
 from router.wire.thinking import ANTHROPIC_EFFORTS, effort_of, is_thinking, is_unsigned
 from router.wire.turns import in_order
-from traffic.loose_json import distinct, dumped, json_or, loads, text, tree, trees
+from traffic.loose_json import Tree, distinct, dumped, json_or, loads, text, tree, trees
 from traffic.tool_calls import tool_call
-
-Tree = dict[str, Any]
 
 _decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _HEADERS = ("anthropic-version", "anthropic-beta")

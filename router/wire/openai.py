@@ -21,7 +21,7 @@ from router.wire.history import fitted_messages
 from router.wire.protocol import Answer, StatedError, Unreadable
 from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events
 from traffic.confidence import Signals, from_openai_logprobs
-from traffic.loose_json import NotJson, Tree, index, json_or, read_json, tree, trees
+from traffic.loose_json import NotJson, Tree, encode, index, json_or, read_json, tree, trees
 from traffic.record import Output, Usage
 from traffic.usage import UsageCounter, usage_of
 
@@ -39,8 +39,6 @@ only."""
 
 OPTIONAL = SAMPLING | {"logprobs", "top_logprobs", "seed"}
 """Parameters that models of one provider do not have in common, and that an answer can do without."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 def signals_of(content: Any) -> Signals | None:
@@ -93,7 +91,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     else:
         body.pop("stream", None)
         body.pop("stream_options", None)
-    return _encode(body)
+    return encode(body)
 
 
 def _as_calibrated(body: dict[str, Any], request: ChatRequest, prepared: Prepared) -> None:
@@ -155,7 +153,7 @@ def completion_of(body: bytes) -> tuple[Tree, bytes]:
         if not is_events(body):
             raise Unreadable("the body is not JSON") from None
         completion = _collected(body)
-        body = _encode(completion)
+        body = encode(completion)
     failure = error_in(completion)
     if failure is not None:
         raise StatedError(failure, completion)
@@ -188,7 +186,7 @@ def stream(request: ChatRequest, target: Target) -> "ChatStream":
 def without_logprobs(completion: Tree) -> bytes:
     """A completion or chunk without log-probabilities."""
     choices = [choice | {"logprobs": None} for choice in trees(completion.get("choices"))]
-    return _encode(completion | {"choices": choices})
+    return encode(completion | {"choices": choices})
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -331,7 +329,7 @@ class Events:
                 return b""
             if chunk.tree.get("choices") is None:
                 # Clients iterate over the list, so it stays.
-                return event(_encode(chunk.tree | {"choices": []}))
+                return event(encode(chunk.tree | {"choices": []}))
         return event(without_logprobs(chunk.tree) if self._strip else chunk.data)
 
     def end(self, stream: ChatStream) -> bytes:
@@ -375,13 +373,13 @@ def as_stream(body: bytes, *, usage: bool) -> bytes:
         events.append(head | {"choices": [position | {"delta": {}, "finish_reason": choice.get("finish_reason")}]})
     if usage and completion.get("usage") is not None:
         events.append(head | {"choices": [], "usage": completion["usage"]})
-    return b"".join(event(_encode(part)) for part in events) + DONE
+    return b"".join(event(encode(part)) for part in events) + DONE
 
 
 def error(status: int, message: str, kind: str, code: str | None = None) -> bytes:
     """The error body; the status is in the status line only."""
     del status
-    return _encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
+    return encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def error_of(status: int, body: bytes, code: str | None = None) -> bytes | None:
@@ -392,7 +390,7 @@ def error_of(status: int, body: bytes, code: str | None = None) -> bytes | None:
         return None
     if tree.get("type") == "error":
         return error(status, str(stated.get("message")), str(stated.get("type")), code)
-    return body if code is None else _encode(tree | {"error": stated | {"code": code}})
+    return body if code is None else encode(tree | {"error": stated | {"code": code}})
 
 
 def error_event(body: bytes, request: ChatRequest) -> bytes:

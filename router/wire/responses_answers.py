@@ -22,12 +22,9 @@ from router.wire.responses_requests import joined
 from router.wire.responses_tools import SEARCH, offered_in, tools_by_name
 from router.wire.sse import StreamReader
 from router.wire.thinking import sealed
-from traffic.loose_json import index, is_object, json_or, tree, trees
+from traffic.loose_json import Tree, index, is_object, json_or, tree, trees
 from traffic.record import Usage
 from traffic.tool_calls import EMPTY, ToolCall
-from traffic.usage import estimate
-
-Tree = dict[str, Any]
 
 _ECHOED = ("max_output_tokens", "temperature", "top_p", "tool_choice", "tools", "text", "metadata", "user", "reasoning")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -93,7 +90,11 @@ class ResponseEncoder:
         self._request = request
         self._number = 0
         self._open: list[Tree] = []
-        """Open output items: one, or several calls whose arguments arrive interleaved."""
+        """Open output items since the last close."""
+        self._unfinished: dict[str, Tree] = {}
+        """Calls by the item's id whose arguments were incomplete at the last close: they may arrive interleaved."""
+        self._grown: dict[str, None] = {}
+        """Ids of `_unfinished` with new arguments since."""
         self._positions: dict[str, int] = {}
         """Indexes in the output by the item's id."""
         self._assembly = Assembly()
@@ -157,12 +158,6 @@ class ResponseEncoder:
             events += self._thinking(thoughts) if thoughts else []
         return events
 
-    def _estimate(self) -> Usage:
-        """The usage where the endpoint states none: clients expect numbers."""
-        return estimate(
-            sum(len(message.text) for message in self._request.body.messages), len(self._assembly.output.text or "")
-        )
-
     def _piece(self, piece: Piece) -> list[Tree]:
         if piece.kind == "reasoning":
             return self._reasoning(piece.text) if piece.text else []
@@ -183,7 +178,7 @@ class ResponseEncoder:
         self.response["status"] = "incomplete" if reason else "completed"
         events += self._close(last=True)
         self.response["incomplete_details"] = {"reason": reason} if reason else None
-        self.response["usage"] = _usage(usage or self._estimate())
+        self.response["usage"] = _usage(usage or self._request.estimated_usage(self._assembly.output))
         return [*events, self._event(f"response.{self.response['status']}", response=self.response)]
 
     # ----------------------------------------------------------------------------------------- items
@@ -279,6 +274,8 @@ class ResponseEncoder:
                 item["arguments"] = ""
         if not piece.text or item["status"] != "in_progress":
             return events
+        if item["id"] in self._unfinished:
+            self._grown[item["id"]] = None
         if item["type"] == "custom_tool_call":
             # The text is inside a JSON object and can be decoded only when that is complete.
             item["input"] += piece.text
@@ -300,10 +297,17 @@ class ResponseEncoder:
 
     def _close(self, *, last: bool = False) -> list[Tree]:
         """Close the open items; calls with incomplete arguments stay open unless `last`."""
-        still_open = [] if last else [item for item in self._open if self._is_unfinished_call(item)]
-        ending = [item for item in self._open if item not in still_open]
-        self._open = still_open
-        return [event for item in ending for event in self._end_item(item)]
+        # Calls without new arguments are not looked at again, so that many of them take linear time.
+        checked = list(self._unfinished) if last else self._grown
+        items = [*map(self._unfinished.pop, checked), *self._open]
+        self._open, self._grown = [], {}
+        events: list[Tree] = []
+        for item in items:
+            if not last and self._is_unfinished_call(item):
+                self._unfinished[item["id"]] = item
+            else:
+                events += self._end_item(item)
+        return events
 
     def _is_unfinished_call(self, item: Tree) -> bool:
         call = self._call_of.get(item["id"])

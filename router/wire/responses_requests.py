@@ -18,10 +18,8 @@ from router.wire.responses_tools import SEARCH, hosted, offered_tools, offers_to
 from router.wire.sse import named_event
 from router.wire.thinking import unsealed
 from router.wire.turns import in_order
-from traffic.loose_json import dumped, tree, trees
+from traffic.loose_json import Tree, dumped, tree, trees
 from traffic.tool_calls import arguments_of, tool_call
-
-Tree = dict[str, Any]
 
 WEB_SEARCH = "web_search"
 FILE_URL = "input.input_file.file_url"

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from traffic.record import Usage
-from traffic.usage import UsageCounter, completed, count, usage_of
+from traffic.usage import UsageCounter, completed, count, estimate, usage_of
 
 STATED = Usage(input_uncached=100, cache_read=900, cache_write=50, output=40, reasoning=15)
 
@@ -371,8 +371,8 @@ def test_a_count_that_cannot_be_read_stays_unread_beside_a_0_in_any_order(prompt
 
 def test_an_interrupted_answer_keeps_stated_counts_and_estimates_the_others() -> None:
     stated = Usage(input_uncached=5000, output=1)
-    assert completed(stated, 9, 400) == Usage(input_uncached=5000, output=100, estimated=True)
-    assert completed(None, 400, 40) == Usage(input_uncached=100, output=10, estimated=True)
+    assert completed(stated, estimate(9, 400)) == Usage(input_uncached=5000, output=100, estimated=True)
+    assert completed(None, estimate(400, 40)) == Usage(input_uncached=100, output=10, estimated=True)
 
 
 _COUNTS = st.one_of(st.none(), st.integers(-1, 12), st.just("3"), st.just(True), st.just(2.0))

@@ -1,5 +1,6 @@
 """Chat completions as messages of Anthropic's protocol, complete and streamed."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from router.target import Target
 from router.wire import anthropic, anthropic_answers, openai
 from router.wire.anthropic_requests import parse
 from router.wire.sse import StreamReader
+from router.wire.sse import event as chunk_event
 from traffic.record import Usage
 from traffic.tiers import Endpoint
 
@@ -156,3 +158,26 @@ def test_arguments_of_any_form_become_an_object(arguments: Any, expected: dict[s
     (block,) = answer["content"]
     assert (block["input"], answer["stop_reason"]) == (expected, "tool_use")
     assert block["id"]
+
+
+def test_many_interleaved_calls_take_linear_time() -> None:
+    def part(index: int, arguments: str, **extra: Any) -> bytes:
+        delta = {"tool_calls": [{"index": index, "function": {"name": "f", "arguments": arguments}, **extra}]}
+        return chunk_event(msgspec.json.encode({"id": "c", "choices": [{"index": 0, "delta": delta}]}))
+
+    many = [part(n, '{"a": ', id=f"c{n}") for n in range(8_000)]
+    # The first call looks complete, but is not, while the second one arrives.
+    long = [part(0, '{"a": {"b": "' + "x" * 400_000 + '"}', id="c0"), part(1, '{"c": "', id="c1")]
+    for chunks in (many, [*long, *[part(1, "abcd")] * 4_000]):
+        stream, start = anthropic_answers.stream(parsed(), TARGET), time.process_time()
+        for chunk in chunks:
+            stream.feed(chunk)
+        assert time.process_time() - start < 2
+
+
+def test_an_answer_without_usage_has_estimated_counts() -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "x" * 40}, "finish_reason": "stop"}
+    answer = anthropic_answers.read(msgspec.json.encode({"id": "c", "choices": [choice]}), parsed(), TARGET)
+    usage = msgspec.json.decode(answer.body)["usage"]
+    assert usage["input_tokens"] > 0
+    assert usage["output_tokens"] == 10

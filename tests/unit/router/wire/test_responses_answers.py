@@ -181,11 +181,15 @@ def test_the_arguments_of_a_tool_search_are_an_object() -> None:
         assert [event["item"]["arguments"] for event in events if "item" in event] == [{}, arguments]
 
 
+UNFINISHED = {"name": "f", "arguments": '{"a": '}
+
+
 def test_long_answers_are_translated_in_linear_time() -> None:
     opened = [{"index": n, "id": f"c{n}", "function": {"name": "f", "arguments": "{}"}} for n in range(8_000)]
     for request, chunks in (
         (SEARCHING, search_parts('{"q": "', *["abcd "] * 30_000, '"}')),
         (REQUEST, [chunk({"tool_calls": [call]}) for call in opened]),
+        (REQUEST, [chunk({"tool_calls": [call | {"function": UNFINISHED}]}) for call in opened[:4_000]]),
         (REQUEST, [chunk({"thinking_blocks": [SIGNED]})] * 4_000),
     ):
         start = time.process_time()
