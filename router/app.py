@@ -49,32 +49,24 @@ def make_app(deps: Deps) -> Starlette:
             status = {"status": status["status"], "ready": status["ready"]}
         return _json(200, status)
 
-    async def models(request: Request) -> Response:
+    def denied(request: Request) -> Response | None:
         refused = router.refusal(dict(request.scope["headers"]))
-        if refused is not None:
-            return Response(refused[1], refused[0], media_type="application/json")
-        if "anthropic-version" in request.headers:
-            return _json(200, anthropic_requests.models(router.models()))
-        cards = [{"id": name, "object": "model", "created": 0, "owned_by": ALIAS} for name in router.models()]
-        return _json(200, {"object": "list", "data": cards})
+        return None if refused is None else Response(refused[1], refused[0], media_type="application/json")
+
+    async def models(request: Request) -> Response:
+        return denied(request) or _json(200, _list_of(request, router.models()))
 
     async def model(request: Request) -> Response:
         name = request.path_params["name"]
-        refused = router.refusal(dict(request.scope["headers"]))
-        if refused is not None:
-            return Response(refused[1], refused[0], media_type="application/json")
+        if (refused := denied(request)) is not None:
+            return refused
         if name not in router.models():
             message = f"no model {name!r}; there are: {', '.join(router.models())}"
             return Response(_error(request, 404, message, "invalid_request_error", "model_not_found"), 404)
-        if "anthropic-version" in request.headers:
-            return _json(200, anthropic_requests.models([name])["data"][0])
-        return _json(200, {"id": name, "object": "model", "created": 0, "owned_by": ALIAS})
+        return _json(200, _list_of(request, [name])["data"][0])
 
     async def scrape(request: Request) -> Response:
-        refused = router.refusal(dict(request.scope["headers"]))
-        if refused is not None:
-            return Response(refused[1], refused[0], media_type="application/json")
-        return Response(router.exposition(), 200, {"content-type": metrics.CONTENT_TYPE})
+        return denied(request) or Response(router.exposition(), 200, {"content-type": metrics.CONTENT_TYPE})
 
     hot = {path: Answers(router, dialect) for path, dialect in HOT_PATHS.items()}
     app = Starlette(
@@ -96,6 +88,14 @@ def make_app(deps: Deps) -> Starlette:
     app.state.router = router
     app.state.hot = {path.encode(): handler for path, handler in hot.items()}
     return app
+
+
+def _list_of(request: Request, names: list[str]) -> Any:
+    """The list of models in the client's dialect."""
+    if "anthropic-version" in request.headers:
+        return anthropic_requests.models(names)
+    cards = [{"id": name, "object": "model", "created": 0, "owned_by": ALIAS} for name in names]
+    return {"object": "list", "data": cards}
 
 
 async def _root(request: Request) -> Response:

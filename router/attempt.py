@@ -43,6 +43,11 @@ Forward = Callable[[bytes], Awaitable[None]]
 """Sends events of a stream to the client."""
 
 
+async def discard(events: bytes) -> None:
+    """A `Forward` for answers that no client waits for."""
+    del events
+
+
 class Attempt(msgspec.Struct):
     """One attempt, with its result."""
 

@@ -95,7 +95,7 @@ class ConfigWatcher:
 
     def _state(self) -> Any:
         paths = (self.sources.routing, self.sources.call_sites, self.sources.prices)
-        return tuple(_stat(path) if path is not None else None for path in paths)
+        return tuple(file_state(path) if path is not None else None for path in paths)
 
 
 def with_fixed(new: RoutingConfig, running: Serving) -> tuple[RoutingConfig, list[str]]:
@@ -107,7 +107,8 @@ def with_fixed(new: RoutingConfig, running: Serving) -> tuple[RoutingConfig, lis
     return msgspec.structs.replace(new, serving=serving), warnings
 
 
-def _stat(path: Path) -> tuple[int, int, int] | None:
+def file_state(path: Path) -> tuple[int, int, int] | None:
+    """What changes when the file is written; None if it cannot be found."""
     try:
         stat = path.stat()
     except OSError:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from router.config_reload import file_state
 from router.request import ChatRequest
 from traffic import calibrations, deployments, own_models
 from traffic.artifacts import Home
@@ -151,7 +152,7 @@ class Watcher:
 
     def look(self) -> None:
         """Read the table if it has changed since the last check."""
-        state = self._state()
+        state = file_state(self._home.deployments)
         # A table that failed may become valid without a change, when its adapter is copied later.
         if state == self._last_state and self.error is None:
             return
@@ -174,10 +175,3 @@ class Watcher:
             await asyncio.sleep(POLL_SECONDS)
             # In a thread: reading adapter.yaml takes milliseconds, which would block requests.
             await asyncio.to_thread(self.look)
-
-    def _state(self) -> Any:
-        try:
-            stat = self._home.deployments.stat()
-        except FileNotFoundError:
-            return None
-        return (stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -17,7 +17,7 @@ from operator import attrgetter
 import msgspec
 
 from router import client as replies
-from router.attempt import Attempt, Forward, ask, payload_of
+from router.attempt import Attempt, Forward, ask, discard, payload_of
 from router.client import Client, Headers, header_list, header_text
 from router.corrections import FOREIGN_THINKING
 from router.records import Records
@@ -307,7 +307,7 @@ class Exchange:
     async def _ask_shadow(self, target: Target, number: int) -> None:
         attempt = Attempt(target, datetime.now(UTC), time.perf_counter())
         try:
-            await self._make(attempt, _discard, self.services.serving.deadline_s)
+            await self._make(attempt, discard, self.services.serving.deadline_s)
         except asyncio.CancelledError:
             attempt.outcome = Outcome("failed", "the router was stopped")
             raise
@@ -458,8 +458,3 @@ def client_status(step: GiveUp, outcome: Outcome, upstream_status: int, dialect:
     if upstream_status in (503, 529):
         return (529 if dialect == "anthropic" else 503), "overloaded_error"
     return 502, "upstream_error"
-
-
-async def _discard(events: bytes) -> None:
-    """Discards a shadow's answer."""
-    del events

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from router import request as requests
-from router.attempt import Attempt, ask
+from router.attempt import Attempt, ask, discard
 from router.records import Records
 from router.routing import Route
 from router.services import Services
@@ -38,12 +38,8 @@ async def probe(endpoint: Endpoint, services: Services) -> None:
     """Send one probe; logged with the purpose `audit`, because it may have a cost."""
     request = requests.parse(_BODY, {})
     attempt = Attempt(Target(endpoint, 2, None, MAX_TOKENS), datetime.now(UTC), time.perf_counter())
-    await ask(attempt, request, services.upstream, _discard, budget_s=BUDGET_S)
+    await ask(attempt, request, services.upstream, discard, budget_s=BUDGET_S)
     verdict = Verdict(2, "probe", "whether the endpoint accepts our key, credit and model again")
     route = Route(verdict=verdict, request_type="chat", entry=None)
     Records(request, route, services).attempt(attempt, 1, "audit", None)
     services.health.probed(endpoint, attempt.outcome, time.perf_counter())
-
-
-async def _discard(events: bytes) -> None:
-    del events

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -194,8 +195,6 @@ class Router:
 
 def _unpriced(deps: Deps) -> list[str]:
     """Warnings for hosted models without a price. Also warms up the price table, whose first lookup takes a second."""
-    from datetime import UTC, datetime
-
     warnings = []
     for endpoint in deps.config.endpoints:
         if endpoint.own or endpoint.price_name is None:

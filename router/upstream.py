@@ -35,8 +35,8 @@ class AttemptFailed(Exception):
         """The body of a 4xx."""
 
 
-def failed(reason: str, *, status: int = 0) -> AttemptFailed:
-    return AttemptFailed(Outcome("failed", reason), status=status)
+def failed(reason: str) -> AttemptFailed:
+    return AttemptFailed(Outcome("failed", reason))
 
 
 class AttemptTimeout:

@@ -12,18 +12,16 @@ from typing import Any
 
 import msgspec
 
-from router.request import BadRequest, Body, ChatRequest, chat_request
+from router.request import BadRequest, ChatRequest
 from router.wire.anthropic import ERROR_TYPES
 from router.wire.call_ids import without_signature
 from router.wire.errors import CONTEXT_LENGTH_EXCEEDED
 from router.wire.sse import named_event
 from router.wire.thinking import ANTHROPIC_EFFORTS, effort_of, is_thinking, is_unsigned
+from router.wire.translation import Translation
 from router.wire.turns import in_order
 from traffic.loose_json import Tree, distinct, dumped, json_or, loads, text, tree, trees
 from traffic.tool_calls import tool_call
-
-_decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_HEADERS = ("anthropic-version", "anthropic-beta")
 
 _HANDLED = frozenset(
     {"messages", "system", "model", "max_tokens", "temperature", "top_p", "stop_sequences", "tools", "tool_choice"}
@@ -44,33 +42,7 @@ _TOO_LONG = "prompt is too long"
 
 def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
     """Raises: BadRequest."""
-    try:
-        native = _decode_tree(data)
-        sent: Tree = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the body is not valid JSON: {error}") from None
-    for key in ("messages", "max_tokens", "model"):
-        if key not in sent:
-            raise BadRequest(f"{key}: field required")
-    translation = _Translation()
-    try:
-        tree = translation.body(sent)
-        body = msgspec.convert(tree, Body)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BadRequest(f"not a messages request: {type(error).__name__}: {error}") from None
-    if not body.messages:
-        raise BadRequest("messages: at least one message is required")
-    tree_sent = {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()}
-    return msgspec.structs.replace(
-        chat_request(body, tree_sent, sent.get("metadata") or {}, headers),
-        dialect="anthropic",
-        native=native,
-        native_headers={
-            name: headers[name.encode()].decode("latin-1") for name in _HEADERS if name.encode() in headers
-        },
-        untranslated=tuple(dict.fromkeys(translation.missing)),
-        left_out=tuple(dict.fromkeys(translation.left_out)),
-    )
+    return _Translation().request(data, headers)
 
 
 def full_tree(native: Mapping[str, msgspec.Raw]) -> Tree:
@@ -79,18 +51,19 @@ def full_tree(native: Mapping[str, msgspec.Raw]) -> Tree:
     return _Translation(full=True).body(sent)
 
 
-class _Translation:
-    """Translates a request body to a chat completion body."""
+class _Translation(Translation):
+    dialect, prompt = "anthropic", "messages"
+    kept_headers = ("anthropic-version", "anthropic-beta")
 
     def __init__(self, *, full: bool = False) -> None:
+        super().__init__()
         self._full = full
         """Keep cache marks and signed thinking."""
-        self.missing: list[str] = []
-        """Parameters without an equivalent."""
-        self.left_out: list[str] = []
-        """Dropped hints, which have no equivalent."""
 
     def body(self, sent: Tree) -> Tree:
+        for key in ("messages", "max_tokens", "model"):
+            if key not in sent:
+                raise BadRequest(f"{key}: field required")
         sent = {key: value for key, value in sent.items() if value is not None}
         # An empty list of servers or containers has no effect.
         self.missing += [key for key in sent if key not in _HANDLED | _HINTS and sent[key] not in ([], {})]

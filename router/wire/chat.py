@@ -16,9 +16,10 @@ from traffic.record import Output
 from traffic.tool_calls import ToolCall, ToolCalls
 
 TOOL_CALL = "tool_call"
-_FINISHES = {
+FINISHES = {
     **dict.fromkeys(("stop", "end", "eos", "end_turn", "eos_token"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "model_length", "max_output_tokens", "token_limit"), "length"),
+    "model_context_window_exceeded": "length",
     **dict.fromkeys(("content_filter", "content_filtered", "safety", "sensitive", "recitation"), "content_filter"),
     **dict.fromkeys(("prohibited_content", "blocklist", "spii", "image_safety", "refusal"), "content_filter"),
     **dict.fromkeys(("guardrail_intervened", "moderation", "moderation_block"), "content_filter"),
@@ -167,7 +168,7 @@ class Assembly:
         reason = choice.get("finish_reason")
         if reason not in (None, ""):
             stated = reason if isinstance(reason, str) else str(reason)
-            self.finish_reason = _FINISHES.get(stated.lower(), stated)
+            self.finish_reason = FINISHES.get(stated.lower(), stated)
             # vLLM and SGLang state the stop string or token that ended the answer.
             self.stop_sequence = text(choice.get("stop_reason")) or text(choice.get("matched_stop")) or None
 

@@ -81,7 +81,7 @@ def _sources(pieces: Iterable[Piece]) -> Tree:
 def read(body: bytes, request: ChatRequest, target: Target) -> Answer:
     """Raises: Unreadable."""
     message, _ = message_of(body)
-    names, stops = chat_requests.names_and_stops(request, target)
+    names, stops = chat_requests.names_and_stops(request)
     pieces, matched = _cut(pieces_of(message), stops)
     output = output_of(pieces, "stop_sequence" if matched else message.get("stop_reason"))
     output = Output(output.text, _renamed(output.tool_calls, names), output.finish_reason)
@@ -271,7 +271,7 @@ class ChunkStream(MessageStream):
 
 
 def stream(request: ChatRequest, target: Target) -> ChunkStream:
-    names, stops = chat_requests.names_and_stops(request, target)
+    names, stops = chat_requests.names_and_stops(request)
     old = _uses_functions(request)
     customs = _customs(request)
     return ChunkStream(usage=request.wants_usage, names=names, stops=stops, function_call=old, customs=customs)

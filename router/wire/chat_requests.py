@@ -118,9 +118,8 @@ def _beside_thinking(request: ChatRequest) -> list[str]:
     return sorted(parameters - set(body))
 
 
-def names_and_stops(request: ChatRequest, target: Target) -> tuple[dict[str, str], list[str]]:
+def names_and_stops(request: ChatRequest) -> tuple[dict[str, str], list[str]]:
     """The client's tool names by the names sent, if they differ; and the stop sequences that were not sent."""
-    del target
     kinds = ("function", "custom")
     names = [
         text(next((tree(tool[kind]) for kind in kinds if kind in tool), tool).get("name"))

@@ -16,8 +16,9 @@ from router.wire.anthropic_requests import full_tree
 from router.wire.call_ids import fitted_id, safe_id
 from router.wire.chat_requests import fitted_effort, is_optional
 from router.wire.converse_answers import Chunks, ConverseStream, completion_of
-from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, answer_schema, fitted_name, fitted_names
+from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, answer_schema, fitted_name
 from router.wire.media import media_of
+from router.wire.openai_limits import original_names
 from router.wire.protocol import Answer, EndpointDialect, Stream, Untranslatable
 from router.wire.thinking import is_signed, with_effort
 from router.wire.turns import in_order, with_ids, with_results
@@ -275,12 +276,6 @@ def _without_marks(value: Any) -> Any:
     return value
 
 
-def _names(request: ChatRequest) -> dict[str, str]:
-    """The client's tool names by those sent."""
-    names = [text(tree(tool.get("function")).get("name")) for tool in request.tools or ()]
-    return fitted_names(filter(None, names), OPENAI)
-
-
 class Converse:
     """A client's dialect for Bedrock endpoints."""
 
@@ -315,7 +310,9 @@ class Converse:
             raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
-        return self._inner.read(completion_of(body, _names(request), target.model), request, target)
+        return self._inner.read(completion_of(body, original_names(request, target), target.model), request, target)
 
     def stream(self, request: ChatRequest, target: Target) -> Stream:
-        return ConverseStream(self._inner.stream(request, target), Chunks(target.model, _names(request)))
+        return ConverseStream(
+            self._inner.stream(request, target), Chunks(target.model, original_names(request, target))
+        )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from router.wire.chat import FINISHES
 from router.wire.chat_answers import usage_tree
 from router.wire.citations import Citation
 from router.wire.errors import error_in
@@ -12,14 +13,6 @@ from router.wire.protocol import StatedError, Stream, Unreadable, WrappedStream
 from router.wire.sse import DONE, event
 from traffic.loose_json import NotJson, Tree, encode, index, loads, text, tree, trees
 from traffic.usage import usage_of
-
-_FINISHES = {
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-}
 
 
 def _head(kind: str, model: str | None) -> Tree:
@@ -89,7 +82,8 @@ def _annotations(citations: Any, start: int, end: int) -> list[Tree]:
 
 
 def _finish(reason: Any, *, called: bool) -> str:
-    return _FINISHES.get(text(reason)) or ("tool_calls" if called else "stop")
+    finish = FINISHES.get(text(reason), "stop")
+    return "tool_calls" if called and finish == "stop" else finish
 
 
 class Chunks:

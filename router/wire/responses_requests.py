@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
-from router.request import BadRequest, Body, ChatRequest, chat_request, decode_tree
+from router.request import BadRequest, ChatRequest
 from router.wire import custom_tools, openai
 from router.wire.call_ids import without_signature
 from router.wire.responses_tools import SEARCH, hosted, offered_tools, offers_tools, sent_name, tools_by_name, tools_of
 from router.wire.sse import named_event
 from router.wire.thinking import unsealed
+from router.wire.translation import Translation
 from router.wire.turns import in_order
 from traffic.loose_json import Tree, dumped, tree, trees
 from traffic.tool_calls import arguments_of, tool_call
@@ -47,39 +48,11 @@ _TEXT_PARTS = frozenset({"input_text", "output_text", "text", "summary_text", "r
 
 def parse(data: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
     """Raises: BadRequest."""
-    try:
-        native = decode_tree(data)
-        sent: Tree = msgspec.json.decode(data)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"not a responses request: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the body is not valid JSON: {error}") from None
-    translation = _Translation()
-    try:
-        tree = translation.body(sent)
-        body = msgspec.convert(tree, Body)
-    except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-        raise BadRequest(f"not a responses request: {type(error).__name__}: {error}") from None
-    if not body.messages:
-        raise BadRequest("`input` is missing or empty")
-    tree_sent = {key: msgspec.Raw(msgspec.json.encode(value)) for key, value in tree.items()}
-    return msgspec.structs.replace(
-        chat_request(body, tree_sent, body.metadata or {}, headers),
-        dialect="responses",
-        native=native,
-        untranslated=tuple(dict.fromkeys(translation.missing)),
-        left_out=tuple(dict.fromkeys(translation.left_out)),
-    )
+    return _Translation().request(data, headers)
 
 
-class _Translation:
-    """Translates a request body to a chat completion body."""
-
-    def __init__(self) -> None:
-        self.missing: list[str] = []
-        """Parameters without an equivalent."""
-        self.left_out: list[str] = []
-        """Dropped optional tools."""
+class _Translation(Translation):
+    dialect, prompt = "responses", "input"
 
     def body(self, sent: Tree) -> Tree:
         sent = {key: value for key, value in sent.items() if value is not None}
