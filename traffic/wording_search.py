@@ -65,15 +65,15 @@ class Literals:
 
 
 class WordIndex:
-    """Finds many short texts in a long one. In both, a space stands for any character that no word has (`\\W`)."""
+    """Finds many short texts in a long one. A space in a short text matches any character that no word has (`\\W`)."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._of_bytes = BytesAhoCorasick([text.encode() for text in texts], implementation=Implementation.DFA)
         self._of_text = AhoCorasick(texts, implementation=Implementation.DFA, store_patterns=False)
 
     def find(self, text: str) -> list[Hit]:
-        """All hits of texts that begin with a space, overlapping ones too, in order of their ends. The limits of `text`
-        are borders, so that ` word` is found at its beginning.
+        """All matches, overlapping ones too, in order of their ends. `text` begins and ends with a border, so that ` word`
+        is found at its beginning. The start of a hit is that of the first word if its text begins with a space.
         """
         if text.isascii():
             return self._of_bytes.find_matches_as_indexes(b" %b " % text.encode().translate(_BORDERS), overlapping=True)

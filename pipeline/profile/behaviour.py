@@ -88,7 +88,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     always_keys: tuple[str, ...] = ()
     """Those that practically every structured answer has."""
     new_message_word_share: float = 1.0
-    """Words of the messages that no other message has; 0: they recombine a few words."""
+    """Share of the messages' words that no other message has; 0: they recombine a few words."""
     bodies_per_answer: float = 0.0
     """Different messages per different answer, repeated boilerplate aside."""
     called_functions: int = 0
@@ -130,21 +130,21 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     signs: dict[str, float] = {}
     """Share of requests whose instruction has each sign of `traffic.phrases`."""
     skill: float | None = None
-    """Of a cheap classifier over the majority answer, cross-validated: 0 none, 1 perfect."""
+    """Cohen's kappa of a cheap classifier, cross-validated: 0 chance, 1 perfect."""
     rows_per_label: float = 0.0
-    """That the classifier had, of the labels other than the commonest."""
+    """Training rows per label, without the commonest label."""
     skill_without_numbers: float | None = None
     """The same where it sees no digits: much less than `skill` where the answer depends on quantities."""
     decided_by_numbers_share: float = 0.0
-    """Requests whose text, numbers aside, comes again with another answer."""
+    """Requests that differ from others only in numbers, and in the answer."""
     verdict_share: float = 0.0
     """Longer answers that state one of a few labels: at their end, at their beginning or in a JSON field."""
     verdict_skill: float | None = None
-    """Of a cheap classifier on that label, where a reason stands before or after it."""
+    """Cohen's kappa on that label, where a reason is given before or after it."""
     candidates_p50: int = 0
-    """Of the shape's short answers: how many stand in a request, those aside that nearly every request names."""
+    """Number of the shape's short answers that a request names, without those that nearly every request names."""
     puzzle_share: float = 0.0
-    """Messages that put a few names or nouns in relation to each other."""
+    """Messages that relate a few names or nouns to each other."""
     code_input_share: float = 0.0
     """Messages that hold program text."""
     fact_list_share: float = 0.0

@@ -25,12 +25,12 @@ UNSURE = 0.7
 HEAVY_POINTS = 1.0
 """Points for a type of Tier 3 without which an unsure shape is not sent there."""
 HEAVY_SHARE = 0.5
-"""Probability of Tier 3 by known call sites that stands for such points."""
+"""Probability of Tier 3 by known call sites that counts as such points."""
 SIGNALS_WEIGHT, KNOWN_WEIGHT = 0.5, 1.0
-"""Exponents of the tiers' probabilities by the signals (too sure of themselves) and by known call sites, that
-predicted companies of unseen authors best."""
+"""Exponents of the tiers' probabilities by the signals (overconfident) and by known call sites; these predicted the
+companies of unseen authors best."""
 LEAST = 1e-3
-"""Probability of a tier that neither rules out."""
+"""Added to both probabilities, so that neither rules out a tier."""
 LOW_COST, HIGH_COST = 4.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 _TIERS: dict[RequestType, Tier] = {
@@ -100,7 +100,7 @@ def propose(b: Behaviour, known: TierProbabilities | None = None) -> Proposal:
 
 
 def _untyped(tier: int, b: Behaviour) -> str:
-    """The type of a shape whose tier only known call sites speak for."""
+    """The type of a shape whose tier follows from known call sites alone."""
     if tier == 1:
         return "label" if kinds.is_closed(b) else "extraction" if b.is_record else "rewrite"
     return "generation" if tier == 2 else "reasoning"
