@@ -72,8 +72,8 @@ class WordIndex:
         self._of_text = AhoCorasick(texts, implementation=Implementation.DFA, store_patterns=False)
 
     def find(self, text: str) -> list[Hit]:
-        """All matches, overlapping ones too, in order of their ends. `text` begins and ends with a border, so that ` word`
-        is found at its beginning. The start of a hit is that of the first word if its text begins with a space.
+        """All matches, overlapping ones too, in order of their ends. `text` begins and ends with a border, so that
+        ` word` is found at its beginning. The start of a hit is that of the first word if its text begins with a space.
         """
         if text.isascii():
             return self._of_bytes.find_matches_as_indexes(b" %b " % text.encode().translate(_BORDERS), overlapping=True)
