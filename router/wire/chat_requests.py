@@ -25,7 +25,7 @@ from router.wire.endpoint_limits import (
     split_stops,
 )
 from router.wire.media import Media, media_of
-from router.wire.protocol import Untranslatable
+from router.wire.protocol import Untranslatable, malformed
 from router.wire.thinking import (
     ANTHROPIC_EFFORTS,
     fit_thinking,
@@ -161,7 +161,7 @@ def body_for(request: ChatRequest, endpoint: Endpoint) -> Tree:
         bodies[endpoint.leave_out] = translated(sent, endpoint.leave_out)
         return dict(bodies[endpoint.leave_out])
     except (KeyError, TypeError, AttributeError) as error:
-        raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
+        raise Untranslatable(malformed(error)) from None
 
 
 def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:

@@ -19,7 +19,7 @@ from router.wire.converse_answers import Chunks, ConverseStream, completion_of
 from router.wire.endpoint_limits import CACHE_MARKS, OPENAI, answer_schema, fitted_name
 from router.wire.media import media_of
 from router.wire.openai_limits import original_names
-from router.wire.protocol import Answer, EndpointDialect, Stream, Untranslatable
+from router.wire.protocol import Answer, EndpointDialect, Stream, Untranslatable, malformed
 from router.wire.thinking import is_signed, with_effort
 from router.wire.turns import in_order, with_ids, with_results
 from traffic.loose_json import Tree, encode, text, tree, trees
@@ -307,7 +307,7 @@ class Converse:
         try:
             return converse_body(inner)
         except (KeyError, TypeError, AttributeError) as error:
-            raise Untranslatable(f"a malformed request ({type(error).__name__}: {error})") from None
+            raise Untranslatable(malformed(error)) from None
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
         return self._inner.read(completion_of(body, original_names(request, target), target.model), request, target)

@@ -32,6 +32,15 @@ class Untranslatable(ValueError):
     """A request cannot be expressed in the endpoint's dialect; the message names the parameter."""
 
 
+def malformed(error: Exception) -> str:
+    """What is wrong with a request, for an exception while it was converted."""
+    if isinstance(error, KeyError):
+        return f"malformed request: field {error} is missing"
+    if isinstance(error, TypeError | AttributeError):
+        return "malformed request: a field has the wrong type"
+    return f"malformed request: {error}"
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A complete answer."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from router.request import BadRequest, Body, ChatRequest, Dialect, chat_request
+from router.wire.protocol import malformed
 from traffic.loose_json import Tree, encode, tree
 
 _decode_tree = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -48,7 +49,7 @@ class Translation(ABC):
         except BadRequest:
             raise
         except (KeyError, TypeError, AttributeError, ValueError, msgspec.ValidationError) as error:
-            raise BadRequest(f"malformed request: {type(error).__name__}: {error}") from None
+            raise BadRequest(malformed(error)) from None
         if not body.messages:
             raise BadRequest(f"`{self.prompt}` is missing or empty")
         raw = {key: msgspec.Raw(encode(value)) for key, value in translated.items()}

@@ -197,7 +197,7 @@ def test_cache_marks_are_kept_and_never_more_than_four() -> None:
 
 def test_a_malformed_request_is_not_translated() -> None:
     request = parse(b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {})
-    with pytest.raises(Untranslatable, match=r"malformed request .*image_url"):
+    with pytest.raises(Untranslatable, match=r"image_url"):
         chat_requests.body_for(request, CLAUDE)
 
 
