@@ -47,7 +47,8 @@ _NO_REFUSALS = frozenset(
 )
 """Last words of the names of texts that say nothing about training."""
 _MENTION = re.compile(
-    r"train|consent|opt(?:ed|s|ing)?[\W_]*(?:in|out)|fine[\W_]*tun|improv\w*[\W_]*(?:\w+[\W_]+)?model|model\w?[\W_]*improv",
+    r"train|consent|opt(?:ed|s|ing)?[\W_]{0,3}(?:in|out)|fine[\W_]{0,3}tun"
+    r"|improv[a-z]{0,8}[\W_]{0,3}(?:[^\W_]{1,12}[\W_]{1,3})?model|models?[\W_]{0,3}improv",
     re.IGNORECASE,
 )
 _OPENERS = ("{", "[")
@@ -140,7 +141,7 @@ def _search(tags: Mapping[Any, Any], planned: Plan, depth: int, words: list[str]
             if depth < _MAX_DEPTH:
                 _search(value, _plan_inside(tuple(value)), depth + 1, words)
         elif kind is list:
-            words += _of_list(str(key), value)
+            words += _of_list(str(key), value, depth)
         elif kind is not str or not texts:
             continue
         elif len(value) <= _MAX_CHARS and value[:1] not in _OPENERS:
@@ -152,7 +153,7 @@ def _search(tags: Mapping[Any, Any], planned: Plan, depth: int, words: list[str]
 def _of_long_text(key: str, text: str, depth: int) -> Iterable[str]:
     opened = opened_value(text)
     if type(opened) is list:
-        return _of_list(key, opened)
+        return _of_list(key, opened, depth)
     if type(opened) is dict and depth < _MAX_DEPTH:
         words: list[str] = []
         _search(opened, _plan_inside(tuple(opened)), depth + 1, words)
@@ -160,8 +161,8 @@ def _of_long_text(key: str, text: str, depth: int) -> Iterable[str]:
     return _of_tags(text) if is_list_of_tags(key) else ()
 
 
-def _of_list(key: str, items: list[Any]) -> list[str]:
-    """Consent in a list of tags, of named values or of purposes."""
+def _of_list(key: str, items: list[Any], depth: int) -> list[str]:
+    """Consent in a list of tags, of named values or of purposes, and refusals in a list of other objects."""
     if not items:
         return []
     tags = named(items)
@@ -171,6 +172,12 @@ def _of_list(key: str, items: list[Any]) -> list[str]:
     texts = (_of_text(key, value) for key, value in tags.items() if type(value) is str and len(value) <= _MAX_CHARS)
     words = list(chain.from_iterable(texts))
     _search(tags, Plan(_plan(tuple(tags)).fields), 0, words)
+    if depth < _MAX_DEPTH:
+        inside: list[str] = []
+        for item in items:
+            if type(item) is dict and "value" not in item:
+                _search(item, _plan_inside(tuple(item)), depth + 1, inside)
+        words += _withheld(inside)
     return words
 
 
@@ -191,7 +198,7 @@ def _of_text(key: Any, text: str) -> tuple[str, ...]:
 def _of_tags(text: str) -> Iterator[str]:
     """Refusals in a text with several tags."""
     items = _SEPARATORS.split(text)
-    return _withheld(_of_list("", items)) if len(items) > 1 else iter(())
+    return _withheld(_of_list("", items, 0)) if len(items) > 1 else iter(())
 
 
 def _withheld(words: Iterable[str]) -> Iterator[str]:

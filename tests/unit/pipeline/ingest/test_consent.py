@@ -1,6 +1,7 @@
 """Consent to training in the forms that tags write it."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -251,3 +252,15 @@ def test_any_json_gives_words_without_an_error(tags: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["a" * 60 + "opt", "train" * 12, "opt" * 5000])
 def test_a_long_name_costs_no_time(name: str) -> None:
     assert kind_of(name) in (None, "unclear", "use")
+
+
+@pytest.mark.parametrize("text", ["improves" + "_" * 600, "improve" + " a" * 300, "opt" + "-" * 600, "model" + "_" * 600])
+def test_a_long_text_is_searched_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    consent.answers({"note": text})
+    assert time.process_time() - began < 0.1
+
+
+def test_refusals_in_a_list_of_objects_count_and_consent_does_not() -> None:
+    rows = [{"no_train": True}, {"training_consent": "yes"}, {"y": [{"training": "no"}]}]
+    assert consent.answers({"x": rows}) == ["false", "no"]
