@@ -252,11 +252,22 @@ def word_of(value: Any, kind: Kind = "consent") -> str | None:
 
 
 def _of_object(value: Mapping[Any, Any], kind: Kind) -> str | None:
-    if any(_WITHDRAWN.fullmatch(snake(str(key))) and _is_set(inner) for key, inner in value.items()):
-        return _as_json(value) if kind == "opt_out" else "withdrawn"
-    ends = next((v for k, v in value.items() if _ENDS.fullmatch(snake(str(k))) and v not in (None, "")), None)
     word = _answer_of(value, kind)
-    return word if ends is None or word is None or consent_of(word) == "no" else f"{word}{UNTIL}{ends}"[:_MAX_CHARS]
+    if kind == "opt_out" and _is_withdrawn(value):
+        return _as_json(value)
+    return "withdrawn" if word is None and _is_withdrawn(value) else word and limited(word, value)
+
+
+def limited(word: str, around: Mapping[Any, Any]) -> str:
+    """The word with its last day, or "withdrawn", where the object around it says so."""
+    if _is_withdrawn(around):
+        return "withdrawn"
+    ends = next((v for k, v in around.items() if _ENDS.fullmatch(snake(str(k))) and v not in (None, "")), None)
+    return word if ends is None or consent_of(word) == "no" else f"{word}{UNTIL}{ends}"[:_MAX_CHARS]
+
+
+def _is_withdrawn(value: Mapping[Any, Any]) -> bool:
+    return any(_WITHDRAWN.fullmatch(snake(str(key))) and _is_set(inner) for key, inner in value.items())
 
 
 def _is_set(value: Any) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dataset import Filter
-from pipeline.extract import consent_and_terms
+from pipeline.extract import consent_and_terms, opt_out_list
 from pipeline.extract.config import ExtractConfig, RightsConfig
 from pipeline.extract.filters import Ledger
 from pipeline.extract.rows import Row
@@ -81,9 +81,17 @@ def test_unclear_consent_excludes_the_record_and_is_reported(said: str) -> None:
         '"cust-1"\n{"user_id": "cust-2"}\n',
         '{"cust-1": "2026-09-01", "cust-2": true}',
         '{"cust-1": true, "cust-2": true, "cust-3": false}',
+        '{"cust-1": true, "cust-2": null, "cust-3": {"opted_out": false}}',
+        '[{"id": "cust-3", "opted_out": false, "users": [{"id": "cust-1", "opted_out": true}, {"id": "cust-2"}]}]',
         '{"cust-1": {"optedOut": true}, "cust-2": {}, "cust-3": {"optedOut": false}}',
         "customer_id,opted_out\ncust-1,true\ncust-2,?\ncust-3,false\n",
         "customer_id;training consent\ncust-1;no\ncust-2;\ncust-3;yes\n",
+        "customer_id,consent,valid_until\ncust-1,yes,2020-01-01\ncust-2,no,\ncust-3,yes,2999-01-01\n",
+        "customer_id,consent,withdrawn_at\ncust-1,yes,2026-01-01\ncust-2,no,\ncust-3,yes,\n",
+        '[{"id": "cust-1", "ai": {"training": "no"}}, {"id": "cust-2"}, {"id": "cust-3", "ai": {"training": "yes"}}]',
+        '{"opted_out": ["cust-1", "cust-2"], "opted_in": ["cust-3"]}',
+        "customer_id,excluded,active\ncust-1,yes,yes\ncust-2,,yes\ncust-3,no,yes\n",
+        "customer_id,status,active,enabled\ncust-1,active,yes,yes\ncust-2,new,yes,yes\n",
         "customer_id,status\ncust-1,opted_out\ncust-2,pending\ncust-3,opted_in\n",
         "name,customer_id,user_id\nAnn,cust-1,\nBo,,cust-2\n",
         '{"customerId": "cust-1", "optedOut": true}\n{"customerId": "cust-3", "optedOut": false}\n{"id": "cust-2"}\n',
@@ -109,6 +117,18 @@ def test_a_number_sign_within_an_id_is_no_remark(tmp_path: Path) -> None:
     rows = [row(1, customer_id="Customer #1"), row(2, customer_id="Customer #2")]
     kept, _ = permitted(rows, RightsConfig(opted_out=str(tmp_path / "out.txt")))
     assert kept == ["r00002"]
+
+
+def test_ids_as_decimal_numbers_are_read(tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_text('[{"id": 1001.0}, 1002.0]')
+    assert opt_out_list.read(tmp_path / "out.json") == {"1001", "1002"}
+
+
+@pytest.mark.parametrize("text", ['{"id": "cust-1"}\n{"id": "cust-2"\n', 'id\n"cust-1\ncust-2\n'])
+def test_a_list_that_cannot_be_read_completely_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text(text)
+    with pytest.raises(InputError):
+        opt_out_list.read(tmp_path / "out")
 
 
 def test_an_opt_out_counts_in_either_unicode_form(tmp_path: Path) -> None:

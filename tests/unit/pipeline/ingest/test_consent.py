@@ -254,7 +254,7 @@ def test_a_long_name_costs_no_time(name: str) -> None:
     assert kind_of(name) in (None, "unclear", "use")
 
 
-@pytest.mark.parametrize("text", ["improves" + "_" * 600, "improve" + " a" * 300, "opt" + "-" * 600, "model" + "_" * 600])
+@pytest.mark.parametrize("text", ["improves" + "_" * 600, "improve" + " a" * 300, "opt" + "-" * 600])
 def test_a_long_text_is_searched_in_linear_time(text: str) -> None:
     began = time.process_time()
     consent.answers({"note": text})
