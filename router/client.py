@@ -150,13 +150,9 @@ class AsgiClient(Client):
         await self._send({"type": "http.response.body", "body": data})
 
 
-def header_list(values: Mapping[bytes, str | int | bytes | None]) -> list[tuple[bytes, bytes]]:
-    """Response headers for the values that are not None; bytes are sent unchanged, text as by `header_text`."""
-    return [
-        (name, value if isinstance(value, bytes) else header_text(value))
-        for name, value in values.items()
-        if value is not None
-    ]
+def header_list(values: Mapping[bytes, str | int]) -> list[tuple[bytes, bytes]]:
+    """Response headers, with values as by `header_text`."""
+    return [(name, header_text(value)) for name, value in values.items()]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -199,14 +199,14 @@ def _labels(key: Any) -> list[str]:
 
 
 def _counter(name: str, about: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
-    family = CounterMetricFamily(f"fasttier_{name}", about, labels=labels)
-    for key, value in list(values.items()):
-        family.add_metric(_labels(key), value)
-    return family
+    return _filled(CounterMetricFamily(f"fasttier_{name}", about, labels=labels), values)
 
 
 def _gauge(name: str, about: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
-    family = GaugeMetricFamily(f"fasttier_{name}", about, labels=labels)
+    return _filled(GaugeMetricFamily(f"fasttier_{name}", about, labels=labels), values)
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[Any, float]) -> Metric:
     for key, value in list(values.items()):
         family.add_metric(_labels(key), float(value))
     return family

@@ -55,7 +55,10 @@ PROVIDER_DEFAULTS: dict[str, tuple[Any, ...]] = {
 HINTS = ("seed", "prediction", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "verbosity")
 """Best effort at OpenAI too, so an answer without them is correct."""
 
-_SOMETIMES_HINTS = ("service_tier", "store", "web_search_options")
+_EXCLUDED = ("temperature", "top_p", "top_k", "thinking")
+"""Parameters that are not sent beside some others."""
+_SOMETIMES_SENT = ("service_tier", "store", "web_search_options", *_EXCLUDED)
+_SAMPLING_DEFAULTS = {"temperature": 1, "top_p": 1}
 _TIERS = {"auto": "auto", "default": "standard_only"}
 
 _HANDLED = frozenset(
@@ -79,10 +82,13 @@ def is_optional(key: str, value: Any) -> bool:
     return key in HINTS or value in PROVIDER_DEFAULTS.get(key, ())
 
 
-def left_out(request: ChatRequest) -> tuple[str, ...]:
-    """Hints of the request that are not sent to the endpoint."""
+def left_out(request: ChatRequest, endpoint: Endpoint) -> tuple[str, ...]:
+    """Hints of the request that are not sent to the endpoint, and parameters that others of the request exclude.
+
+    Raises: Untranslatable.
+    """
     names = [name for name in HINTS if name in request.tree]
-    values = {key: msgspec.json.decode(request.tree[key]) for key in _SOMETIMES_HINTS if key in request.tree}
+    values = {key: msgspec.json.decode(request.tree[key]) for key in _SOMETIMES_SENT if key in request.tree}
     if values.get("service_tier") not in (None, *_TIERS):
         names.append("service_tier")
     if values.get("store"):
@@ -91,31 +97,11 @@ def left_out(request: ChatRequest) -> tuple[str, ...]:
         names.append("web_search_options.search_context_size")
     if b'"detail"' in bytes(request.tree["messages"]) and any(map(_states_detail, request.plain_messages)):
         names.append("image_url.detail")
-    sampling = [msgspec.json.decode(request.tree[key]) for key in ("temperature", "top_p") if key in request.tree]
-    if len(sampling) == 2 and not any(value in (1, None) for value in sampling):
-        names.append("top_p")
-    if "thinking" in request.tree:
-        names += _beside_thinking(request)
+    excluded = [key for key in _EXCLUDED if values.get(key) not in (None, _SAMPLING_DEFAULTS.get(key))]
+    if excluded:
+        body = body_for(request, endpoint)
+        names += [key for key in excluded if key not in body]
     return tuple(names)
-
-
-def _beside_thinking(request: ChatRequest) -> list[str]:
-    """Parameters that `reconcile` drops."""
-    keys = ("messages", "thinking", "tools", "tool_choice", "temperature", "top_p", "top_k")
-    sent = {key: msgspec.json.decode(request.tree[key]) for key in keys if key in request.tree}
-    if tree(sent["thinking"]).get("type") not in ("enabled", "adaptive"):
-        return []
-    body: Tree = {}
-    try:
-        _sampling(sent, body)
-        add_tools(sent, body)
-        body["messages"] = _conversation(without_functions(sent)["messages"], ())[1]
-    except (Untranslatable, KeyError, TypeError, AttributeError):
-        return []
-    body["thinking"] = sent["thinking"]
-    parameters = set(body)
-    reconcile(body)
-    return sorted(parameters - set(body))
 
 
 def names_and_stops(request: ChatRequest) -> tuple[dict[str, str], list[str]]:
@@ -198,9 +184,9 @@ def translated(sent: Tree, leave_out: Collection[str] = ()) -> Tree:
 def _sampling(sent: Tree, body: Tree) -> None:
     if sent.get("temperature", 0) > 1:
         raise Untranslatable("temperature above 1")
-    for key in ("temperature", "top_p"):
-        # 1 is the default of both, and newer models accept neither.
-        if sent.get(key, 1) != 1:
+    for key, default in _SAMPLING_DEFAULTS.items():
+        # Newer models accept neither.
+        if sent.get(key, default) != default:
             body[key] = sent[key]
     if isinstance(sent.get("top_k"), int) and sent["top_k"] > 0:
         body["top_k"] = sent["top_k"]

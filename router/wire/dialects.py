@@ -97,7 +97,7 @@ def _hints_left_out(request: ChatRequest, target: Target) -> tuple[str, ...]:
         if request.dialect == "anthropic":
             return ()
         removed = [name for name in request.left_out if name != responses_requests.WEB_SEARCH]
-        return (*chat_requests.left_out(request), *removed)
+        return (*chat_requests.left_out(request, target.endpoint), *removed)
     if target.endpoint.kind == "bedrock":
         return (*(name for name in chat_requests.HINTS if name in request.tree), *request.left_out)
     return request.left_out

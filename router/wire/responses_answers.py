@@ -22,7 +22,7 @@ from router.wire.responses_requests import joined
 from router.wire.responses_tools import SEARCH, offered_in, tools_by_name
 from router.wire.sse import StreamReader
 from router.wire.thinking import sealed
-from traffic.loose_json import Tree, index, is_object, json_or, tree, trees
+from traffic.loose_json import Tree, encode, index, is_object, json_or, tree, trees
 from traffic.record import Usage
 from traffic.tool_calls import EMPTY, ToolCall
 
@@ -48,10 +48,10 @@ class Responses:
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
         answer = self._inner.read(body, request, target)
         encoder = ResponseEncoder(request)
-        for chunk in chunks_of(answer.body):
-            encoder.take(chunk)
-        encoder.end(answer.usage)
-        return Answer(answer.output, answer.usage, msgspec.json.encode(encoder.response), answer.signals)
+        events = [event for chunk in chunks_of(answer.body) for event in encoder.take(chunk)]
+        events += encoder.end(answer.usage)
+        body = joined(events) if request.stream else encode(encoder.response)
+        return Answer(answer.output, answer.usage, body, answer.signals)
 
     def stream(self, request: ChatRequest, target: Target) -> "ResponseStream":
         return ResponseStream(self._inner.stream(request, target), ResponseEncoder(request))

@@ -261,40 +261,9 @@ def error_event(body: bytes, request: ChatRequest) -> bytes:
 
 
 def as_stream(body: bytes, *, usage: bool) -> bytes:
-    """A complete response as the events of a stream."""
+    """The answer unchanged: `responses_answers` makes events of whole answers too if the client wants a stream."""
     del usage
-    response: Tree = msgspec.json.decode(body)
-    opened = response | {"status": "in_progress", "output": [], "usage": None}
-    events: list[Tree] = [{"type": "response.created", "response": opened}]
-    events += [{"type": "response.in_progress", "response": opened}]
-    for index, item in enumerate(response["output"]):
-        position = {"output_index": index}
-        events.append({"type": "response.output_item.added", **position, "item": item | {"status": "in_progress"}})
-        events += [event | position | {"item_id": item["id"]} for event in _inner_events(item)]
-        events.append({"type": "response.output_item.done", **position, "item": item})
-    events.append({"type": f"response.{response['status']}", "response": response})
-    return joined([event | {"sequence_number": number} for number, event in enumerate(events)])
-
-
-def _inner_events(item: Tree) -> list[Tree]:
-    if item["type"] == "function_call":
-        kind, text = "response.function_call_arguments", item["arguments"]
-        done = {"type": f"{kind}.done", "arguments": text, "name": item["name"]}
-        return [{"type": f"{kind}.delta", "delta": text}, done]
-    if item["type"] == "custom_tool_call":
-        kind, text = "response.custom_tool_call_input", item["input"]
-        return [{"type": f"{kind}.delta", "delta": text}, {"type": f"{kind}.done", "input": text}]
-    events: list[Tree] = []
-    for index, part in enumerate(item.get("content") or ()):
-        key = "text" if part["type"] == "output_text" else "refusal"
-        position = {"content_index": index}
-        events += [
-            {"type": "response.content_part.added", **position, "part": part | {key: ""}},
-            {"type": f"response.{part['type']}.delta", **position, "delta": part[key], "logprobs": []},
-            {"type": f"response.{part['type']}.done", **position, key: part[key], "logprobs": []},
-            {"type": "response.content_part.done", **position, "part": part},
-        ]
-    return events
+    return body
 
 
 def joined(events: list[Tree]) -> bytes:

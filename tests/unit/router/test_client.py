@@ -9,8 +9,9 @@ from router.client import EVENTS, AsgiClient, header_list
 
 
 def test_header_values_contain_no_control_characters_or_line_ends() -> None:
-    assert header_list({b"x-a": "caf\u00e9 \x00\x1b[1m\x7f\r\nb", b"x-b": None}) == [
-        (b"x-a", b"caf\\xe9 \\x00\\x1b[1m\\x7f b")
+    assert header_list({b"x-a": "caf\u00e9 \x00\x1b[1m\x7f\r\nb", b"x-b": 2}) == [
+        (b"x-a", b"caf\\xe9 \\x00\\x1b[1m\\x7f b"),
+        (b"x-b", b"2"),
     ]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from router import server
-from router.client import header_list
 from router.process import Deps
 from tests.fakes.router import endpoint, routing
 from traffic.artifacts import Home
@@ -41,10 +40,3 @@ def test_a_port_in_use_is_a_config_error(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
             run(tmp_path, port=port)
-
-
-def test_header_values_are_escaped() -> None:
-    assert header_list({b"x-a": "tïer\r\nx-b: 1", b"x-c": None, b"x-d": 2}) == [
-        (b"x-a", rb"t\xefer x-b: 1"),
-        (b"x-d", b"2"),
-    ]

@@ -177,7 +177,7 @@ def test_only_one_of_temperature_and_top_p_is_sent() -> None:
     sent = {"temperature": 0.2, "top_p": 0.5}
     assert said(**sent) == said(temperature=0.2)
     request = parse(msgspec.json.encode({"messages": [USER]} | sent), {})
-    assert chat_requests.left_out(request) == ("top_p",)
+    assert chat_requests.left_out(request, CLAUDE) == ("top_p",)
     assert said(top_p=0.5)["top_p"] == 0.5
 
 
