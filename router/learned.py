@@ -69,8 +69,8 @@ class Learned:
             name, _, model = key
             served = f", model {model[:_SHOWN_CHARS]}" if model else ""
             lines += [
-                f"endpoint {name}{served}: write `{setting}: {_yaml(value)}` into its configuration: "
-                "until then it refuses the first request"
+                f"endpoint {name}{served}: add `{setting}: {_yaml(value)}` to its configuration; without it, the first "
+                "request after every start is refused"
                 for setting, value in settings.items()
             ]
         return sorted(lines)

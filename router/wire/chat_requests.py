@@ -88,20 +88,20 @@ def left_out(request: ChatRequest, endpoint: Endpoint) -> tuple[str, ...]:
     Raises: Untranslatable.
     """
     names = [name for name in HINTS if name in request.tree]
+    if b'"detail"' in bytes(request.tree["messages"]) and any(map(_states_detail, request.plain_messages)):
+        names.append("image_url.detail")
     values = {key: msgspec.json.decode(request.tree[key]) for key in _SOMETIMES_SENT if key in request.tree}
+    if not values:
+        return tuple(names)
     if values.get("service_tier") not in (None, *_TIERS):
         names.append("service_tier")
     if values.get("store"):
         names.append("store")
-    if web_search(values.get("web_search_options"))[1]:
+    if "web_search_options" in values and web_search(values["web_search_options"])[1]:
         names.append("web_search_options.search_context_size")
-    if b'"detail"' in bytes(request.tree["messages"]) and any(map(_states_detail, request.plain_messages)):
-        names.append("image_url.detail")
-    excluded = [key for key in _EXCLUDED if values.get(key) not in (None, _SAMPLING_DEFAULTS.get(key))]
-    if excluded:
-        body = body_for(request, endpoint)
-        names += [key for key in excluded if key not in body]
-    return tuple(names)
+    body = body_for(request, endpoint)
+    stated = [key for key in _EXCLUDED if values.get(key) not in (None, _SAMPLING_DEFAULTS.get(key))]
+    return (*names, *(key for key in stated if key not in body))
 
 
 def names_and_stops(request: ChatRequest) -> tuple[dict[str, str], list[str]]:

@@ -356,24 +356,29 @@ class _Collector:
         return b""
 
 
-def as_stream(body: bytes, *, usage: bool) -> bytes:
-    """A complete answer as the events of a stream."""
+def chunks_of(body: bytes, *, usage: bool) -> list[Tree]:
+    """The chunks of a complete answer. `usage`: with a last one that states it."""
     completion, _ = completion_of(body)
     head = {key: completion.get(key) for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-    events: list[Tree] = []
+    chunks: list[Tree] = []
     for choice in trees(completion["choices"]):
         message = tree(choice.get("message"))
         delta = {key: value for key, value in message.items() if value is not None and key != "tool_calls"}
         if trees(message.get("tool_calls")):
             delta["tool_calls"] = [{"index": n} | call for n, call in enumerate(trees(message["tool_calls"]))]
         position = {"index": choice.get("index", 0)}
-        events.append(
+        chunks.append(
             head | {"choices": [position | {"delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None}]}
         )
-        events.append(head | {"choices": [position | {"delta": {}, "finish_reason": choice.get("finish_reason")}]})
+        chunks.append(head | {"choices": [position | {"delta": {}, "finish_reason": choice.get("finish_reason")}]})
     if usage and completion.get("usage") is not None:
-        events.append(head | {"choices": [], "usage": completion["usage"]})
-    return b"".join(event(encode(part)) for part in events) + DONE
+        chunks.append(head | {"choices": [], "usage": completion["usage"]})
+    return chunks
+
+
+def as_stream(body: bytes, *, usage: bool) -> bytes:
+    """A complete answer as the events of a stream."""
+    return b"".join(event(encode(chunk)) for chunk in chunks_of(body, usage=usage)) + DONE
 
 
 def error(status: int, message: str, kind: str, code: str | None = None) -> bytes:

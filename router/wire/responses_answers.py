@@ -48,7 +48,7 @@ class Responses:
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:
         answer = self._inner.read(body, request, target)
         encoder = ResponseEncoder(request)
-        events = [event for chunk in chunks_of(answer.body) for event in encoder.take(chunk)]
+        events = [event for chunk in openai.chunks_of(answer.body, usage=False) for event in encoder.take(chunk)]
         events += encoder.end(answer.usage)
         body = joined(events) if request.stream else encode(encoder.response)
         return Answer(answer.output, answer.usage, body, answer.signals)
@@ -370,12 +370,6 @@ class ResponseEncoder:
         self._request.__dict__["response_events"] = self._number
         # Copied, because the response and its items keep changing.
         return _copied(event)
-
-
-def chunks_of(completion: bytes) -> list[Tree]:
-    """A complete chat completion as chunks."""
-    data = openai.as_stream(completion, usage=False)
-    return [msgspec.json.decode(sent) for sent in StreamReader().feed(data) if sent != b"[DONE]"]
 
 
 def _usage(usage: Usage) -> Tree:
