@@ -61,8 +61,7 @@ class Answers:
             request, route = await self._read(client, headers)
             exchange = Exchange(request, route, client, router.current_services(), began)
             exchange.trace = headers.get(b"traceparent")
-            router.counts["requests"] += 1
-            await client.run(exchange.run())
+            await self._serve(client, exchange)
         except Refused as error:
             await self._refuse(client, error)
         except RecursionError:
@@ -72,6 +71,10 @@ class Answers:
             await self._refuse(client, Refused(400, NESTED))
         except ClientLeft:
             return
+
+    async def _serve(self, client: Client, exchange: Exchange) -> None:
+        self._router.counts["requests"] += 1
+        await client.run(exchange.run())
 
     async def crashed(self, client: Client, error: Exception) -> None:
         """Send an error to the client for a failure of the router, such as a full disk of the request log."""
@@ -124,18 +127,8 @@ class TokenCount(Answers):
     def __init__(self, router: Router) -> None:
         super().__init__(router, "anthropic")
 
-    async def answer(self, client: Client, headers: Mapping[bytes, bytes]) -> None:
-        refused = self._router.refusal(headers, self._name)
-        if refused is not None:
-            await client.reply(*refused)
-            return
-        try:
-            request, route = await self._read(client, headers)
-        except Refused as error:
-            await self._refuse(client, error)
-            return
-        except ClientLeft:
-            return
+    async def _serve(self, client: Client, exchange: Exchange) -> None:
+        request, route = exchange.request, exchange.route
         target = route.levels[0][0] if route.levels else None
         if target is not None and target.endpoint.kind == "anthropic":
             body = request.native | {"model": msgspec.Raw(msgspec.json.encode(target.model))}

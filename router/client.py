@@ -78,30 +78,17 @@ class AsgiClient(Client):
         self._head: Message = {}
 
     async def read(self, max_bytes: int) -> bytes:
-        message = await self._receive()
-        if not message.get("more_body") and message["type"] == "http.request":
-            # Most bodies arrive in one message.
-            parts = [message.get("body", b"")]
-        else:
-            parts = await self._read_on(message, max_bytes)
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if len(body) > max_bytes:
-            raise TooLarge
-        return body
-
-    async def _read_on(self, message: Message, max_bytes: int) -> list[bytes]:
         parts: list[bytes] = []
-        size = 0
-        while True:
+        size, more = 0, True
+        while more:
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            size, more = size + len(parts[-1]), message.get("more_body", False)
             if size > max_bytes:
                 raise TooLarge
-            if not message.get("more_body"):
-                return parts
-            message = await self._receive()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.current_task()

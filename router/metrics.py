@@ -7,7 +7,7 @@ and tiers by the configuration, call sites and reasons by `MAX_LABELS`.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -126,19 +126,14 @@ class _Collector:
         return self._collect()
 
 
-class Gauges:
+class Gauges(NamedTuple):
     """Values of other parts of the router, read on a scrape."""
 
-    def __init__(
-        self,
-        circuits: Callable[[], Mapping[tuple[str, str], Circuit]],
-        reloads: Callable[[], int],
-        reload_errors: Callable[[], Mapping[str, bool]],
-        log: Callable[[], Mapping[str, int]],
-        clock: Callable[[], float],
-    ) -> None:
-        self.circuits, self.reloads, self.reload_errors = circuits, reloads, reload_errors
-        self.log, self.clock = log, clock
+    circuits: Callable[[], Mapping[tuple[str, str], Circuit]]
+    reloads: Callable[[], int]
+    reload_errors: Callable[[], Mapping[str, bool]]
+    log: Callable[[], Mapping[str, int]]
+    clock: Callable[[], float]
 
 
 def exposition(metrics: Metrics, gauges: Gauges) -> Callable[[], bytes]:

@@ -129,6 +129,10 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The client's cap on output tokens."""
         return self.params.max_tokens
 
+    def value(self, key: str) -> Any:
+        """A parameter of the body, decoded; None if it is missing."""
+        return msgspec.json.decode(self.tree[key]) if key in self.tree else None
+
     def estimated_usage(self, output: Output) -> Usage:
         """Usage by the lengths of prompt and answer, for an answer without stated usage."""
         prompt = estimate_tokens([message.text for message in self.body.messages])

@@ -367,8 +367,6 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
         if "thinking" in body:
             body |= _decoded(body, "thinking", "context_management")
             fit_thinking(body)
-    for name in target.endpoint.leave_out:
-        body.pop(name, None)
     if UNSIGNED.encode() in bytes(request.native["messages"]):
         body |= _decoded(body, "messages", "thinking", "tool_choice", "context_management")
         body = without_thinking(body, is_unsigned)

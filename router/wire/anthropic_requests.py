@@ -53,7 +53,7 @@ def full_tree(native: Mapping[str, msgspec.Raw]) -> Tree:
 
 class _Translation(Translation):
     dialect, prompt = "anthropic", "messages"
-    kept_headers = ("anthropic-version", "anthropic-beta")
+    kept_headers = (b"anthropic-version", b"anthropic-beta")
 
     def __init__(self, *, full: bool = False) -> None:
         super().__init__()

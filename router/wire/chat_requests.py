@@ -111,8 +111,7 @@ def names_and_stops(request: ChatRequest) -> tuple[dict[str, str], list[str]]:
         text(next((tree(tool[kind]) for kind in kinds if kind in tool), tool).get("name"))
         for tool in request.tools or ()
     ]
-    stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
-    return fitted_names(filter(None, names), ANTHROPIC), split_stops(stop, ANTHROPIC)[1]
+    return fitted_names(filter(None, names), ANTHROPIC), split_stops(request.value("stop"), ANTHROPIC)[1]
 
 
 # -------------------------------------------------------------------------------------------- payload

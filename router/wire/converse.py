@@ -301,7 +301,9 @@ class Converse:
             full = {key: msgspec.Raw(encode(value)) for key, value in full_tree(request.native).items()}
             request = msgspec.structs.replace(request, tree=full)
         inner: Tree = msgspec.json.decode(self._inner.payload(request, target, stream=stream))
-        if "cache_control" in target.endpoint.leave_out:
+        left_out = target.endpoint.leave_out
+        inner = {key: value for key, value in inner.items() if key not in left_out}
+        if "cache_control" in left_out:
             # Models without a prompt cache reject cache marks.
             inner = tree(_without_marks(inner))
         try:

@@ -63,8 +63,6 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     """The body for one endpoint."""
     body: dict[str, Any] = dict(request.tree)
     endpoint = target.endpoint
-    for name in endpoint.leave_out:
-        body.pop(name, None)
     if target.model is not None:
         body["model"] = target.model
     # The router's tags; OpenAI accepts metadata only for completions that it stores.
@@ -85,9 +83,7 @@ def payload(request: ChatRequest, target: Target, *, stream: bool) -> bytes:
     _cap(body, request, target)
     if stream:
         # Without it a streamed answer has no usage, and its cost is unknown.
-        if "stream_options" not in endpoint.leave_out:
-            options = msgspec.json.decode(body["stream_options"]) if "stream_options" in body else None
-            body["stream_options"] = tree(options) | {"include_usage": True}
+        body["stream_options"] = tree(request.value("stream_options")) | {"include_usage": True}
     else:
         body.pop("stream", None)
         body.pop("stream_options", None)
@@ -114,7 +110,7 @@ def _cap(body: dict[str, Any], request: ChatRequest, target: Target) -> None:
     # OpenAI's newer models reject `max_tokens`; all other servers know it.
     capped = False
     for key in ("max_tokens", "max_completion_tokens"):
-        if key in body:
+        if key in body and key not in target.endpoint.leave_out:
             body[key], capped = cap, True
     if not capped:
         body["max_tokens" if target.endpoint.own else "max_completion_tokens"] = cap

@@ -34,8 +34,7 @@ def original_names(request: ChatRequest, target: Target) -> dict[str, str]:
 
 def applied_stops(request: ChatRequest, target: Target) -> list[str]:
     """Stop sequences that are applied to the answer because the endpoint does not accept them."""
-    stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
-    return split_stops(stop, limits_of(target))[1]
+    return split_stops(request.value("stop"), limits_of(target))[1]
 
 
 def refused(request: ChatRequest, target: Target) -> str | None:
@@ -52,30 +51,24 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
     paired = _paired(request, target)
     changed: dict[str, Any] = {} if paired is request else {"messages": paired.plain_messages}
     request = paired
-    if "user" in request.tree:
-        user = text(msgspec.json.decode(request.tree["user"]))
-        if fitted_user(user, limits) != user:
-            changed["user"] = fitted_user(user, limits)
-    stop = msgspec.json.decode(request.tree["stop"]) if "stop" in request.tree else None
-    sent, applied = split_stops(stop, limits)
+    user = text(request.value("user"))
+    if fitted_user(user, limits) != user:
+        changed["user"] = fitted_user(user, limits)
+    sent, applied = split_stops(request.value("stop"), limits)
     if applied:
         changed["stop"] = sent
     names = original_names(request, target)
-    if "tools" in request.tree:
-        tools = trees(msgspec.json.decode(request.tree["tools"]))
-        fitted_tools = [_tool(tool, limits) for tool in tools]
-        if fitted_tools != tools:
-            changed["tools"] = fitted_tools
+    tools = trees(request.value("tools"))
+    fitted_tools = [_tool(tool, limits) for tool in tools]
+    if fitted_tools != tools:
+        changed["tools"] = fitted_tools
     if names or (b'"tool_call_id"' in bytes(request.tree["messages"]) and limits.call_id_chars is not None):
         changed["messages"] = [_message(message, limits) for message in request.plain_messages]
-    if names:
-        choice = msgspec.json.decode(request.tree["tool_choice"]) if "tool_choice" in request.tree else None
-        if isinstance(choice, dict):
-            changed["tool_choice"] = _renamed(choice, limits)
-    if "response_format" in request.tree:
-        response_format = tree(msgspec.json.decode(request.tree["response_format"]))
-        if (answer_form := _answer_form(response_format)) is not response_format:
-            changed["response_format"] = answer_form
+    if names and isinstance(choice := request.value("tool_choice"), dict):
+        changed["tool_choice"] = _renamed(choice, limits)
+    response_format = tree(request.value("response_format"))
+    if response_format and (answer_form := _answer_form(response_format)) is not response_format:
+        changed["response_format"] = answer_form
     if not changed:
         return request
     raw = {key: msgspec.Raw(encode(value)) for key, value in changed.items()}

@@ -16,7 +16,7 @@ from router.wire.errors import error_in
 from router.wire.openai import ChatStream
 from router.wire.protocol import Answer, Unreadable
 from router.wire.sse import DONE, event
-from traffic.loose_json import NotJson, Tree, read_json, trees
+from traffic.loose_json import NotJson, Tree, read_json, tree, trees
 from traffic.record import Output
 from traffic.usage import usage_of
 
@@ -65,14 +65,11 @@ class Passed:
             body["model"] = target.model
         # The router's tags; neither protocol has metadata.
         body.pop("metadata", None)
-        for name in target.endpoint.leave_out:
-            body.pop(name, None)
         cap = target.max_tokens
         if self._dialect == "completions" and cap is not None and (request.cap is None or request.cap > cap):
             body["max_tokens"] = cap
         if stream:
-            options = msgspec.json.decode(body["stream_options"]) if "stream_options" in body else None
-            body["stream_options"] = (options or {}) | {"include_usage": True}
+            body["stream_options"] = tree(request.value("stream_options")) | {"include_usage": True}
         return msgspec.json.encode(body)
 
     def read(self, body: bytes, request: ChatRequest, target: Target) -> Answer:

@@ -18,7 +18,7 @@ class Translation(ABC):
     dialect: Dialect
     prompt: str
     """Parameter with the messages."""
-    kept_headers: tuple[str, ...] = ()
+    kept_headers: tuple[bytes, ...] = ()
     """Headers of the dialect that an endpoint of the same dialect gets."""
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class Translation(ABC):
         if not body.messages:
             raise BadRequest(f"`{self.prompt}` is missing or empty")
         raw = {key: msgspec.Raw(encode(value)) for key, value in translated.items()}
-        kept = {name: headers[name.encode()] for name in self.kept_headers if name.encode() in headers}
+        kept = {name.decode(): headers[name].decode("latin-1") for name in self.kept_headers if name in headers}
         return msgspec.structs.replace(
             chat_request(body, raw, tree(sent.get("metadata")), headers),
             dialect=self.dialect,
             native=native,
-            native_headers={name: value.decode("latin-1") for name, value in kept.items()},
+            native_headers=kept,
             untranslated=tuple(dict.fromkeys(self.missing)),
             left_out=tuple(dict.fromkeys(self.left_out)),
         )

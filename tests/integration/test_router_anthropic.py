@@ -475,10 +475,10 @@ def test_count_tokens_answers_in_anthropics_format(setting: Setting) -> None:
 @pytest.mark.parametrize(
     "body, why",
     [
-        ({"messages": [], "model": "m", "max_tokens": 1}, "at least one message"),
+        ({"messages": [], "model": "m", "max_tokens": 1}, "`messages` is"),
         ({"messages": [{"role": "user", "content": "x"}], "model": "m"}, "max_tokens: field required"),
         ({"messages": [{"role": "judge", "content": "x"}], "model": "m", "max_tokens": 1}, "role 'judge'"),
-        ({"messages": 3, "model": "m", "max_tokens": 1}, "not a messages request"),
+        ({"messages": 3, "model": "m", "max_tokens": 1}, "wrong type"),
     ],
 )
 def test_an_unreadable_message_is_refused(setting: Setting, body: dict[str, Any], why: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.attempt import payload_of
 from router.deployed import Prepared
 from router.request import ChatRequest, parse
 from router.target import Target
@@ -126,8 +127,9 @@ def test_streams_are_requested_with_usage() -> None:
 
 
 def test_unsupported_parameters_are_not_added() -> None:
-    target = Target(msgspec.structs.replace(HOSTED, leave_out=("stream_options",)), 2)
-    assert "stream_options" not in body_for(target, stream=True)
+    target = Target(msgspec.structs.replace(HOSTED, leave_out=("stream_options", "max_tokens")), 2, None, 50)
+    sent = msgspec.json.decode(payload_of(request(stream=True, max_tokens=90), target))
+    assert sent.keys() == {"messages", "model", "stream", "max_completion_tokens"}
 
 
 @given(st.text(min_size=1), st.booleans())
