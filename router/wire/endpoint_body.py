@@ -12,7 +12,7 @@ from router.wire.call_ids import exact_id
 from router.wire.endpoint_limits import SCHEMA_VALUES, SCHEMAS_BY_NAME
 from router.wire.thinking import adaptive, nearest_effort, with_budget
 from router.wire.turns import ruled
-from traffic.loose_json import encode, text, tree, trees
+from traffic.loose_json import Tree, encode, text, tree, trees
 from traffic.tiers import Endpoint
 
 
@@ -156,16 +156,15 @@ def _with_call_ids(messages: Any, chars: int) -> Any:
     """Tool calls and results with ids of exactly `chars` letters and digits; deterministic."""
     if isinstance(messages, msgspec.Raw) and b'"tool_call' not in bytes(messages):
         return messages
-    return [
-        message
-        | {key: exact_id(text(message[key]), chars) for key in ("tool_call_id",) if key in message}
-        | {
-            key: [call | {"id": exact_id(text(call.get("id")), chars)} for call in trees(message[key])]
-            for key in ("tool_calls",)
-            if message.get(key)
-        }
-        for message in trees(_plain(messages))
-    ]
+    fitted = []
+    for message in trees(_plain(messages)):
+        changed: Tree = {}
+        if "tool_call_id" in message:
+            changed["tool_call_id"] = exact_id(text(message["tool_call_id"]), chars)
+        if calls := trees(message.get("tool_calls")):
+            changed["tool_calls"] = [call | {"id": exact_id(text(call.get("id")), chars)} for call in calls]
+        fitted.append(message | changed)
+    return fitted
 
 
 def _with_reasoning(messages: Any) -> Any:

@@ -18,6 +18,7 @@ ANTHROPIC_EFFORTS = EFFORTS[EFFORTS.index("low") :]
 UNSIGNED = "fasttier-unsigned"
 """Signature of thinking by another provider's model, which Anthropic would reject."""
 LEAST_THINKING_TOKENS = 1024
+"""Smallest budget that the API accepts."""
 _SEAL = "fasttier-thinking:"
 """Beginning of reasoning items' `encrypted_content` that this router can read."""
 
