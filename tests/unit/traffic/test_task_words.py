@@ -67,8 +67,13 @@ def test_words_of_heavy_tasks_decide_where_no_other_rule_does() -> None:
     assert rule_of(f"{HEAVY}. {LIGHT}" + DEPOT) != "words of heavy tasks"
 
 
-def test_few_words_decide_only_where_the_answer_is_no_label() -> None:
-    prompt = (HEAVY + DEPOT)[:120]
-    assert rule_of(prompt) == "words of heavy tasks"
-    assert rule_of(prompt, "classification") != "words of heavy tasks"
+def test_fewer_points_are_enough_where_the_request_is_not_worded_as_an_easy_one() -> None:
+    two_points = "Weigh" + DEPOT
+    assert balance(two_points) == 2
+    assert rule_of(two_points) == "words of heavy tasks"
+    assert rule_of(two_points, "extraction") != "words of heavy tasks"
+    assert rule_of(HEAVY + DEPOT, "extraction") == "words of heavy tasks"
+
+
+def test_short_prompts_have_too_few_words_to_tell() -> None:
     assert rule_of(HEAVY) != "words of heavy tasks"
