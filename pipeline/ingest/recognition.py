@@ -221,7 +221,7 @@ def _unreadable(head: bytes, objects: Sequence[Any]) -> str | None:
     return None
 
 
-_INSERTS = re.compile(rb"^\s*(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s", re.MULTILINE | re.IGNORECASE)
+_INSERTS = re.compile(rb"^[ \t]*+(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s", re.MULTILINE | re.IGNORECASE)
 _CHAT_PRODUCTS = {
     "ChatGPT's conversations": {"mapping", "create_time"},
     "Claude's conversations": {"chat_messages"},

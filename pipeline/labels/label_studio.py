@@ -20,6 +20,8 @@ from traffic.loose_json import json_or
 
 _NOT_GIVEN = ("reject", "ignore", "discarded", "draft", "pending")
 """What other tools write beside a label that was not given (Prodigy's `answer`, Argilla's `status`)."""
+_OF_PRODIGY = frozenset({"_input_hash", "accept"})
+"""Fields of Prodigy's rows; elsewhere `answer` may be a model's."""
 NAME = "label"
 """Name of the control in the labelling interface; it labels the data field `text`."""
 
@@ -72,7 +74,8 @@ def label(task: Mapping[str | None, Any]) -> str | None:
 
     Raises: ValueError if they disagree, or if it is not clear which control of the interface has the label.
     """
-    if task.get("answer") in _NOT_GIVEN or task.get("status") in _NOT_GIVEN:
+    answer = None if _OF_PRODIGY.isdisjoint(task) else task.get("answer")
+    if answer in _NOT_GIVEN or task.get("status") in _NOT_GIVEN:
         return None
     if "annotations" not in task:
         return _text(_choices(task[NAME] if NAME in task else task.get("accept")))

@@ -71,7 +71,7 @@ def _read(path: Path) -> dict[str, _Gold]:
     golds: dict[str, _Gold] = {}
     for number, found in files.json_rows(path, text) if files.is_json(text) else files.csv_rows(path, text):
         row = _of_task(found, f"{path}:{number}") if "annotations" in found else found
-        name = row.get("record_id", row.get("id"))
+        name = row.get("record_id") or row.get("id")
         record_id = "" if name is None else str(name).strip()
         if not record_id or not ("label" in row or "gold" in row):
             raise InputError(f"{path}:{number}: expected `id`, and `label` or `gold`; got {', '.join(map(str, row))}")

@@ -305,11 +305,15 @@ NOT_GIVEN = {"id": "r00057", "label": "invoice"}
     "rows",
     [
         "record_id,label\nr00056, REFUND \n",
+        "id,answer,label\nr00056,reject,refund\n",  # what the model answered
         "id,annotation_id,record_id,label\n901,3,r00056,refund\n",
         [ROW, {"id": "r00057", "label": None}],
         [{"record_id": "r00056", "id": 7, "label": "refund"}],
         [{"data": {"record_id": "r00056"}, "annotations": [{"result": [CHOICE]}]}],
-        [{"meta": {"record_id": "r00056"}, "accept": ["refund"], "answer": "accept"}, NOT_GIVEN | {"answer": "reject"}],
+        [
+            {"meta": {"record_id": "r00056"}, "accept": ["refund"], "answer": "accept"},
+            NOT_GIVEN | {"answer": "reject", "_input_hash": 5},
+        ],
         [ROW, NOT_GIVEN | {"status": "discarded"}],
     ],
 )

@@ -56,6 +56,7 @@ TWO = {"r1": Reference("label", "refund"), "r2": Reference("label", "delivery")}
     "name, text",
     [
         ("l.csv", "ID, Label \r\n r1 ,refund\r\nr2, delivery \r\n"),
+        ("l.csv", "id,record_id,label\nr1,,refund\n7,r2,delivery\n"),
         ("l.CSV", "\ufeffid;label\nr1;refund\nr2;delivery\n"),
         ("l.tsv", "id\tlabel\nr1\trefund\nr2\tdelivery\n"),
         ("l.csv", "sep=;\r\nid;label\r\nr1;refund\r\nr2;delivery\r\n"),
