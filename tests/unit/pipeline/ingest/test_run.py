@@ -2,7 +2,6 @@
 
 import json
 import tarfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -256,10 +255,3 @@ def test_a_file_of_which_nothing_can_be_read_is_an_error(home: Home, tmp_path: P
 def test_the_summary_names_the_next_command(home: Home, tmp_path: Path) -> None:
     summary = ingest.run([write_log(tmp_path / "log.jsonl", litellm_lines(40, 1))], home=home)
     assert summary.lines()[-1].startswith("next: fasttier extract --task helpdesk.topic")
-
-
-def test_blank_lines_before_rows_are_read_in_linear_time(tmp_path: Path) -> None:
-    (tmp_path / "log").write_bytes(b"\n" * 200_000)
-    began = time.process_time()
-    ingest.run([tmp_path / "log"], home=Home(tmp_path / "home"))
-    assert time.process_time() - began < 5
