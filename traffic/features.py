@@ -274,7 +274,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if f.high_effort:
         return "reasoning"
     text = _last_user(messages)
-    if f.asks_label and not (f.asks_deliberation or f.names_fields):
+    if f.asks_label and not (f.asks_deliberation or f.names_fields or f.asks_draft):
         return _label_type(f, text)
     if f.asks_open_chat:
         return "chat"
@@ -287,7 +287,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
         return "extraction"
     if f.asks_options:
         return _label_type(f, text)
-    return "rewrite" if f.asks_rewrite else _prose_type(f, text)
+    return "rewrite" if f.asks_rewrite and not f.asks_draft else _prose_type(f, text)
 
 
 def _hard_type(f: Features, text: str) -> RequestType | None:

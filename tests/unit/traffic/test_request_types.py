@@ -509,3 +509,15 @@ def test_a_statement_for_listed_tables_is_code() -> None:
 
 def test_numbers_may_be_words_in_a_word_problem() -> None:
     assert hardness.is_problem("Ten crates go ashore on each of three days. How many are ashore on Friday?")
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "Create two multiple choice questions on the note. Exactly one right option each.",
+        "Write 3 quiz questions about the note, open ones and true/false.",
+        "Write a multiple choice question on the note. Four options, one correct sentence each.",
+    ],
+)
+def test_questions_that_are_to_be_written_are_no_label(system: str) -> None:
+    assert tier_of(system, CASE) == 2
