@@ -213,19 +213,6 @@ def test_data_that_a_text_is_written_from_are_no_fields_of_the_answer() -> None:
     assert type_of("", f"Take out the fields of the port call.\n{data}") == "extraction"
 
 
-@pytest.mark.parametrize(
-    "order",
-    [
-        "Tu écris des requêtes PostgreSQL (lecture seule) pour la capitainerie. Schéma :",
-        "Jij schrijft queries voor MySQL, alleen lezen, voor het havenkantoor. Schema:",
-    ],
-)
-def test_listed_tables_of_a_database_ask_for_a_query_in_every_language(order: str) -> None:
-    tables = [f"{name}(id, name, ship_id, arrived_at timestamptz, fee)" for name in ("calls", "berths", "pilots")]
-    end = "Une seule requête, formatée, dans un bloc sql."
-    assert type_of("\n".join([order, *tables, end]), "arrivals by month") == "code"
-
-
 def test_one_of_many_listed_labels_is_no_verdict_on_a_case() -> None:
     labels = "berth crew customs fuel lost pilot repair tug water".split()
     mail = (
@@ -292,10 +279,6 @@ def test_advice_and_a_bare_question_are_open_conversation() -> None:
     assert type_of(None, "Is it wise to buy an old tug?") == "chat"
 
 
-def test_a_signature_with_a_description_is_code() -> None:
-    assert type_of(None, "free_berths(harbour, day): all berths nobody has booked, in order") == "code"
-
-
 def test_examples_of_a_label_as_earlier_turns_are_no_conversation() -> None:
     system = "Answer with exactly one label: order, complaint, praise."
     examples = ("too late", "complaint", "two more", "order", "well done", "praise")
@@ -324,18 +307,6 @@ def test_running_text_with_several_quantities_is_reasoning(system: str) -> None:
     brief = "A berth of 12 m costs 30 a night, 9 more for each guest and 15% less from night 7 on; 4 guests stay."
     assert type_of(system, brief) == "reasoning"
     assert type_of(system, "Booked on 2026-03-04 at 10:30, code AB1234, see https://a.example/5/6/7/8") != "reasoning"
-
-
-def test_a_diff_without_a_stated_task_is_code() -> None:
-    assert type_of("What would a colleague say?", "@@ -1,2 +1,3 @@\n-a\n+b") == "code"
-    assert type_of("Answer with exactly one label: yes, no.", "@@ -1,2 +1,3 @@\n-a\n+b") == "reasoning"
-
-
-@pytest.mark.parametrize(
-    "program", ["def total(nights, rate):\n    return nights * rate", "public class A {\n  int n;\n}"]
-)
-def test_a_bare_program_is_code(program: str) -> None:
-    assert type_of(None, program) == "code"
 
 
 def test_hard_types_take_precedence_over_easy_ones() -> None:
@@ -423,11 +394,6 @@ def test_a_loop_of_an_agent_in_text_is_reasoning() -> None:
     assert type_of(None, f"{prompt}Question: When does Ada's pass end?\nThought:") == "reasoning"
 
 
-def test_a_schema_with_only_a_query_language_named_is_code() -> None:
-    tables = "member(id,plan,gym,since,until,town,age,kind) visit(member,gym,at,minutes,kind)"
-    assert type_of(None, f"{tables}\nSQL only.\n\nwho has not come for a month") == "code"
-
-
 @pytest.mark.parametrize(
     "prompt, text",
     [
@@ -469,11 +435,6 @@ def test_rating_a_long_text_is_a_judgement_and_rating_a_short_one_a_label(system
     assert type_of(system, "The tug left at noon.") != "reasoning"
 
 
-def test_tables_that_are_listed_for_a_query_are_no_labels() -> None:
-    tables = "Postgres 15. Tables: berths(id, name), visits(id, berth_id, left_at).\n\n"
-    assert type_of(f"{tables}Return one query in a ```sql block, nothing else.", "visits by berth") == "code"
-
-
 def test_what_an_assistant_is_to_be_like_is_no_list_of_options() -> None:
     companion = "You are Elin, a partner for talks on board. Be a good listener: exact, patient, friendly."
     assert type_of(companion, "Why do tides differ?") not in ("classification", "intent", "moderation")
@@ -500,11 +461,6 @@ def test_names_in_a_row_are_options_without_commas(system: str) -> None:
 )
 def test_a_warning_in_capitals_and_rules_of_style_are_no_options(system: str) -> None:
     assert type_of(system, "the pump stopped at six") not in ("classification", "intent", "moderation")
-
-
-def test_a_statement_for_listed_tables_is_code() -> None:
-    tables = "PostgreSQL 15. Tables: visits(id, berth, left_at); berths(id, name, depth). "
-    assert type_of(f"{tables}Return one statement, read only.", "visits by berth") == "code"
 
 
 def test_numbers_may_be_words_in_a_word_problem() -> None:
