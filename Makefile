@@ -8,6 +8,7 @@ export FASTTIER_HOME ?= data
 # Only from make's command line: environment variables of the same name are ignored.
 KIND =
 PYTHON =
+WHOLE =
 ARGS =
 TASK =
 LOG =
@@ -26,8 +27,10 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the environments that fit this machine and print the choice (KIND=cpu|gpu-train|gpu-serve|analysis|router, PYTHON=...)
-	@KIND="$(KIND)" PYTHON="$(PYTHON)" requirements/setup.sh
+	@KIND="$(KIND)" PYTHON="$(PYTHON)" WHOLE="$(WHOLE)" requirements/setup.sh
 
+# These train or test: the light environment of `make profile` is not enough.
+demo train bench-train dev: WHOLE = 1
 dev: setup
 	@test -x $(BIN)/ruff || { echo "make: .venv holds no tools of development: make setup KIND=cpu" >&2; exit 2; }
 

@@ -6,6 +6,7 @@
 #     make setup PYTHON=/path/to/python3.12
 #
 # gpu-serve goes into .venv-serve, everything else into .venv. Nothing happens while the pins are unchanged.
+# WHOLE=1: for training or tests, so an environment of the kind analysis (`make profile`) is replaced.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -74,10 +75,15 @@ install() { # KIND REASON
     say "done in $SECONDS s: $venv/bin/fasttier --help"
 }
 
+light=
+if [[ $(made_as .venv) =~ ^(router|analysis)\  ]]; then light=${BASH_REMATCH[1]}; fi
 if [[ -n ${KIND:-} ]]; then
     install "$KIND" 'as asked'
-elif [[ $(made_as .venv) =~ ^(router|analysis)\  ]]; then
-    install "${BASH_REMATCH[1]}" 'as .venv was made'
+elif [[ -n ${WHOLE:-} && $light == router ]]; then
+    # A router may be running from it.
+    fail '.venv was made for a router, without what trains and tests: make setup KIND=cpu makes it anew'
+elif [[ -n $light && -z ${WHOLE:-} ]]; then
+    install "$light" 'as .venv was made'
 elif nvidia-smi -L >/dev/null 2>&1; then
     gpu=$(nvidia-smi -L | head -1 | sed 's/ (UUID.*//')
     install gpu-train "$gpu"

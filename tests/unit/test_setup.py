@@ -1,6 +1,8 @@
 """Setup: pip's settings reach uv, downloads are reported, imported modules are compiled."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,6 +12,8 @@ import bytecode
 import install
 import pip_settings
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def listing(text: str) -> dict[str, str]:
@@ -110,3 +114,29 @@ def test_bytecode_is_written_despite_dontwritebytecode(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": folders}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     assert [path.name.partition(".")[0] for path in (tmp_path / "__pycache__").iterdir()] == ["library"]
+
+
+@pytest.mark.parametrize(
+    "made, whole, kind",
+    [("analysis", "", "analysis"), ("analysis", "1", "cpu"), ("router", "", "router"), ("router", "1", None)],
+)
+def test_a_light_environment_is_kept_unless_training_or_tests_need_a_whole_one(
+    tmp_path: Path, made: str, whole: str, kind: str | None
+) -> None:
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements", ignore=shutil.ignore_patterns("__pycache__"))
+    pyproject = shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/fasttier-kind").write_text(f"{made} in {tmp_path}")
+    for program in (tmp_path / ".venv/bin/fasttier", tmp_path / "nvidia-smi"):
+        program.write_text("#!/bin/sh\nexit 1\n")
+        program.chmod(0o755)
+    if kind is not None:
+        # As if it were installed already, so that nothing is.
+        pins = (tmp_path / f"requirements/{kind}.txt").read_bytes() + Path(pyproject).read_bytes()
+        stamp = f"{kind} in {tmp_path}: {hashlib.sha256(pins).hexdigest()}"
+        (tmp_path / ".venv/fasttier-stamp").write_text(stamp)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "WHOLE": whole}
+    command = [tmp_path / "requirements/setup.sh"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == (2 if kind is None else 0)
+    assert kind is None or f"({kind}: " in done.stdout
