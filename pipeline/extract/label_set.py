@@ -8,9 +8,10 @@ list, the frequent short answers are the label set.
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from pipeline.extract import label_lists
 from pipeline.extract.config import ExtractConfig
 from traffic.answers import folded, items_of, resolve_labels, unfenced, visible
 from traffic.callsites import Checks
@@ -20,23 +21,9 @@ _COVERED = 0.8
 """Minimum share of the answers that a label set must cover."""
 _SEVERAL = 0.05
 """Minimum share of answers with several labels for answers to be sets of labels."""
-
-_BULLET = re.compile(r"^\s*(?:[-*•–·]|\d{1,3}[.)]|[a-zA-Z][.)]|[ivxlc]{1,5}[.)])\s+")
 _MEANING = re.compile(r"\s+[-–—=→>]+\s.*|\s*:\s.*|:$|\s+\(.*\)\s*$")
-_AND = r"(?:or|and|oder|und|ou|et|o|y|или|або|lub|albo|eller|of|veya|nebo|vagy|sau|ή|atau|hoặc|ili|ali|أو|או|या)\s+"
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=。)")
-_SPACES = re.compile(r"\s{2,}")
-_DEFINED = re.compile(r"\s*(?:=|:|->|→)\s.*")
-_SEPARATOR = re.compile(rf"\s*[,;|、，；،؛]\s*(?:{_AND})?|\s+/\s+|\s+{_AND}")
-_HEADING = re.compile(r"^[^:：]*(?::\s|：)")
-_QUOTED = re.compile(r"[\"`“„「『«]([^\"`“”„「」『』«»\n]{1,64})[\"`”“」』»]")
-_BRACKETED = re.compile(r"[\[({]([^\[\](){}\n]+)[\])}]")
-# Possessive, and only at the beginning of a word: a long line would take quadratic time.
-_SLASHES = re.compile(r"(?<![\w/-])[^\W_][\w-]*+(?:/[^\W_][\w-]*+){2,}")
-_ELEMENT = re.compile(r"\s*+<(\w++)[^<>]*+>([^<>]*+)</\1>\s*+")
-_ATTRIBUTE = re.compile(r"\s*+<[\w-]++\s+[\w-]++=[\"']([^<>\"']+)[\"']\s*/?>\s*+")
-_FRAME = re.compile(r"\s*+(?:</?[\w-]++[^<>]*+>|\|[-:|\s]++)\s*+")
-"""A line that only begins or ends a list: a tag, or the rule of a Markdown table."""
+_MAX_KNOWN = 300
+"""Most frequent answers that are searched in the prompt."""
 _QUOTES = "\"'`“”„«»「」『』*[]{}<>"
 
 
@@ -55,7 +42,7 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     Spellings of one label (case, quotes, a final stop) count together, under the prompt's spelling if answers use it.
     """
     total = answers.total()
-    lists = [_without_lead(items, answers) for items in _lists(prompt)]
+    lists = list(label_lists.lists(prompt, _most_frequent(answers)))
     in_lists = set(itertools.chain.from_iterable(lists))
     merged = _merged(answers, in_lists, prompt)
     candidates = Counter({text: n for text, n in merged.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
@@ -133,72 +120,22 @@ def _listed(candidates: Counter[str], lists: Sequence[list[str]]) -> set[str]:
         if len(answered) < 2 or 2 * len(answered) < len(items):
             continue
         labels.update(answered)
-        # A word beside the labels may be a remark: unseen ones count only in a long list that is otherwise all labels.
-        if len(items) >= 5 and len(answered) >= 0.75 * len(items):
+        # A word beside the labels may be a remark: unseen ones count only in a list that is otherwise all labels.
+        if len(items) - len(answered) <= max(1, len(items) // 4) and len(items) > 2:
             labels.update(item for item in spelled if _alike(item, answered))
     return labels
 
 
-def _without_lead(items: list[str], answers: Collection[str]) -> list[str]:
-    """A list whose sentence leads to its first label: "Answer with billing, delivery or other"."""
-    if items[0] in answers:
-        return items
-    words = items[0].rsplit(" ", 8)
-    ends = (" ".join(words[n:]) for n in range(1, len(words)))
-    return [next((end for end in ends if end in answers), items[0]), *items[1:]]
-
-
-def _lists(prompt: str) -> Iterator[list[str]]:
-    """Every list in the prompt: runs of adjacent lines, and rows of items within a line."""
-    run: list[tuple[int, str]] = []
-    for written in [*prompt.splitlines(), ""]:
-        # Long runs of spaces would take quadratic time.
-        line = _SPACES.sub(" ", written)
-        if line.strip() and (_ATTRIBUTE.fullmatch(line) or not _FRAME.fullmatch(line)):
-            run.append((len(written) - len(written.lstrip()), _first_cell(line)))
-        else:
-            yield from _runs(run)
-            run = []
-        texts = (line, *_SENTENCE.split(line), *_BRACKETED.findall(line))
-        rows = [_row(_HEADING.sub("", text)) for text in texts]
-        rows += [_QUOTED.findall(line), *(match.split("/") for match in _SLASHES.findall(line))]
-        yield from (items for items in rows if len(items) > 1)
-
-
-def _first_cell(line: str) -> str:
-    """What a line of a list names: the first cell of a row, the text of an element, a point without its meaning."""
-    if (element := _ELEMENT.fullmatch(line)) is not None:
-        return _item(element[2])
-    if (attribute := _ATTRIBUTE.fullmatch(line)) is not None:
-        return _item(attribute[1])
-    cell = line.strip().removeprefix("|").split("|", 1)[0] if line.lstrip().startswith("|") else line
-    return _item(_MEANING.sub("", _BULLET.sub("", cell)))
-
-
-def _row(text: str) -> list[str]:
-    """Items within a line, without what most of them are defined as."""
-    parts = [part for part in _SEPARATOR.split(text) if part.strip()]
-    defined = [_DEFINED.sub("", part) for part in parts]
-    is_defined = 2 * sum(map(str.__ne__, parts, defined)) > len(parts)
-    return [_item(part) for part in (defined if is_defined else parts)]
-
-
-def _runs(lines: list[tuple[int, str]]) -> Iterator[list[str]]:
-    """The lists in a paragraph of lines with their indents: the points of a nested one are apart from their groups."""
-    cells, indents = [cell for _, cell in lines], {indent for indent, _ in lines}
-    if len(indents) < 2:
-        yield from _run(cells)
-        return
-    yield cells
-    for indent in sorted(indents):
-        yield from _run([cell for n, cell in lines if n == indent])
-
-
-def _run(lines: list[str]) -> Iterator[list[str]]:
-    """A paragraph of lines as a list, whole and without its heading or its closing line."""
-    for items in (lines, lines[1:], lines[:-1], lines[1:-1]):
-        if len(items) > 1:
-            yield items
+def _most_frequent(answers: Counter[str]) -> list[str]:
+    """Answers that may be labels, without those of several labels."""
+    texts = Counter[str]()
+    for answer, n in answers.items():
+        if "\n" not in answer and len(answer) <= MAX_LABEL_CHARS and (text := _item(answer)):
+            texts[text] += n
+    members = {text: items_of(text) or () for text in texts}
+    counts = Counter(item for items in members.values() for item in items)
+    single = [text for text, items in members.items() if len(items) < 2 or min(counts[item] for item in items) < 2]
+    return sorted(single, key=lambda text: (-texts[text], text))[:_MAX_KNOWN]
 
 
 def _item(text: str) -> str:

@@ -73,6 +73,30 @@ def test_labels_listed_in_the_prompt_include_unseen_ones(prompt: str) -> None:
         "请选择：brakes、gears、wheels、refund、hours、parts。",
         "次から選択：「brakes」「gears」「wheels」「refund」「hours」「parts」",
         "اختر: brakes، gears، wheels، refund، hours، parts",
+        "Topics: brakes + gears + wheels + refund + hours + parts. Name one.",
+        "Urgency, lowest first: brakes < gears < wheels < refund < hours < parts",
+        "Pick: 1) brakes 2) gears 3) wheels 4) refund 5) hours 6) parts. Write it.",
+        "(a) brakes\n(b) gears\n(c) wheels\n(d) refund\n(e) hours\n(f) parts\nName the topic.",
+        "topics:\n"
+        + "\n".join(
+            f"  - name: {word}\n    description: many words on it"
+            for word in ("brakes", "gears", "wheels", "refund", "hours", "parts")
+        ),
+        "\n\n".join(
+            f"## {word}\nWhat belongs here." for word in ("brakes", "gears", "wheels", "refund", "hours", "parts")
+        ),
+        "\n".join(f"{word}\ta meaning" for word in ("brakes", "gears", "wheels", "refund", "hours", "parts")),
+        "\n".join(
+            f'<label name="{word}">A meaning</label>'
+            for word in ("brakes", "gears", "wheels", "refund", "hours", "parts")
+        ),
+        '{"labels": ['
+        + ", ".join(
+            f'{{"id": "{word}", "about": "meaning"}}'
+            for word in ("brakes", "gears", "wheels", "refund", "hours", "parts")
+        )
+        + "]}",
+        "Say brakes for noise, gears for jumps, wheels for bends, refund for money, hours for open, parts for it.",
     ],
 )
 def test_an_unseen_label_is_found_in_lists_of_every_form(prompt: str) -> None:
@@ -80,7 +104,42 @@ def test_an_unseen_label_is_found_in_lists_of_every_form(prompt: str) -> None:
     assert discover(answers, prompt, CONFIG).labels == ("brakes", "gears", "hours", "parts", "refund", "wheels")
 
 
-@pytest.mark.parametrize("run", ["<a", "a", "a/", "(", "「a", "a, ", "|-", "a. ", "a = ", '<a b="', " "])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Is it spam, ham or phishing?",
+        "- spam: adverts\n- ham: the rest\n- phishing: theft of passwords",
+        "| label | use |\n|---|---|\n| spam | adverts |\n| ham | the rest |\n| phishing | theft |",
+        "Answer with spam|ham|phishing, in lower case.",
+        'One of ["spam", "phishing", "ham"], nothing else.',
+    ],
+)
+def test_an_unseen_label_of_a_short_list_is_found(prompt: str) -> None:
+    assert discover(Counter(spam=60, ham=40), prompt, CONFIG).labels == ("ham", "phishing", "spam")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Say spam or ham, please.",
+        "Is it spam, ham? Then, briefly, why.",
+        "Labels:\nspam\nham\n\nOutput:\nOne label.",
+        "| label | use |\n|---|---|\n| spam | adverts |\n| ham | rest |",
+    ],
+)
+def test_words_beside_a_short_list_are_no_labels(prompt: str) -> None:
+    assert discover(Counter(spam=60, ham=40), prompt, CONFIG).labels == ("ham", "spam")
+
+
+def test_all_grades_of_a_scale_are_labels() -> None:
+    answers = Counter({"1": 1, "2": 3, "4": 60, "5": 90})
+    assert discover(answers, "Rate it from 1 (bad) to 5 (good).", CONFIG).labels == ("1", "2", "3", "4", "5")
+
+
+@pytest.mark.parametrize(
+    "run",
+    ["<a", "a", "a/", "(", "「a", "a, ", "|-", "a. ", "a = ", '<a b="', " ", "yes, no: ", "(yes) ", "\n- no", "1 to "],
+)
 def test_a_long_line_is_read_in_linear_time(run: str) -> None:
     began = time.process_time()
     discover(Counter({"yes": 9, "no": 9}), run * 50_000, CONFIG)

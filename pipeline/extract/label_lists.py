@@ -1,0 +1,229 @@
+"""Finds the lists of a prompt that hold known labels, whatever their form, from what stands beside the labels.
+
+Where two labels stand behind the same marks, or before the same, so do the others: a bullet, a separator, a tag, a
+key of JSON. The list is what stands at all these places.
+
+    list(lists("Topics:\\n- brakes: they squeal\\n- gears: they jump\\n- wheels", ["brakes", "gears"]))
+    # includes ["brakes", "gears", "wheels"]
+
+Source: wrapper induction (Kushmerick et al., 1997). Time is linear in the length of the prompt.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+_LABEL, _LAST = "\ue000", "\ue001"
+"""Stand for a known label, and for the word before the last item of a row."""
+_MAX_KEY = 40
+"""Characters in front of and behind a label that are compared."""
+_MAX_ITEM = 65
+_MAX_KEYS = 64
+_MAX_RANGE = 20
+
+_AND = r"(?:or|and|oder|und|ou|et|o|y|e|или|або|lub|albo|eller|of|veya|nebo|vagy|sau|ή|atau|hoặc|ili|ali|أو|या)"
+_BEFORE_LAST = re.compile(rf"[,،、]?(?<!\s)\s+{_AND}(?=\s)|[،,]?(?<!\s)\s+أو")
+_MARKS = r"\s*[,;|/+<、，；،؛]\s*"
+_SEPARATES = re.compile(rf"{_MARKS}|[)\]]{_MARKS}[(\[]|[\"'`»”」』]{_MARKS}[\"'`«“„「『]|[」』»]\s*[「『«]|\n")
+_END_OF_ROW = re.compile(r"[.!?:]\s|[。！？：]|(?<![,;/+、，；،؛ ])\s*\n")
+_END_OF_PARAGRAPH = re.compile(r"\n\s*\n")
+_POINT = r"(?<!\w)(?:\d{1,3}|[a-zA-Z]|[ivxlc]{2,5})(?!\w)"
+_ENDS_ITEM = re.compile(
+    rf"[\n\t,;|、，；،؛:：\"“”`«»「」『』<>(){{}}\[\]=→{_LABEL}{_LAST}]|\s[-–—/+]+\s|[.!?](?=\s|$)|。"
+)
+_BEFORE_ITEM = " *'-•–·"
+_HEADER = re.compile(r"^.*\n(?=[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|)+)", re.MULTILINE)
+"""The first row of a Markdown table."""
+_RANGE = re.compile(r"(?<![\w.,-])(\d{1,2})(?!\d|[.,]\d)[^\d\n]{1,40}?(?<![\d.,])(\d{1,2})(?![\d%])")
+
+
+class _Key(NamedTuple):
+    """What several labels have on one side: marks, perhaps with the word beyond them; in a row, what separates them."""
+
+    side: Literal["left", "right", "row"]
+    marks: str
+    word: str = ""
+    """`#` for the number or letter of a point."""
+
+    def pattern(self) -> re.Pattern[str]:
+        word = _POINT if self.word == "#" else re.escape(self.word)
+        marks = re.escape(self.marks).replace(",", f",{_LAST}?")
+        if self.side == "row":
+            return re.compile(marks)
+        if self.side == "left":
+            return re.compile(rf"(?<!\w){word}{marks}" if word else marks)
+        return re.compile(rf"{marks}{word}(?!\w)" if word else marks)
+
+
+class _Item(NamedTuple):
+    text: str
+    start: int
+    end: int
+    is_label: bool
+
+
+def lists(prompt: str, labels: Sequence[str]) -> Iterator[list[str]]:
+    """Lists of at least two items. The same list may occur several times, whole and in parts."""
+    text, known = _marked(prompt, labels) if labels else ("", {})
+    row_text = _BEFORE_LAST.sub(f",{_LAST}", text)
+    row_known = dict(zip(_places(row_text), known.values(), strict=True))
+    for key in _keys(text, known):
+        yield from _items_at(text, known, key)
+    for key in _keys(row_text, row_known, rows=True):
+        yield from _items_at(row_text, row_known, key)
+    yield from _scales(prompt)
+
+
+def _places(text: str) -> list[int]:
+    return [match.start() for match in re.finditer(_LABEL, text)]
+
+
+def _marked(prompt: str, labels: Sequence[str]) -> tuple[str, dict[int, str]]:
+    """The prompt with a mark in place of each label, and the labels by the places of their marks.
+
+    A label that is written exactly so in the prompt is no word that differs from it by case.
+    """
+    alternatives = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
+    pattern = re.compile(rf"(?<!\w)(?<!\w[-.@])(?:{alternatives})(?!\w|[-.@]\w)", re.IGNORECASE)
+    text = f"\n{_HEADER.sub('', prompt.replace(_LABEL, ' ').replace(_LAST, ' '))}\n"
+    exact = set(labels).intersection(pattern.findall(text))
+    other_cases = {label.casefold() for label in exact}
+    known: list[str] = []
+
+    def mark(match: re.Match[str]) -> str:
+        label = match.group()
+        if label not in exact and label.casefold() in other_cases:
+            return label
+        known.append(label)
+        return _LABEL
+
+    marked = pattern.sub(mark, text)
+    return marked, dict(zip(_places(marked), known, strict=True))
+
+
+def _keys(text: str, known: dict[int, str], *, rows: bool = False) -> list[_Key]:
+    """What at least two different labels have beside them."""
+    labels: dict[_Key, set[str]] = {}
+    for place, label in known.items():
+        before = text[max(0, place - _MAX_KEY) : place].rpartition(_LABEL)[2]
+        behind = text[place + 1 : place + 1 + _MAX_KEY].partition(_LABEL)[0]
+        for key in _row_keys(before, behind) if rows else (*_left(before), *_right(behind)):
+            labels.setdefault(key, set()).add(label)
+    # A word beside the marks tells the names in `name: bug, description: broken` from the descriptions.
+    narrower = {(key.side, key.marks): labels[key] for key in labels if key.word and len(labels[key]) > 1}
+    keys = [
+        key
+        for key, held in labels.items()
+        if len(held) > 1 and (key.word or narrower.get((key.side, key.marks)) != held)
+    ]
+    return sorted(keys, key=lambda key: -len(labels[key]))[:_MAX_KEYS]
+
+
+def _row_keys(before: str, behind: str) -> Iterator[_Key]:
+    before, behind = before.replace(_LAST, ""), behind.replace(_LAST, "")
+    left, right = re.split(r"\w", before)[-1], re.split(r"\w", behind)[0]
+    if left.endswith("\n") and right.startswith("\n"):
+        yield _Key("row", "\n")
+    yield from (_Key("row", marks) for marks in (left, right) if marks != "\n" and _SEPARATES.fullmatch(marks))
+    yield from (key for key in _left(before) if "," in key.marks and not key.word)
+
+
+def _left(before: str) -> Iterator[_Key]:
+    words = re.split(r"(\w+)", before)
+    marks, word = words[-1], words[-2] if len(words) > 1 else ""
+    if "\n" in marks:
+        if (marks := marks[marks.rfind("\n") :]).strip():
+            yield _Key("left", marks)
+    elif _SEPARATES.fullmatch(marks) is None:
+        if marks.strip(" .:!?"):
+            yield _Key("left", marks)
+        if word:
+            yield _Key("left", marks, "#" if re.fullmatch(_POINT, word) else word)
+
+
+def _right(behind: str) -> Iterator[_Key]:
+    words = re.split(r"(\w+)", behind)
+    marks, word = words[0], words[1] if len(words) > 1 else ""
+    if "\n" in marks:
+        if marks.partition("\n")[0].strip(" .!?"):
+            yield _Key("right", marks[: marks.find("\n") + 1])
+    elif _SEPARATES.fullmatch(marks) is None:
+        if marks.strip(" .!?"):
+            yield _Key("right", marks)
+        if word:
+            yield _Key("right", marks, "#" if re.fullmatch(_POINT, word) else word)
+
+
+def _items_at(text: str, known: dict[int, str], key: _Key) -> Iterator[list[str]]:
+    """What stands at the places of the key: all of it, and the parts around the labels."""
+    found: dict[int, _Item] = {}
+    for match in key.pattern().finditer(text):
+        sides = [
+            _before(text, match.start(), known) if key.side != "left" else None,
+            _behind(text, match.end(), known) if key.side != "right" else None,
+        ]
+        found.update((item.start, item) for item in sides if item is not None)
+    for run in _runs(text, list(found.values()), key):
+        for part in _parts(run, key):
+            texts = list(dict.fromkeys(item.text for item in part))
+            if len(texts) > 1:
+                yield texts
+
+
+def _behind(text: str, start: int, known: dict[int, str]) -> _Item | None:
+    if start in known:
+        return _Item(known[start], start, start + 1, True)
+    written = text[start : start + _MAX_ITEM]
+    stop = _ENDS_ITEM.search(written)
+    end = stop.start() if stop else len(written)
+    is_heading = written[end : end + 2] in (":\n", "：\n")
+    item = written[:end].strip(" *'")
+    return _Item(item, start, start + end, False) if item and not is_heading else None
+
+
+def _before(text: str, end: int, known: dict[int, str]) -> _Item | None:
+    if end - 1 in known:
+        return _Item(known[end - 1], end - 1, end, True)
+    first = max(0, end - _MAX_ITEM)
+    written = text[first:end]
+    start = max((stop.end() for stop in _ENDS_ITEM.finditer(written)), default=0)
+    item = written[start:].lstrip(_BEFORE_ITEM)
+    return _Item(item.rstrip(" *'"), first + len(written) - len(item), end, False) if item.strip() else None
+
+
+def _runs(text: str, items: list[_Item], key: _Key) -> Iterator[list[_Item]]:
+    """The items of one list: in a row, those of a sentence; else all, and those of each paragraph."""
+    if key.side != "row":
+        yield items
+    run: list[_Item] = []
+    for item in items:
+        if run and _are_apart(text, run[-1], item, key):
+            yield run
+            run = []
+        run.append(item)
+    yield run
+
+
+def _are_apart(text: str, item: _Item, following: _Item, key: _Key) -> bool:
+    if key.side != "row" or key.marks == "\n":
+        return _END_OF_PARAGRAPH.search(text, item.end, following.start) is not None
+    # "spam, ham or phishing, in lower case"
+    is_last = _LAST in text[max(0, item.start - 3) : item.start] and _LAST not in text[item.end : following.start]
+    return is_last or _END_OF_ROW.search(text, item.end, following.start) is not None
+
+
+def _parts(run: list[_Item], key: _Key) -> Iterator[list[_Item]]:
+    places = [n for n, item in enumerate(run) if item.is_label]
+    if not places:
+        return
+    first, last = places[0], places[-1] + 1
+    # A line without a mark may be the heading of those below it.
+    start = first if key.marks == "\n" else max(0, first - 1)
+    yield from (run, run[1:], run[first:last], run[start:last], run[first : last + 1], run[start : last + 1])
+
+
+def _scales(prompt: str) -> Iterator[list[str]]:
+    """The numbers of scales: "from 1 to 5"."""
+    for first, last in sorted({(int(low), int(high)) for low, high in _RANGE.findall(prompt)}):
+        if 1 < last - first <= _MAX_RANGE:
+            yield [str(number) for number in range(first, last + 1)]
