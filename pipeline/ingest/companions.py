@@ -63,7 +63,7 @@ class PartStore:
     def add(self, file: int, rows: Iterable[bytes], *, wants: bool = True) -> None:
         """Store the parts that the rows of a file provide and need."""
         for tree in filter(None, map(_tree, rows)):
-            if wants and (key := self._companions.wanted(tree)) is not None:
+            for key in self._companions.wanted(tree) if wants else ():
                 self._database.execute("insert into wanted values (?, ?)", (key, file))
             for key, place, value in self._companions.given(tree):
                 if place == PASSES_TO:
@@ -89,8 +89,8 @@ class PartStore:
         """The rows with their parts; `file`: the file that provides them, None for any."""
         for row in rows:
             tree = _tree(row)
-            key = None if tree is None else self._companions.wanted(tree)
-            parts = [] if key is None else self._parts(key, file)
+            keys = () if tree is None else self._companions.wanted(tree)
+            parts = [part for key in keys for part in self._parts(key, file)]
             yield msgspec.json.encode(self._companions.joined(tree, parts)) if tree is not None and parts else row
 
     def files_for(self, file: int, first_waiting: int) -> list[int]:
@@ -140,14 +140,14 @@ class PartStore:
                 continue
             wanted = self._companions.wanted(tree)
             given = [key for key, place, _ in self._companions.given(tree) if place != PASSES_TO]
-            if (wanted is not None and not self._is(has, wanted, file)) or (
+            if any(not self._is(has, key, file) for key in wanted) or (
                 given and not any(self._is(took, key, file) for key in given)
             ):
                 yield row
 
     def wanting(self, rows: Iterable[bytes]) -> Iterator[bytes]:
         """The rows that need a part."""
-        return (row for row in rows if (tree := _tree(row)) is not None and self._companions.wanted(tree) is not None)
+        return (row for row in rows if (tree := _tree(row)) is not None and self._companions.wanted(tree))
 
     def close(self) -> None:
         self._database.close()

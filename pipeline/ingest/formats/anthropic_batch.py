@@ -4,7 +4,7 @@ Results alone have no prompts; cost and volume still count. Ingested together wi
 (`{custom_id, params}`) each answer is joined with its prompt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.ingest.bodies import Answer, read_answer, read_prompt
@@ -40,8 +40,8 @@ def _given(row: Mapping[str, Any]) -> list[Part]:
     return [(str(row["custom_id"]), 0, row["params"])] if "custom_id" in row and _is_request(row) else []
 
 
-def _wanted(row: Mapping[str, Any]) -> str | None:
-    return str(row["custom_id"]) if "custom_id" in row and "result" in row and "params" not in row else None
+def _wanted(row: Mapping[str, Any]) -> Sequence[str]:
+    return (str(row["custom_id"]),) if "custom_id" in row and "result" in row and "params" not in row else ()
 
 
 FORMAT = tree_format(

@@ -91,8 +91,8 @@ class Companions(NamedTuple):
 
     given: Callable[[Mapping[str, Any]], Iterable[Part]]
     """Parts that a row provides."""
-    wanted: Callable[[Mapping[str, Any]], str | None]
-    """Key of the parts that a row needs; None: none."""
+    wanted: Callable[[Mapping[str, Any]], Sequence[str]]
+    """Keys of the parts that a row needs."""
     joined: Callable[[Mapping[str, Any], list[Any]], dict[str, Any]]
     """The row completed with its parts."""
     unique_keys: bool = False

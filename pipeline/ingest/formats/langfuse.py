@@ -1,12 +1,13 @@
 """Langfuse: observations of the API and of the blob export (camelCase or snake_case), whole traces, ingestion batches.
 
 Only generations are requests; spans, events and traces are skipped, and so are generations that contain others: tracers
-report a call both for the calling function and for its client. `usageDetails.input` excludes cached tokens; times to
+report a call both for the calling function and for its client. The blob export can keep traces and scores in files of
+their own; their tags (and consent) are those of the trace's generations. `usageDetails.input` excludes cached tokens; times to
 first token and latencies are in seconds.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -46,6 +47,8 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
     trace = tree.get("trace")
     if isinstance(tree.get("observations"), list) or (isinstance(trace, Mapping) and "observations" in trace):
         return "spans" not in tree
+    if _is_trace(tree) or _is_score(tree):
+        return True
     ids = ("traceId" in tree or "trace_id" in tree) and ("startTime" in tree or "start_time" in tree)
     return (
         ids
@@ -54,6 +57,18 @@ def _recognises(tree: Mapping[str, Any]) -> bool:
         # LiteLLM's rows and OpenTelemetry's spans have such fields too.
         and tree.keys().isdisjoint(("call_type", "parent_span_id", "span_id", "spanId"))
     )
+
+
+def _is_trace(tree: Mapping[str, Any]) -> bool:
+    return tree.keys() >= _TRACE_KEYS and ("userId" in tree or "user_id" in tree)
+
+
+def _is_score(tree: Mapping[str, Any]) -> bool:
+    return tree.keys() >= _SCORE_KEYS and ("dataType" in tree or "data_type" in tree)
+
+
+_TRACE_KEYS = {"id", "timestamp", "name", "public", "tags"}
+_SCORE_KEYS = {"name", "value", "source"}
 
 
 def _expand(line: bytes) -> Iterable[bytes]:
@@ -69,27 +84,24 @@ def _expand(line: bytes) -> Iterable[bytes]:
     observations = tree.get("observations", trace.get("observations"))
     if not isinstance(observations, list) or (observations and not isinstance(observations[0], dict)):
         return (line,)
-    shared = {key: trace.get(key) for key in ("userId", "sessionId", "tags", "environment") if trace.get(key)}
-    around = {key: trace.get(key) for key in ("metadata", "tags", "name")}
+    scores = trace["scores"] if isinstance(trace.get("scores"), list) else []
     return [
-        msgspec.json.encode(
-            {**shared, **{k: v for k, v in o.items() if v is not None}, "_trace": around | _scores(trace, o)}
-        )
+        msgspec.json.encode(_in_trace(o, trace, [s for s in scores if isinstance(s, dict) and _is_about(s, o)]))
         for o in observations
         if isinstance(o, dict)
     ]
 
 
-def _scores(trace: Mapping[str, Any], observation: Mapping[str, Any]) -> dict[str, Any]:
-    """The trace's scores for the whole trace or for this observation."""
-    scores = trace.get("scores")
-    about = (None, "", observation.get("id"))
-    listed = (
-        [s for s in scores if isinstance(s, dict) and s.get("observationId") in about]
-        if isinstance(scores, list)
-        else []
-    )
-    return {"scores": listed} if listed else {}
+def _in_trace(observation: Mapping[str, Any], trace: Mapping[str, Any], scores: list[Any]) -> dict[str, Any]:
+    """An observation with the tags of its trace, and the scores of either."""
+    shared = {key: _field(trace, key) for key in ("userId", "sessionId", "tags", "environment") if _field(trace, key)}
+    around = {key: trace.get(key) for key in ("metadata", "tags", "name")} | ({"scores": scores} if scores else {})
+    return {**shared, **{k: v for k, v in observation.items() if v is not None}, "_trace": around}
+
+
+def _is_about(score: Mapping[str, Any], observation: Mapping[str, Any]) -> bool:
+    """Whether a score of the trace is of the whole trace or of this observation."""
+    return _field(score, "observationId") in (None, "", observation.get("id"))
 
 
 def _merged(batch: list[Any]) -> Iterator[dict[str, Any]]:
@@ -117,7 +129,8 @@ def _snake(name: str) -> str:
 
 def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if not _is_request(row):
-        raise NotARequest(str(row.get("type") or "observation"))
+        kind = "trace" if _is_trace(row) else "score" if _is_score(row) else row.get("type") or "observation"
+        raise NotARequest(str(kind))
     metadata = opened_value(row.get("metadata"))
     metadata = metadata if isinstance(metadata, dict) else {}
     if row.get(_NESTED) or _is_agent(metadata):
@@ -274,19 +287,40 @@ def _is_request(row: Mapping[str, Any]) -> bool:
 
 
 def _given(row: Mapping[str, Any]) -> list[Part]:
+    if _is_trace(row):
+        return [(_key(row["id"], None), 0, {"trace": {key: row[key] for key in _OF_TRACE if key in row}})]
+    if _is_score(row):
+        return [(_key(_field(row, "traceId"), _field(row, "observationId")), 0, {"score": row})]
     parent = _field(row, "parentObservationId")
     if not parent:
         return []
-    around = f"{_field(row, 'traceId')}/{parent}"
-    return [(around, PASSED_ON, True)] if _is_request(row) else [(_own_key(row), PASSES_TO, around)]
+    around = _key(_field(row, "traceId"), parent)
+    if _is_request(row):
+        return [(around, PASSED_ON, {_NESTED: True})]
+    return [(_key(_field(row, "traceId"), row.get("id")), PASSES_TO, around)]
 
 
-def _own_key(row: Mapping[str, Any]) -> str:
-    return f"{_field(row, 'traceId')}/{row.get('id')}"
+_OF_TRACE = ("userId", "user_id", "sessionId", "session_id", "tags", "environment", "metadata", "name")
 
 
-def _wanted(row: Mapping[str, Any]) -> str | None:
-    return _own_key(row) if row.get("id") and _is_request(row) else None
+def _key(trace: Any, observation: Any) -> str:
+    """Key of an observation; of a whole trace without one."""
+    return f"{trace}/{observation or ''}"
+
+
+def _wanted(row: Mapping[str, Any]) -> Sequence[str]:
+    if not row.get("id") or not _is_request(row):
+        return ()
+    trace = _field(row, "traceId")
+    return _key(trace, row["id"]), _key(trace, None)
+
+
+def _joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
+    if any(_NESTED in part for part in parts):
+        return {**row, _NESTED: True}
+    # A trace is exported again after each change: the last one counts.
+    trace: Mapping[str, Any] = next((part["trace"] for part in reversed(parts) if "trace" in part), {})
+    return _in_trace(row, trace, [part["score"] for part in parts if "score" in part])
 
 
 FORMAT = tree_format(
@@ -294,5 +328,5 @@ FORMAT = tree_format(
     _recognises,
     _read,
     _expand,
-    Companions(_given, _wanted, lambda row, parts: {**row, _NESTED: True}, unique_keys=True),
+    Companions(_given, _wanted, _joined, unique_keys=True),
 )

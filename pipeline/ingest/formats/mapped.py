@@ -6,7 +6,7 @@ Shipped mappings (configs/log_mappings/) are formats, recognised by the places i
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -273,11 +273,12 @@ def _shipped(name: str) -> Format:
             return []
         return [(parent, PASSED_ON, True)] if is_request(row) else [(span("own_span", row) or "", PASSES_TO, parent)]
 
-    def wanted(row: Mapping[str, Any]) -> str | None:
+    def wanted(row: Mapping[str, Any]) -> Sequence[str]:
         if not is_request(row):
-            return None
+            return ()
         places, read, _ = reader()
-        return str(read.place("continues", row)) if places.continues else span("own_span", row)
+        key = read.place("continues", row) if places.continues else span("own_span", row)
+        return () if key is None else (str(key),)
 
     def joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
         if not reader()[0].continues:

@@ -5,7 +5,7 @@ An output file alone has no prompts; cost and volume still count. Ingested toget
 `{key, response | error}`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.ingest.bodies import read_answer, read_prompt
@@ -70,9 +70,9 @@ def _given(row: Mapping[str, Any]) -> list[Part]:
     return [(key, 0, row.get("body", row.get("request")))] if key is not None and _is_input(row) else []
 
 
-def _wanted(row: Mapping[str, Any]) -> str | None:
+def _wanted(row: Mapping[str, Any]) -> Sequence[str]:
     is_output = ("response" in row or "error" in row) and not _is_input(row) and "body" not in row
-    return _own_key(row) if is_output else None
+    return (key,) if is_output and (key := _own_key(row)) is not None else ()
 
 
 FORMAT = tree_format(

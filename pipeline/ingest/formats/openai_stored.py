@@ -5,7 +5,7 @@ object), separate rows, or list objects, in the same file or in others of the sa
 counts for cost and volume only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -90,9 +90,9 @@ def _given(row: Mapping[str, Any]) -> list[Part]:
     return [(completion, int(position), {key: value for key, value in row.items() if key != "id"})]
 
 
-def _wanted(row: Mapping[str, Any]) -> str | None:
+def _wanted(row: Mapping[str, Any]) -> Sequence[str]:
     has_messages = any(row.get(key) for key in ("messages", "input_messages", "input"))
-    return str(row["id"]) if "id" in row and "choices" in row and not has_messages else None
+    return (str(row["id"]),) if "id" in row and "choices" in row and not has_messages else ()
 
 
 FORMAT = tree_format(

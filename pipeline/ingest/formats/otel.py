@@ -8,7 +8,7 @@ Source: OpenTelemetry semantic conventions for generative AI, 1.41.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -443,12 +443,10 @@ def _request_of_log(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**ids, "startTimeUnixNano": moment, "attributes": attributes}
 
 
-def _wanted(row: Mapping[str, Any]) -> str | None:
-    if "log" in row:
-        own = span_id(row["log"]) if isinstance(row["log"], Mapping) else None
-        return None if own is None else _SPAN_OF + own
-    span = as_span(row)
-    return span_id(span) if isinstance(span, Mapping) else None
+def _wanted(row: Mapping[str, Any]) -> Sequence[str]:
+    span = row["log"] if "log" in row else as_span(row)
+    own = span_id(span) if isinstance(span, Mapping) else None
+    return () if own is None else (_SPAN_OF + own if "log" in row else own,)
 
 
 def _joined(row: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:

@@ -142,6 +142,25 @@ def test_a_langfuse_generation_around_another_is_not_counted_again(home: Home, t
     assert ids == [("alone",), ("far-inner",), ("inner",)]
 
 
+def test_tags_consent_and_scores_of_a_trace_may_be_in_files_of_their_own(home: Home, tmp_path: Path) -> None:
+    moment = "2026-11-01 08:00:00.000000"
+    generation = {"id": "g", "trace_id": "t", "type": "GENERATION", "start_time": moment, "end_time": moment}
+    generation |= {"input": "say one", "output": "one", "provided_model_name": "gpt-4o-mini", "user_id": None}
+    trace = {"id": "t", "timestamp": moment, "name": "chat", "user_id": None, "public": False, "tags": []}
+    score = {"id": "s", "trace_id": "t", "name": "user-feedback", "value": 1, "source": "API", "data_type": "NUMERIC"}
+    tags = {"user_id": "ann", "session_id": "s1", "tags": ["plan:pro"], "metadata": {"allow_training": "false"}}
+    folder = tmp_path / "export"
+    written(folder / "observations" / "1.jsonl", [generation])
+    written(folder / "scores" / "1.jsonl", [score | {"observation_id": "other", "value": 0}, score])
+    written(folder / "traces" / "1.jsonl", [trace, trace | tags])
+    summary = ingest.run([folder], home=home)
+    assert summary.passed_over == {"trace": 2, "score": 2}
+    stored = store.connect(home)
+    columns = "user_id, session_id, cohort['plan'], cohort['training']"
+    assert stored.execute(f"select {columns} from records").fetchall() == [("ann", "s1", "pro", "false")]
+    assert stored.execute("select thumb from feedback").fetchall() == [("up",)]
+
+
 def test_a_damaged_line_costs_only_itself(home: Home, tmp_path: Path) -> None:
     attributes = [
         {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
