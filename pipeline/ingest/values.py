@@ -198,10 +198,17 @@ def amount(value: Any, field: str, notes: Notes) -> float | None:
 
 
 def dollars(value: Any, field: str, notes: Notes) -> float | None:
-    """A cost: a number, text with a currency sign, or an object of parts with their total."""
+    """A cost: a number, text that may name the currency, or an object of parts with their total."""
     if isinstance(value, Mapping):
         value = next((value[key] for key in ("total", "total_cost", "totalCost", "total_usd") if key in value), value)
-    return amount(value.strip().removeprefix("$") if isinstance(value, str) else value, field, notes)
+    if isinstance(value, str):
+        value = value.strip()
+        for word in _DOLLARS:
+            value = value.removeprefix(word).removesuffix(word).strip()
+    return amount(value, field, notes)
+
+
+_DOLLARS = ("US$", "US $", "$", "USD")
 
 
 def count(value: Any, field: str, notes: Notes) -> int | None:

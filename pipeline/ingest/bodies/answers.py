@@ -14,7 +14,10 @@ from pipeline.ingest.values import Notes, count, identity, opened_value, text, t
 from traffic import loose_json
 from traffic.record import Usage
 
-_WRAPPERS = ("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events")
+_WRAPPERS = (
+    *("body", "response", "jsonBody", "json", "result", "data", "streamed_data", "chunks", "events"),
+    *("chatResponse", "chat_response"),
+)
 """Keys of the body, or of the events of a stream, in batch files, HTTP recordings and gateway logs."""
 _NOT_TEXT = frozenset({"embedding", "b64_json", "relevance_score", "flagged", "category_scores"})
 """Keys of the items of embeddings, images, rerankings and moderations."""
@@ -55,7 +58,11 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
     tree = _unpacked(tree)
     answer = _of_object(tree, notes, depth)
     answer.id = answer.id or identity(tree.get("id"), tree.get("responseId"))
-    answer.model = answer.model or text(tree.get("model") or tree.get("modelVersion"), "response.model", notes)
+    answer.model = answer.model or text(
+        next((tree[key] for key in ("model", "modelId", "modelVersion") if tree.get(key)), None),
+        "response.model",
+        notes,
+    )
     counts = counts_of(tree)
     answer.usage = answer.usage or read_usage(counts, notes)
     answer.cost_usd = answer.cost_usd or cost_of(counts)
@@ -230,7 +237,11 @@ def _message(message: Mapping[str, Any], notes: Notes) -> Answer:
         answer.text = answer.text or refusal
         answer.finish_reason = "content_filter"
     inside = message.get("additional_kwargs")
-    listed = message.get("tool_calls") or (inside.get("tool_calls") if isinstance(inside, Mapping) else None)
+    listed = (
+        message.get("tool_calls")
+        or message.get("toolCalls")
+        or (inside.get("tool_calls") if isinstance(inside, Mapping) else None)
+    )
     calls = [_call(call) for call in loose_json.trees(listed)]
     function = message.get("function_call")
     if not calls and isinstance(function, dict) and function.get("name"):
@@ -394,7 +405,7 @@ def _plain(tree: dict[str, Any], notes: Notes) -> Answer:
     plain = next((part[key] for key in _PLAIN if isinstance(part.get(key), str)), None)
     details = part["details"] if isinstance(part.get("details"), dict) else {}
     finish_fields = {**details, **part}
-    finish_keys = ("stop_reason", "completionReason", "finish_reason")
+    finish_keys = ("stop_reason", "completionReason", "finish_reason", "finishReason")
     finish = next((finish_fields[key] for key in finish_keys if finish_fields.get(key)), None)
     answer = Answer(text=plain, finish_reason=finish_reason(finish, notes))
     prompt = tree.get("inputTextTokenCount", tree.get("prompt_token_count", part.get("input_token_count")))

@@ -23,6 +23,8 @@ _CAPS = (
     "n_predict",
 )
 _TEMPERATURES = ("temperature",)
+PARAMETERS = frozenset({"optional_params", "model_parameters", "parameters", "kwargs"})
+"""Keys of an object with sampling parameters inside a request."""
 _SORTED_ELSEWHERE = frozenset(
     {*_CAPS, "temperature", "stream", "tools", "functions", "response_format", "messages", "model", "metadata"}
 )
@@ -46,6 +48,10 @@ def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None
     if isinstance(inside := tree.get("input"), Mapping) and not inside.keys().isdisjoint(("messages", "prompt")):
         # DashScope's requests.
         tree = {**_beside(tree, "input"), **inside}
+    if not PARAMETERS.isdisjoint(tree):
+        apart = [inside for key in PARAMETERS if isinstance(inside := opened_value(tree.get(key)), Mapping)]
+        if apart:
+            tree, parameters = _beside(tree, *PARAMETERS), {**apart[0], **(parameters or {})}
     read = next((read for recognises, read in _READERS if recognises(tree)), None)
     if read is None:
         keys = ", ".join(map(str, list(tree)[:8]))
@@ -276,16 +282,15 @@ def _text(tree: Mapping[str, Any], notes: Notes) -> Prompt:
             raise Unreadable("not_chat", "the prompt is a list of tokens")
         prompt = "\n".join(prompt)
     conversation = Conversation()
-    # Ollama's and Cohere's names of what is sent before the prompt.
-    conversation.add_system(tree.get("system", tree.get("preamble")))
-    for earlier in items_of(tree.get("chat_history") or [], "chat_history"):
+    conversation.add_system(next((tree[key] for key in _PREAMBLES if key in tree), None))
+    for earlier in items_of(tree.get("chat_history", tree.get("chatHistory")) or [], "chat_history"):
         conversation.add(
             {"role": earlier.get("role"), "content": earlier.get("message")} if _is_object(earlier) else earlier
         )
     if prompt:
         conversation.add(str(prompt))
     config = tree.get("textGenerationConfig")
-    own = ("textGenerationConfig", "system", "preamble", "chat_history")
+    own = ("textGenerationConfig", "chat_history", "chatHistory", *_PREAMBLES)
     parameters = {**(config if isinstance(config, Mapping) else {}), **_beside(_with_options(tree), *own)}
     return _made(conversation, params=read_params(parameters, notes, _TEXT_KEYS), user=_user(tree, notes))
 
@@ -294,6 +299,8 @@ def _beside(tree: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if key not in keys}
 
 
+_PREAMBLES = ("system", "system_prompt", "preamble", "preambleOverride", "preamble_override")
+"""Names of the system prompt (Ollama, Replicate, Cohere, OCI) in completions without chat."""
 _TEXT_KEYS = ("prompt", "inputs", "inputText", "message", "question", "query")
 
 

@@ -104,7 +104,7 @@ def finish_of_choice(choice: Mapping[str, Any]) -> Any:
 
     Models on Bedrock write the reason into `stop_reason`; vLLM the token or the text that stopped the generation.
     """
-    stated, stop = choice.get("finish_reason"), choice.get("stop_reason")
+    stated, stop = choice.get("finish_reason", choice.get("finishReason")), choice.get("stop_reason")
     return stop if stated is None and isinstance(stop, str) else stated
 
 

@@ -2,8 +2,8 @@
 
 Only generations are requests; spans, events and traces are skipped, and so are generations that contain others: tracers
 report a call both for the calling function and for its client. The blob export can keep traces and scores in files of
-their own; their tags (and consent) are those of the trace's generations. `usageDetails.input` excludes cached tokens; times to
-first token and latencies are in seconds.
+their own; their tags (and consent) are those of the trace's generations. `usageDetails.input` excludes cached tokens;
+times to first token and latencies are in seconds.
 """
 
 import re

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.ingest.bodies import Answer, Unreadable, failure_text, read_answer, read_prompt
+from pipeline.ingest.bodies.prompts import PARAMETERS
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Draft
 from pipeline.ingest.values import Notes, amount, count, elapsed_ms, opened_value, text
@@ -72,7 +73,8 @@ _IDS = (
     *("id", "request_id", "requestId", "RequestId", "custom_id", "recordId", "databricks_request_id", "correlationId"),
     "key",
 )
-_PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
+_BODIES = ("body", "chatRequest", "chat_request")
+"""Keys of the body in what is logged as the request."""
 
 
 def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
@@ -82,10 +84,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
         raise Unreadable("cut_text", "truncated request body; raise the logger's limit on lengths")
     if not isinstance(request, Mapping):
         raise Unreadable("wrong_types", f"request: expected an object, got {type(request).__name__}")
-    apart = next((inside for key in _PARAMETERS if isinstance(inside := opened_value(request.get(key)), Mapping)), None)
-    if apart is not None:
-        request = {key: value for key, value in request.items() if key not in _PARAMETERS}
-    prompt = read_prompt(request, notes, parameters=apart)
+    prompt = read_prompt(request, notes)
     response = next((row[key] for key in _RESPONSES if row.get(key) is not None), None)
     if isinstance(response, bool | int | float):
         raise Unreadable("wrong_types", f"response: expected an object, got {type(response).__name__}")
@@ -136,15 +135,15 @@ def _status_in(error_text: str) -> int | None:
 
 
 def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
-    """What an HTTP recorder wrote about the call (`{"method", "url", "body"}`, else nothing), and the body."""
+    """What is logged around the body (`{"method", "url", "body"}`, OCI's serving mode), else nothing, and the body."""
     value = next((opened_value(row[key]) for key in _REQUESTS if row.get(key) is not None), None)
     if value is None and _is_request(row):
         return {}, {key: row[key] for key in _BESIDE_RESPONSE if key in row}
     if isinstance(value, list) and len(value) == 1:
         value = opened_value(value[0])
-    if isinstance(value, Mapping) and "body" in value and "messages" not in value and "choices" not in value:
-        inside = opened_value(value["body"])
-        if isinstance(inside, Mapping):
+    if isinstance(value, Mapping) and "messages" not in value and "choices" not in value:
+        inside = next((body for key in _BODIES if isinstance(body := opened_value(value.get(key)), Mapping)), None)
+        if inside is not None:
             return value, inside
     return {}, value
 
@@ -152,7 +151,7 @@ def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
 _BESIDE_RESPONSE = (
     *("messages", "system", "tools", "tool_choice", "functions", "function_call", "response_format", "model"),
     *("temperature", "max_tokens", "max_completion_tokens", "top_p", "stream", "stop", "seed", "n", "user", "metadata"),
-    *_PARAMETERS,
+    *PARAMETERS,
 )
 """Fields of a request that is not logged as one object."""
 

@@ -156,8 +156,8 @@ def test_tags_consent_and_scores_of_a_trace_may_be_in_files_of_their_own(home: H
     summary = ingest.run([folder], home=home)
     assert summary.passed_over == {"trace": 2, "score": 2}
     stored = store.connect(home)
-    columns = "user_id, session_id, cohort['plan'], cohort['training']"
-    assert stored.execute(f"select {columns} from records").fetchall() == [("ann", "s1", "pro", "false")]
+    found = stored.execute("select user_id, session_id, cohort['plan'], cohort['training'] from records").fetchall()
+    assert found == [("ann", "s1", "pro", "false")]
     assert stored.execute("select thumb from feedback").fetchall() == [("up",)]
 
 

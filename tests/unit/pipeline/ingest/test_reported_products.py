@@ -81,6 +81,28 @@ def apim(request: str, number: int = 0, **more: Any) -> dict[str, Any]:
     return row | counts | {"RequestMessages": request, "ResponseMessages": answer} | more
 
 
+def sent(own: str, kind: str = "agent") -> dict[str, Any]:
+    """A span as applications send it to Datadog."""
+    messages = {"input": {"messages": ASK}, "output": {"messages": [{"role": "assistant", "content": "billing"}]}}
+    metrics = {"input_tokens": 21, "output_tokens": 3, "total_cost": 0.0038}
+    ids = {"trace_id": "t1", "span_id": own, "parent_id": "undefined", "name": "call"}
+    meta = {"kind": kind, "metadata": {"model_name": "gpt-4o-mini"}, **messages}
+    return {**ids, "meta": meta, "metrics": metrics, "start_ns": START, "duration": 1500000000}
+
+
+def oracle(request: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    usage = {"usage": {"promptTokens": 21, "completionTokens": 3, "totalTokens": 24}}
+    model = {"modelId": "meta.llama", "modelVersion": "1.0"}
+    return {
+        "time": TIME,
+        "request": {"servingMode": {"servingType": "ON_DEMAND", "modelId": "meta.llama"}, "chatRequest": request},
+        "response": model | {"chatResponse": {"apiFormat": "GENERIC", **response, **usage}},
+    }
+
+
+SPOKEN = [{"role": m["role"].upper(), "content": [{"type": "TEXT", "text": m["content"]}]} for m in ASK]
+ANSWERED = {"message": {"role": "ASSISTANT", "content": [{"type": "TEXT", "text": "billing"}]}, "finishReason": "stop"}
+
 CASES = [
     Case(
         "datadog-calls-inside-each-other",
@@ -294,6 +316,30 @@ CASES = [
             }
         ),
         [READ | {"latency_ms": 1500.0}],
+    ),
+    Case(
+        "datadog-spans-as-applications-send-them",
+        json.dumps(
+            {"data": {"type": "span", "attributes": {"ml_app": "desk", "spans": [sent("a"), sent("b", "llm")]}}}
+        ).encode(),
+        [READ | {"id": "b", "latency_ms": 1500.0, "cost_usd": 0.0038}],
+        counts={"passed_over": {"meta.kind agent": 1}},
+    ),
+    Case(
+        "oracle-bodies-inside-a-serving-mode",
+        jsonl(
+            oracle({"messages": SPOKEN, "maxTokens": 20}, {"choices": [{"index": 0, **ANSWERED}]}),
+            oracle(
+                {"message": ASK[-1]["content"], "preambleOverride": ASK[0]["content"], "chatHistory": []},
+                {"text": "billing", "finishReason": "COMPLETE"},
+            ),
+        ),
+        [READ | {"model": "meta.llama", "finish_reason": "stop"}] * 2,
+    ),
+    Case(
+        "sagemaker-parameters-inside-the-body",
+        jsonl(sagemaker(lambda body: json.dumps(json.loads(body) | {"parameters": {"max_new_tokens": 20}}), "JSON")),
+        [READ | {"max_tokens": 20}],
     ),
     *(
         Case(

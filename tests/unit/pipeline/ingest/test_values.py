@@ -1,4 +1,4 @@
-"""Times in every spelling."""
+"""Times and amounts in every spelling."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.values import Notes, elapsed_ms, milliseconds, opened, opened_payload, parse_time
+from pipeline.ingest.values import Notes, dollars, elapsed_ms, milliseconds, opened, opened_payload, parse_time
 
 
 @given(st.integers(631_152_000, 4_102_444_800), st.integers(0, 999_999), st.integers(-14 * 60, 14 * 60))
@@ -97,3 +97,20 @@ def test_json_in_a_string_is_taken_out() -> None:
     assert bytes(opened(msgspec.Raw(b'"{\\"a\\":1}"'))) == b'{"a":1}'
     assert bytes(opened(msgspec.Raw(b'""'))) == b"null"
     assert bytes(opened(msgspec.Raw(b"[1]"))) == b"[1]"
+
+
+@pytest.mark.parametrize(
+    "written, cost",
+    [
+        ("$1.5", 1.5),
+        ("US$1.5", 1.5),
+        ("US $1.5", 1.5),
+        ("1.5 USD", 1.5),
+        ("USD 1.5", 1.5),
+        (" 1.5 ", 1.5),
+        ("€1.5", None),
+    ],
+)
+def test_a_cost_may_name_dollars_and_no_other_currency(written: str, cost: float | None) -> None:
+    notes = Notes()
+    assert (dollars(written, "cost", notes), notes.nulled) == (cost, [] if cost else ["cost"])
