@@ -24,6 +24,7 @@ from router.wire import dialects
 from router.wire.endpoint_body import adapted_payload
 from router.wire.errors import error_text, stated_status
 from router.wire.protocol import Answer, EndpointDialect, StatedError, Unreadable
+from router.wire.refusals import classify_refusal, is_temporary
 from router.wire.thinking import is_thinking, without_thinking
 from traffic.checks import failed_checks
 from traffic.loose_json import encode, loads
@@ -143,10 +144,12 @@ async def ask(
 def _refused_inside(attempt: Attempt, error: StatedError) -> None:
     """Treat an error inside an answer of status 200 like an error of the status that it states. After the beginning of
     the answer it remains a failure, and the client learns its status."""
-    status = stated_status(error.tree)
+    status, body = stated_status(error.tree), encode(error.tree)
     if status is None:
-        return
-    failure = refusal(status, encode(error.tree))
+        if classify_refusal(400, body) is None and not is_temporary(400, body):
+            return
+        status = 400
+    failure = refusal(status, body)
     if failure.outcome.kind != "failed" and not attempt.forwarding:
         attempt.outcome, attempt.body = failure.outcome, failure.body or b""
     attempt.status = status
@@ -209,7 +212,7 @@ async def _read_stream(
     """
     stream = dialect.stream(request, attempt.target)
     waiting: list[bytes] = []
-    data = first
+    data, ending = first, False
     try:
         while data:
             time_limit.alive()
@@ -223,13 +226,29 @@ async def _read_stream(
                 waiting = []
             if stream.done:
                 break
-            data = await response.readany()
+            if not ending and stream.finish_reason is not None and request.body.n in (None, 1):
+                ending = True
+                time_limit.ending()
+            data = await _more(response, time_limit, complete=ending)
         attempt.body = stream.end()
     finally:
         attempt.output, attempt.usage = stream.output, stream.usage
         signals = stream.signals()
         attempt.confidence = signals.min_margin if signals is not None else None
     await _drain(response)
+
+
+async def _more(response: Response, time_limit: AttemptTimeout, *, complete: bool) -> bytes:
+    """The next bytes of a stream; none if it is cut or silent behind a `complete` answer: only its usage is missing."""
+    try:
+        return await response.readany()
+    except ConnectionError:
+        if not complete:
+            raise
+    except asyncio.CancelledError:
+        if not (complete and time_limit.forgive()):
+            raise
+    return b""
 
 
 def handed_on(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:

@@ -49,20 +49,24 @@ def corrections(endpoint: Endpoint, error: RefusalText) -> Iterator[Settings]:
 
 
 def refused_sampling(error: RefusalText) -> Settings:
-    """Settings for the sampling parameters that the error names as unsupported, in its field, else in its first
-    sentence."""
+    """Settings for the sampling parameters that the error names as unsupported, in its field, else in the first
+    sentence that names anything."""
     if not error.unsupported:
         return {}
-    sentence = _words(error.own_text.partition(". ")[0])
+    sentences = error.own_text.split(". ")
+    sentence = _words(next((stated for stated in sentences if _NAME.search(stated)), sentences[0]))
     named = [word for word in sentence if word in OPTIONAL]
     if "both" in sentence and len(named) > 1:
         return {"exclusive": tuple(named)}
-    if error.param:
+    if error.names_a_field_of_the_request:
         named = [word for word in _words(error.param) if word in OPTIONAL]
     if "logprobs" in named:
         # The one makes no sense without the other.
         named.append("top_logprobs")
     return {"leave_out": tuple(sorted(set(named)))} if named else {}
+
+
+_NAME = re.compile(r"['\"`]\w|\w_\w|\btemperature\b|\bseed\b|\blogprobs\b")
 
 
 def _words(text: str) -> list[str]:

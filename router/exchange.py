@@ -351,8 +351,8 @@ class Exchange:
             return
         body, code = None, None
         if step.kind == "refused" and status == attempt.status:
-            if attempt.outcome.refusal == "context_length" and status in (400, 422):
-                # Agents compact their conversation at this error, which has this status (TGI: 422).
+            if attempt.outcome.refusal == "context_length" and status != 413:
+                # Agents compact their conversation at this error, which has this status (TGI: 422, llama.cpp: 500).
                 status, code = 400, CONTEXT_LENGTH_EXCEEDED
             body = self._dialect.error_of(status, attempt.body, code)
             message = error_text(attempt.body) or message

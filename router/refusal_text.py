@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from traffic.loose_json import json_or
+from traffic.loose_json import json_or, tree
 
 _WORD = re.compile(r"[\w.$-]*")
 _ECHO_CHARS = 16
@@ -37,6 +37,11 @@ class RefusalText:
     def names(self, *parts: str) -> bool:
         """Whether the error names a parameter with one of these parts in its field."""
         return any(part in self.param for part in parts)
+
+    @property
+    def names_a_field_of_the_request(self) -> bool:
+        """Whether the field for the parameter has one; some servers write other words there."""
+        return self.param.partition(".")[0].partition("[")[0] in tree(json_or(self.sent))
 
     @cached_property
     def own_text(self) -> str:

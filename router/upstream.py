@@ -11,13 +11,15 @@ from router import bedrock
 from router.addresses import ConnectionFailed, ConnectTimeout
 from router.http_client import HttpClient, Response
 from router.wire.errors import error_text, stated_delay_s
-from router.wire.refusals import classify_refusal
+from router.wire.refusals import classify_refusal, is_temporary
 from traffic.retry_and_escalation import Outcome, stated_pause_s
 from traffic.tiers import Endpoint
 
 ERROR_BODY_BYTES = 65_536
 NO_CONTENT = (204, 205)
 WHOLE_SECONDS_FROM = 10.0
+TAIL_S = 5.0
+"""Longest silence behind a complete answer of a stream."""
 TRY_AGAIN = (408, 409, 424, 425, 499)
 """4xx that concern the server's state rather than the request: timeout, conflict, a model that failed (Bedrock), too
 early, cancelled (Google)."""
@@ -89,6 +91,19 @@ class AttemptTimeout:
         if self.awaited == "further token":
             # The timer is not moved; it checks this time when it fires.
             self.ends_at = self._loop.time() + self.limit_s
+
+    def ending(self) -> None:
+        """The answer is complete, and only its usage may follow."""
+        if self._idle_s is not None:
+            self.limit_s = min(self.limit_s, TAIL_S)
+            self._set(self._loop.time() + self.limit_s)
+
+    def forgive(self) -> bool:
+        """Whether only this limit cancelled the attempt, which may go on then."""
+        if not self._expired or self._task.uncancel() > self._cancelled_before:
+            return False
+        self._expired = False
+        return True
 
     async def pausing(self, sending: Awaitable[None]) -> None:
         """Pause the limit while sending to the client, whose slowness must not count against the endpoint."""
@@ -266,11 +281,11 @@ def refusal(status: int, body: bytes, retry_after_s: float | None = None) -> Att
     reason, detail = f"status {status}", error_text(body) or ""
     if retry_after_s is None:
         retry_after_s = stated_delay_s(body)
-    if not 400 <= status < 500 or status in TRY_AGAIN:
+    kind = classify_refusal(status, body)
+    if (status >= 500 and kind is None) or not 400 <= status <= 500 or status in TRY_AGAIN:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)
         return AttemptFailed(failure, status=status, body=body)
-    kind = classify_refusal(status, body)
-    if status == 429 and kind is None:
+    if kind is None and (status == 429 or is_temporary(status, body)):
         return AttemptFailed(Outcome("throttled", reason, retry_after_s, detail=detail), status=status, body=body)
     if kind is not None:
         reason = f"{reason}: {kind}"

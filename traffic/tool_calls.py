@@ -154,7 +154,7 @@ class ToolCalls:
         else:
             candidate = self.calls[-1] if self.calls else None
         if candidate is None:
-            return None
+            return self._continued(stated_id, name, arguments)
         if stated_id and candidate.stated_id is not None:
             # Another id: another call, unless the server generates a new id for every chunk.
             return None if name else candidate
@@ -162,6 +162,14 @@ class ToolCalls:
             return None
         self._state_id(candidate, stated_id)
         return candidate
+
+    def _continued(self, stated_id: str, name: str, arguments: str) -> ToolCall | None:
+        """The last call, if a chunk without a name or an id of its own goes on with its arguments: some servers state
+        another index in each chunk."""
+        last = self.calls[-1] if self.calls else None
+        if last is None or stated_id or name or not arguments or is_object(last.arguments):
+            return None
+        return last
 
     def _state_id(self, call: ToolCall, stated_id: str) -> None:
         if stated_id:

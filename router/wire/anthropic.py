@@ -17,7 +17,7 @@ from router.wire.chat import TOOL_CALL, Piece
 from router.wire.citations import from_anthropic
 from router.wire.errors import error_in
 from router.wire.protocol import Answer, StatedError, Unreadable
-from router.wire.sse import Event, StreamReader, is_events, named_event
+from router.wire.sse import Event, StreamReader, is_events, named_event, taken_at_end
 from router.wire.thinking import UNSIGNED, fit_thinking, is_unsigned, without_thinking
 from traffic.confidence import Signals
 from traffic.loose_json import NotJson, Tree, encode, index, loads, read_json, text, tree, trees
@@ -183,7 +183,8 @@ class MessageStream(ABC):
 
     def flush(self) -> bytes:
         """The remaining events at the end of the body. Raises: Unreadable if the stream was cut."""
-        data = b"".join(self._take(event) for event in self._reader.close())
+        complete = self.stop_reason is not None
+        data = b"".join(taken_at_end(self._take, self._reader.close(), complete=complete))
         if self.stop_reason is None:
             raise Unreadable("cut: the stream ended without a stop reason")
         return data

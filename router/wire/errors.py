@@ -17,7 +17,20 @@ from traffic.retry_and_escalation import bounded_pause_s
 MAX_TEXT_CHARS = 500
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 """OpenAI's code for a request that exceeds the model's context."""
-_TEXT_KEYS = ("message", "msg", "detail", "details", "error_description", "error_message", "reason", "title", "errors")
+_TEXT_KEYS = (
+    "message",
+    "msg",
+    "detail",
+    "details",
+    "error_description",
+    "error_message",
+    "reason",
+    "title",
+    "errors",
+    "error_msg",
+    "errorMessage",
+    "status_msg",
+)
 _NAME_KEYS = ("code", "type", "status")
 _SECRET = re.compile(
     r"(?:sk|pk|rk|gsk|hf|xai|key|api)[-_][A-Za-z0-9*_\-]{6,}|Bearer\s+\S+|AIza[\w-]{10,}|eyJ[\w.-]{20,}"
@@ -58,7 +71,7 @@ def stated_status(tree: Any) -> int | None:
                 number = int(number[:9])
             if isinstance(number, int) and 400 <= number < 600:
                 return number
-        names = [node.get(key) for key in ("type", "code", "status")]
+        names = [node.get(key) for key in ("type", "code", "status", "__type")]
         status = next((_STATUSES[name] for name in names if isinstance(name, str) and name in _STATUSES), None)
         if status is not None:
             return status
@@ -189,5 +202,8 @@ def _text_of(value: Any, depth: int = 0) -> str:
     location = value.get("loc")
     if text and isinstance(location, list):
         return f"{'.'.join(map(str, location))}: {text}"
+    if not text:
+        # An error beside an empty answer, in an object of another name.
+        text = next((inner for part in value.values() if isinstance(part, dict) and (inner := _text_of(part, 6))), "")
     names = (value.get(key) for key in _NAME_KEYS)
     return text or next((str(name) for name in names if name and isinstance(name, str | int)), "")

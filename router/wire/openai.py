@@ -19,7 +19,7 @@ from router.wire.chat_tools import is_flat, nested, nested_choice
 from router.wire.errors import error_in, error_text
 from router.wire.history import fitted_messages
 from router.wire.protocol import Answer, StatedError, Unreadable
-from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events
+from router.wire.sse import DONE, KEEP_ALIVE, Event, StreamReader, event, is_events, taken_at_end
 from traffic.confidence import Signals, from_openai_logprobs
 from traffic.loose_json import NotJson, Tree, encode, index, json_or, read_json, tree, trees
 from traffic.record import Output, Usage
@@ -154,7 +154,9 @@ def completion_of(body: bytes) -> tuple[Tree, bytes]:
     if failure is not None:
         raise StatedError(failure, completion)
     if not isinstance(completion, dict) or not trees(completion.get("choices")):
-        raise Unreadable(f"the answer has no choice: {error_text(body) or 'no text'}")
+        if isinstance(completion, dict) and (stated := error_text(body)):
+            raise StatedError(stated, completion)
+        raise Unreadable("the answer has no choice")
     return completion, body
 
 
@@ -219,6 +221,8 @@ class ChatStream:
         self._encoder = encoder
         self._usage = UsageCounter()
         self._logprobs: list[Any] = []
+        self._odd: Tree = {}
+        """The last event without a choice, which may be an error in a form of its own."""
         self.assembly = Assembly(stops)
         self.done = False
         """Whether `[DONE]` was received."""
@@ -249,9 +253,11 @@ class ChatStream:
         return [sent for event in self._reader.events(data) if (sent := self._take(event))]
 
     def end(self) -> bytes:
-        last = b"".join(self._take(event) for event in self._reader.close())
+        last = b"".join(taken_at_end(self._take, self._reader.close(), complete=self.finish_reason is not None))
         # Audio servers and some others send only `[DONE]`.
         if self.assembly.finish_reason is None and not (self.done and self.begun):
+            if (stated := error_text(encode(self._odd))) and not self.begun:
+                raise StatedError(stated, self._odd)
             raise Unreadable("cut: the stream ended without a finish reason")
         remainder = self.assembly.flush()
         if remainder:
@@ -277,9 +283,12 @@ class ChatStream:
         if failure is not None:
             raise StatedError(failure, sent)
         if not isinstance(sent, dict) or not ("choices" in sent or "usage" in sent):
+            self._odd = tree(sent) or self._odd
             return None
         self._usage.add(sent.get("usage") or tree(sent.get("x_groq")).get("usage"))
         choices, pieces = trees(sent.get("choices")), []
+        if not choices:
+            self._odd = sent
         for choice in choices:
             delta = self.delta(choice)
             self.begun = self.begun or is_content(delta)

@@ -6,7 +6,7 @@ Covers OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI a
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.wire.errors import decoded, error_text, quoted_error, stated_delay_s
 from traffic.retry_and_escalation import Refusal
@@ -15,80 +15,112 @@ ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
 """Statuses that concern our key, credit, permission, URL or model, whatever the body; except content policy."""
 
 _CODES: dict[str, Refusal] = {
-    "context_length_exceeded": "context_length",
     "request_too_large": "context_length",
     "exceed_context_size_error": "context_length",
     "model_max_prompt_tokens_exceeded": "context_length",
-    "content_policy_violation": "content_policy",
-    "content_filter": "content_policy",
     "responsibleaipolicyviolation": "content_policy",
-    "moderation_blocked": "content_policy",
     "sexual_content_violation": "content_policy",
-    "invalid_api_key": "account",
-    "api_key_invalid": "account",
     "authentication_error": "account",
     "permission_error": "account",
     "permission_denied": "account",
     "billing_error": "account",
-    "budget_exceeded": "account",
-    "billing_hard_limit_reached": "account",
-    "billing_not_active": "account",
-    "insufficient_quota": "account",
-    "insufficient_balance": "account",
-    "insufficient_credits": "account",
     "credits_exhausted": "account",
-    "account_deactivated": "account",
-    "model_not_found": "account",
-    "model_not_available": "account",
-    "model_decommissioned": "account",
     "deploymentnotfound": "account",
     "not_found_error": "account",
     "unsupported_parameter": "unsupported",
     "unsupported_value": "unsupported",
-    "unsupported_model": "account",
 }
+"""Codes whose words say less than they mean; the others are classified by their words."""
+
+
+class _Both(NamedTuple):
+    """Two patterns in one sentence, in either order."""
+
+    first: re.Pattern[str]
+    second: re.Pattern[str]
+
+    def search(self, text: str) -> bool:
+        return any(self.first.search(part) and self.second.search(part) for part in re.split(r"[.!;] |。", text))
+
+
 _CONTEXT = re.compile(
-    r"context (?:length|window|limit|size)|prompt is too long|input is too long"
+    r"context (?:length|window|limit|size)|prompt (?:is )?too long|input is too long"
     r"|longer than the (?:maximum )?model(?:'s)? (?:context|length)|maximum model length|too many (?:input )?tokens"
     r"|input (?:token count|tokens) .{0,60}exceed"
     r"|exceed.{0,40}(?:maximum|max)[^.]{0,30}tokens allowed|reduce the length of the (?:messages|prompt|input)"
     r"|(?:maximum|max) prompt length|model token limit|range of input length"
     r"|prompt (?:\([^)]{1,40}\) )?(?:token count |length )?(?:of )?(?:\d+ )?exceeds "
     r"(?:the |its )?(?:model|context|limit|max|available|allowed (?:length|tokens))"
-    r"|tokens \+ .{0,20} must be <="
+    r"|tokens \+ .{0,20} must be <=|must have (?:less|fewer) than \d+ tokens"
 )
+_PROMPT_SIZE = _Both(
+    re.compile(
+        r"\b(?:prompt|inputs?|messages|request|conversation)\b.{0,60}\b(?:tokens?|length)\b|输入|上下文|prompt 超"
+    ),
+    re.compile(r"exceed|too (?:long|large|many)|(?:long|larg|great)er than|more than|超"),
+)
+_OTHER_LIMIT = re.compile(
+    r"(?:output|completion|thinking|budget|image).{0,60}tokens|tokens per|\btpm\b|per (?:minute|day|hour)"
+    r"|(?:name|id|key|description)\b.{0,40}length"
+)
+"""Limits that a shorter prompt would not meet, in words like those of `_PROMPT_SIZE`."""
 _POLICY = re.compile(
-    r"content (?:filter|management|moderation) ?(?:ing)?|content polic|usage polic|safety (?:system|filter|polic)"
-    r"|flagged as potentially violating|prohibited_content|blocked by .{0,40}(?:filter|policy)"
-    r"|requires moderation|flagged (?:by|for) "
+    r"content (?:filter|management|moderation|safety|security) ?(?:ing)?|content polic|usage polic"
+    r"|safety[ _](?:system|filter|polic|check)|flagged as potentially violating|prohibited[ _]content"
+    r"|blocked by .{0,40}(?:filter|policy)|requires moderation|moderation block|flagged (?:by|for) |guardrail"
+    r"|(?:inappropriate|(?<!case-)sensitive|unsafe|harmful|prohibited|disallowed|toxic)"
+    r" (?:\S+ )?(?:content|information|material|data|text|language|words)\b"
+    r"|content (?:exists )?risk|high risk|data ?inspection|(?:input|output) new_sensitive"
+    r"|violat\w+ (?:\S+ ){0,4}(?:polic|guideline|terms of)|(?:cyber ?)?security risk|cyber policy"
+    r"|敏感|不安全|违规|违法"
+)
+_MONEY = _Both(
+    re.compile(
+        r"\b(?:credits?|balance|funds|billing|invoices?|subscription|trial|spend(?:ing)?)\b|\barrear|good standing"
+        r"|payment required|payment method|欠费|余额|充值|额度"
+    ),
+    re.compile(
+        r"insufficient|too low|exhausted|used (?:\S+ )?(?:all|up)|depleted|not enough|no (?:remaining|more|available)"
+        r"|out of|expired|overdue|past due|unpaid|hard limit|reached|exceeded|not active|inactive|purchase|check your"
+        r"|top up|\barrear|good standing|payment required|payment method|欠费|不足|充值|用尽"
+    ),
 )
 _ACCOUNT = re.compile(
-    r"credit balance|(?:insufficient|out of|not enough|exhausted|no remaining) (?:credits?|balance|quota|funds)"
-    r"|exceeded your current quota|check your (?:plan|billing)|billing (?:account|details|limit|hard limit|is not|not)"
+    r"(?:insufficient|out of|not enough|exhausted|no remaining) quota"
+    r"|exceeded (?:your )?current (?:\S+ )?quota|billing (?:account|details|limit|hard limit|is not|not)"
     r"|(?:reached|exceeded|hit) (?:your|the|its) (?:\S+ ){0,4}(?:usage|spend(?:ing)?|credit|budget) limits?"
-    r"|payment required|budget has been exceeded"
+    r"|budget (?:has been )?exceeded"
     r"|spend(?:ing)? limit|(?:invalid|incorrect|missing|expired|revoked|unauthori[sz]ed) "
     r"(?:[\w-]+ )?(?:api[ _-]?key|credentials?|authentication)"
     r"|api[ _-]?key (?:is |was |has been |not )*(?:invalid|expired|revoked|valid|found|disabled)"
-    r"|(?:organi[sz]ation|account|workspace) (?:\S+ ){0,4}(?:disabled|deactivated|suspended)"
+    r"|(?:organi[sz]ation|account|workspace|project|team) (?:\S+ ){0,4}"
+    r"(?:disabled|deactivated|suspended|restricted|banned|terminated|locked)"
     r"|model (?:\S+ ){0,6}(?:does not exist|not found|not exist|deprecated|decommissioned|retired|no longer"
-    r"|not available|unavailable|shut down)|(?:no such|unknown) model|do(?:es)? not have access to"
+    r"|not available|unavailable|shut down)|model (?:'' )?(?:is )?(?:not|un)[ -]?(?:supported|allowed|enabled)\b"
+    r"|(?:no such|unknown|invalid|unsupported) model\b|not work with the specified model|do(?:es)? not have access to"
+    r"|模型不存在"
 )
+_PLACE = re.compile(r"(?:location|country|region|territory)\b[^.]{0,20}not (?:supported|available|allowed)")
 _UNSUPPORTED = re.compile(
     r"(?:unsupported|unrecognized|unknown|unexpected|invalid) (?:request )?"
-    r"(?:parameter|argument|field|role|keyword|variant)"
-    r"|unsupported value"
-    r"|(?:is|are) not supported (?:with|by|for|on|in) (?:th(?:is|e) |reasoning )(?:models?|endpoint|api|deployment)"
+    r"(?:parameter|argument|field|role|keyword|variant|name)"
+    r"|(?:not|n't) (?:\w+ ){0,2}support|unsupported|only (?:be )?(?:supported|sent|allowed|accepted|used)\b"
+    r"|only \S{1,20} (?:is|are) (?:supported|allowed|accepted)"
     r"|(?:is|are) (?:deprecated|no longer supported) (?:with|by|for|on|in) th(?:is|e) model"
     r"|system (?:messages?|prompts?) must be|roles must alternate"
-    r"|extra inputs are not permitted|cannot both be (?:specified|set|used)"
-    r"|do(?:es not|esn't|n't| not) support (?:the )?"
-    r"(?:parameters?|arguments?|reasoning|tools|tool|functions?|images?|streaming|system|json"
-    r"|temperature|top_[pk]|(?:top_)?logprobs|(?:frequency|presence)_penalty|logit_bias|seed)\b"
-    r"|additional properties are not allowed|at most 0 (?:image|video|audio)|tool choice requires"
+    r"|extra inputs are not permitted|cannot both be (?:specified|set|used)|cannot find field"
+    r"|additional properties are not allowed|at most 0 (?:image|video|audio)|tool choice requires|not a multimodal"
+    r"|invalid type: (?:sequence|map|null), expected"
     r"|response_format (?:\S+ ){0,3}(?:is |are )?(?:unavailable|not available)"
 )
-_HINT = re.compile(r"(?:reasoning[._]?effort|output_config\.effort|verbosity|service_tier)\b", re.IGNORECASE)
+_TEMPORARY = re.compile(
+    r"too many requests|rate[ _-]?limit(?:ed|ing)? ?(?:reached|exceeded|error|exception|hit)|throttl"
+    r"|(?:engine|server|service|system|model|currently|temporarily) (?:\S+ ){0,2}(?:overloaded|busy|at capacity)"
+    r"|^overloaded|访问量过大|请求过多|繁忙|过载|限流|频率"
+)
+_HINT = re.compile(
+    r"(?:reasoning[._]?effort|output_config\.effort|verbosity|service_tier|response_format\.type)\b", re.IGNORECASE
+)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _PROMPT_FIELD = re.compile(r"(?:messages|input|prompt|instructions|contents)\b")
 
@@ -98,23 +130,28 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
 
     `account`: our key, credit, permission or the model's name; also a 429 for an exhausted quota.
     """
-    if not 400 <= status < 500:
+    if not 400 <= status <= 500:
         return None
     error = _error_object(body)
-    coded = next((_CODES[code] for code in _codes(error) if code in _CODES), None)
+    codes = _codes(error)
     # Quoted text may be the client's own.
     stated = (error_text(body) or "").lower()
     text = _QUOTED.sub("''", stated)
+    coded = next((refusal for code in codes if (refusal := _by_code(code)) is not None), None)
+    if status == 500:
+        # Of llama.cpp and Ollama.
+        return "context_length" if "context_length" in (coded, _by_words(text)) else None
     if status == 429:
         # Google states the same for limits per minute, with a delay.
-        spent = _SPENT.search(text) is not None and stated_delay_s(body) is None
+        spent = _MONEY.search(text) and stated_delay_s(body) is None
         return "account" if coded == "account" or spent else None
     if coded == "content_policy" or (status == 403 and _POLICY.search(text)):
         return "content_policy"
     if status == 403 and _FORBIDDEN_PARAMETER.search(text):
         return "unsupported"
     if status in ACCOUNT_STATUSES:
-        return "account"
+        # GitHub limits rates with a 403.
+        return None if status == 403 and is_temporary(status, body) else "account"
     if coded is not None:
         return coded
     if str(error.get("code")).lower() == "string_above_max_length":
@@ -122,20 +159,51 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
     # A value of a hint that only this model does not take.
     if _HINT.fullmatch(str(error.get("param"))) or _HINT.match(stated.lstrip("`'\"")):
         return "unsupported"
-    for pattern, refusal in _WORDINGS:
-        if pattern.search(text):
-            return refusal
-    return "context_length" if status == 413 else None
+    refusal = _by_words(text)
+    if refusal is None and status == 413:
+        return "unsupported" if _OTHER_LIMIT.search(text) else "context_length"
+    return refusal
+
+
+def is_temporary(status: int, body: bytes) -> bool:
+    """Whether a 4xx concerns the endpoint's load rather than the request or our account, which a 429 would say."""
+    if not 400 <= status < 500 or status == 413 or status in ACCOUNT_STATUSES - {403}:
+        return False
+    text = _QUOTED.sub("''", (error_text(body) or "").lower())
+    return any(_TEMPORARY.search(words) for words in (text, *map(_words, _codes(_error_object(body)))))
 
 
 _FORBIDDEN_PARAMETER = re.compile(r"not allowed to request [\w ]{1,40} from this model")
-_SPENT = re.compile(r"credit balance|insufficient (?:credit|balance|funds)|check your plan and billing")
-_WORDINGS: tuple[tuple[re.Pattern[str], Refusal], ...] = (
-    (_CONTEXT, "context_length"),
+_WORDINGS: tuple[tuple[re.Pattern[str] | _Both, Refusal], ...] = (
     (_POLICY, "content_policy"),
+    (_PLACE, "account"),
     (_UNSUPPORTED, "unsupported"),
+    (_MONEY, "account"),
     (_ACCOUNT, "account"),
 )
+
+
+def _by_words(text: str) -> Refusal | None:
+    if _CONTEXT.search(text) or (_PROMPT_SIZE.search(text) and not _OTHER_LIMIT.search(text)):
+        return "context_length"
+    return next((refusal for pattern, refusal in _WORDINGS if pattern.search(text)), None)
+
+
+def _by_code(code: str) -> Refusal | None:
+    """The reason by a machine-readable name, or its words; a parameter is rejected in many codes for other reasons."""
+    if (refusal := _CODES.get(code.lower())) is not None:
+        return refusal
+    words = _words(code)
+    if _CONTEXT.search(words):
+        return "context_length"
+    if _POLICY.search(words):
+        return "content_policy"
+    return "account" if _MONEY.search(words) or _ACCOUNT.search(words) else None
+
+
+def _words(code: str) -> str:
+    """`InputTextSensitiveContent` and `input_text_sensitive_content` as words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[_.#-]+", " ", code).lower()
 
 
 def _error_object(body: bytes) -> dict[str, Any]:
@@ -159,12 +227,12 @@ def stated_param(body: bytes) -> Any:
 
 
 def _codes(error: dict[str, Any]) -> list[str]:
-    """Machine-readable names in an error, lower case: code, type, status, error_type, Gemini's details[].reason."""
-    codes = [error.get(key) for key in ("code", "type", "status", "error_type", "reason")]
+    """Machine-readable names in an error: code, type, status, error_type, AWS's __type, Gemini's details[].reason."""
+    codes = [error.get(key) for key in ("code", "type", "status", "error_type", "reason", "__type")]
     details = error.get("details")
     if isinstance(details, list):
         codes += [detail.get("reason") for detail in details if isinstance(detail, dict)]
     inner = error.get("innererror")
     if isinstance(inner, dict):
         codes.append(inner.get("code"))
-    return [str(code).lower() for code in codes if code is not None]
+    return [str(code) for code in codes if code is not None]

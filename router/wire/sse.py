@@ -6,8 +6,10 @@ that is followed by more JSON on the next `data` line.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
+
+from traffic.loose_json import json_or
 
 DONE = b"data: [DONE]\n\n"
 """The last event of a chat completion stream."""
@@ -108,6 +110,17 @@ class StreamReader:
             # A proxy that fails during a stream writes its error as a plain body.
             self._data.append(line)
         return None
+
+
+def taken_at_end(take: Callable[[Event], bytes], events: Iterable[Event], *, complete: bool) -> Iterator[bytes]:
+    """What `take` makes of the events that the end of the body completes; behind a `complete` answer, the last one may
+    be cut off."""
+    for last in events:
+        try:
+            yield take(last)
+        except ValueError:
+            if not complete or json_or(last.data) is not None:
+                raise
 
 
 def is_events(body: bytes) -> bool:

@@ -9,6 +9,7 @@ from tests.fakes.reports import PNG, Case, first
 from tests.fakes.wire_bench import LAST, OK, START, STOP, USAGE, Heard, calls_of, choice, completion, delta, part
 
 PICTURE = {"type": "image_url", "index": 0, "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+NO_BALANCE = {"id": "x", "choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
 DREW = choice({"content": None, "images": [PICTURE]})
 
 
@@ -275,5 +276,28 @@ ODD_ANSWERS = [
             LAST
             | {"usage": {"prompt_tokens": 100, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 90}}},
         ),
+    ),
+    *[
+        Case(
+            f"an error in an object of another name, {name}",
+            "chat",
+            "gpt",
+            lambda h: h.status == 502 and "balance" in h.record.error and h.record.status == 400,
+            body,
+            play,
+        )
+        for name, body, play in (
+            ("whole", {}, plain(NO_BALANCE)),
+            ("for a stream", {"stream": True}, plain(NO_BALANCE)),
+            ("in a stream", {"stream": True}, chunked(NO_BALANCE)),
+        )
+    ],
+    Case(
+        "a status in an error of another form",
+        "chat",
+        "gpt",
+        lambda h: h.status == 429,
+        {},
+        plain({"code": "429", "msg": "too many", "success": False}),
     ),
 ]

@@ -55,6 +55,8 @@ EVENTS = "content-type: text/event-stream"
 CLOSED = Wire((), closes=True)
 RESET = Wire((), resets=True)
 PAGE = b"<!DOCTYPE html><html><head><title>413 Request Entity Too Large</title></head><body>nginx</body></html>"
+ENDED = b"\n\n".join(WHOLE.split(b"\n\n")[:3]) + b"\n\n"
+"""A stream up to its finish reason."""
 ZSTD = pa.compress(ANSWER, codec="zstd", asbytes=True)
 
 MEMBERS = http(
@@ -289,6 +291,25 @@ WIRES = [
                 closes=True,
             ),
         ),
+        stream=True,
+    ),
+    WireCase(
+        "a connection that ends behind the finish reason, in a chunk",
+        read,
+        (
+            wire(
+                b"HTTP/1.1 200 OK\r\n%b\r\ntransfer-encoding: chunked\r\n\r\n" % EVENTS.encode(),
+                b"%x\r\n%b\r\n" % (len(ENDED), ENDED),
+                b"fff\r\ndata: {",
+                resets=True,
+            ),
+        ),
+        stream=True,
+    ),
+    WireCase(
+        "an event that is cut off behind the finish reason",
+        read,
+        (http(ENDED + b'data: {"id": "c", "usa', EVENTS),),
         stream=True,
     ),
     *[

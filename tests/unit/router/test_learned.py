@@ -335,6 +335,8 @@ def test_an_error_about_another_parameter_changes_no_roles() -> None:
         ("'temperature' does not support 0.2 with this model. Only 1 (or no top_p) is.", None, ("temperature",)),
         ("Model m does not support parameter topLogprobs.", None, ("top_logprobs",)),
         ("logprobs are not supported with this model", None, ("logprobs", "top_logprobs")),
+        ('Invalid JSON payload received. Unknown name "top_p": Cannot find field.', None, ("top_p",)),
+        ("These fields are not currently supported: ['top_p']", "validation_error", ("top_p",)),
     ],
 )
 def test_refused_sampling_is_removed_unless_the_client_named_the_model(

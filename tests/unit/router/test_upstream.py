@@ -2,9 +2,10 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from router.upstream import AttemptFailed, AttemptTimeout, Deadlines, Upstream
+from router.upstream import AttemptFailed, AttemptTimeout, Deadlines, Upstream, refusal
 from traffic.tiers import Endpoint
 
 HEAD = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
@@ -109,3 +110,52 @@ def test_an_external_cancellation_is_not_a_timeout() -> None:
             await task
 
     asyncio.run(run())
+
+
+def test_silence_behind_a_complete_answer_is_forgiven() -> None:
+    async def run() -> bool:
+        with AttemptTimeout(Deadlines(), 5.0, 5.0, 0.02) as limit:
+            limit.begun()
+            limit.ending()
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                return limit.forgive()
+        return False
+
+    assert asyncio.run(run())
+
+
+def test_an_external_cancellation_is_not_forgiven() -> None:
+    async def attempt() -> None:
+        with AttemptTimeout(Deadlines(), 5.0, 5.0, 5.0) as limit:
+            limit.ending()
+            try:
+                await asyncio.sleep(5)
+            finally:
+                assert not limit.forgive()
+
+    async def run() -> None:
+        task = asyncio.create_task(attempt())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "status, message, kind",
+    [
+        (400, "Too many requests, please wait", "throttled"),
+        (403, "Rate limit exceeded", "throttled"),
+        (500, "request (9 tokens) exceeds the available context size", "refused"),
+        (500, "out of memory", "failed"),
+        (501, "request (9 tokens) exceeds the available context size", "failed"),
+        (400, "messages is empty", "refused"),
+    ],
+)
+def test_an_error_is_judged_by_what_it_says(status: int, message: str, kind: str) -> None:
+    body = msgspec.json.encode({"error": {"message": message}})
+    assert refusal(status, body).outcome.kind == kind

@@ -161,3 +161,11 @@ def test_half_a_character_in_joined_arguments_is_replaced() -> None:
 @pytest.mark.parametrize("written", ['{"a": 1} and so on', '{"a": 1}{"b"', "[1][2]"])
 def test_other_text_is_kept_as_it_is(written: str) -> None:
     assert arguments_tree(written) == {"arguments": written}
+
+
+def test_a_chunk_under_another_index_continues_a_call_that_is_not_complete() -> None:
+    calls = ToolCalls()
+    calls.add({"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a":'}})
+    calls.add({"index": 1, "function": {"arguments": "1}"}})
+    calls.add({"index": 2, "function": {"arguments": "{}"}})
+    assert [call.arguments for call in calls.calls] == ['{"a":1}', "{}"]

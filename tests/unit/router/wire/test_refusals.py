@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.wire.errors import error_in, error_text, stated_delay_s
-from router.wire.refusals import classify_refusal, stated_param
+from router.wire.refusals import classify_refusal, is_temporary, stated_param
 
 
 def openai_error(message: str, code: str | None = None) -> bytes:
@@ -41,6 +41,13 @@ def anthropic_error(message: str) -> bytes:
         openai_error("The prompt exceeds the context of the model"),
         openai_error("Range of input length should be [1, 129024]"),
         openai_error("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 5000"),
+        openai_error("Input validation error: `inputs` must have less than 8192 tokens. Given: 9000"),
+        openai_error("Input length 131393 exceeds the maximum allowed input length of 131040 tokens."),
+        openai_error("The number of input tokens (9000) is larger than 8192."),
+        openai_error("Your messages have 9000 tokens, more than the limit of 8192."),
+        b'{"error": {"code": "1261", "message": "Prompt \\u8d85\\u957f"}}',
+        openai_error("输入长度超过模型最大上下文长度限制"),
+        openai_error("x", "ContextWindowExceeded"),
     ],
 )
 def test_a_prompt_that_is_too_long_is_recognised(body: bytes) -> None:
@@ -54,6 +61,13 @@ def test_a_prompt_that_is_too_long_is_recognised(body: bytes) -> None:
         openai_error("The response was filtered due to the prompt triggering Azure's policy.", "content_filter"),
         openai_error("Invalid prompt: your prompt was flagged as potentially violating our usage policy."),
         anthropic_error("Output blocked by content filtering policy"),
+        openai_error("<400> InternalError.DataInspectionFailed: Input text data may contain inappropriate content."),
+        openai_error("The input text may contain sensitive information."),
+        openai_error("系统检测到输入内容可能包含不安全或敏感内容"),
+        openai_error("x", "InputTextSensitiveContentDetected"),
+        openai_error("The request violates our usage guidelines."),
+        openai_error("The request was considered high risk"),
+        openai_error("Harmful content was detected in the prompt."),
     ],
 )
 def test_a_content_policy_refusal_is_recognised(body: bytes) -> None:
@@ -75,6 +89,15 @@ def test_a_content_policy_refusal_is_recognised(body: bytes) -> None:
         (400, openai_error("The model `llama3-8b` has been decommissioned.", "model_decommissioned")),
         (400, openai_error("model 'x' not found, try pulling it first")),
         (429, openai_error("You exceeded your current quota", "insufficient_quota")),
+        (400, openai_error("Access denied, please make sure your account is in good standing.")),
+        (400, openai_error("x", "Arrearage")),
+        (429, openai_error("您的账户已欠费，请充值后重试。")),
+        (429, openai_error("Your team has used all available credits or reached its monthly spending limit.")),
+        (400, openai_error("Your free trial has expired. Please upgrade your plan to continue.")),
+        (400, openai_error("Invalid model: mistral-large-9")),
+        (400, openai_error("The requested model is not supported.", "model_not_supported")),
+        (400, openai_error("User location is not supported for the API use.")),
+        (400, openai_error("Your subscription is overdue.")),
     ],
 )
 def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes) -> None:
@@ -91,6 +114,13 @@ def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes)
         openai_error("At most 0 image(s) may be provided in one prompt."),
         openai_error("This response_format type is unavailable now"),
         openai_error('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        openai_error("gpt-5 models don't support temperature=0.2. Only temperature=1 is supported."),
+        openai_error('Invalid JSON payload received. Unknown name "frequency_penalty": Cannot find field.'),
+        openai_error("The following fields are not currently supported: ['frequency_penalty']"),
+        openai_error("'response_format.type' must be 'json_schema' or 'text'"),
+        openai_error("llama-3 is not a multimodal model"),
+        openai_error("messages[0].content: invalid type: sequence, expected a string at line 1 column 60"),
+        openai_error("Images can only be sent to models with vision."),
     ],
 )
 def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) -> None:
@@ -112,7 +142,14 @@ def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) ->
             msgspec.json.encode({"error": {"message": "too long", "code": "string_above_max_length", "param": "user"}}),
         ),
         (429, openai_error("too many tokens per minute")),
-        (500, openai_error("context length", "context_length_exceeded")),
+        (429, openai_error("Quota exceeded for quota metric 'requests per minute'. Please retry in 34s.")),
+        (400, openai_error("max_output_tokens (200000) exceeds model maximum output tokens (128000)")),
+        (400, openai_error("max_tokens is too large: 200000. This model supports at most 16384 completion tokens.")),
+        (400, openai_error("The thinking budget of 40000 tokens exceeds the maximum of 24576.")),
+        (400, openai_error("messages.0.content.1.image.source.base64: image exceeds 5 MB maximum")),
+        (400, openai_error("Error while downloading https://example.com/sensitive.png.")),
+        (400, openai_error("Invalid schema: property names are case-sensitive.")),
+        (500, openai_error("out of memory")),
     ],
 )
 def test_other_errors_are_permanent_or_temporary(status: int, body: bytes) -> None:
@@ -128,6 +165,50 @@ def test_a_forbidden_parameter_is_not_an_account_error() -> None:
     body = openai_error("You are not allowed to request logprobs from this model.")
     assert classify_refusal(403, body) == "unsupported"
     assert classify_refusal(403, openai_error("You are not allowed to sample from this model.")) == "account"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        openai_error("x", "context_length_exceeded"),
+        openai_error("request (66202 tokens) exceeds the available context size (65536 tokens), try increasing it"),
+    ],
+)
+def test_a_500_about_the_context_is_a_prompt_that_is_too_long(body: bytes) -> None:
+    assert classify_refusal(500, body) == "context_length"
+
+
+def test_a_request_above_a_limit_per_minute_fits_another_endpoint() -> None:
+    body = openai_error("Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 9000")
+    assert classify_refusal(413, body) == "unsupported"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"__type": "ThrottlingException", "message": "Please wait."}',
+        openai_error("Too many requests, please wait before trying again."),
+        openai_error("Rate limit reached for gpt-4o"),
+        openai_error("该模型当前访问量过大，请您稍后再试"),
+        b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}',
+        openai_error("The engine is currently overloaded, please try again later"),
+    ],
+)
+def test_a_4xx_about_load_is_temporary(body: bytes) -> None:
+    assert is_temporary(400, body)
+
+
+@pytest.mark.parametrize(
+    "status, body",
+    [
+        (400, openai_error("The function is overloaded: two tools are called f")),
+        (400, openai_error("messages.0: a story about rate limits is no label")),
+        (401, openai_error("Invalid API key. Please try again later.")),
+        (413, openai_error("Request too large on tokens per minute (TPM): Limit 6000. Rate limit reached.")),
+    ],
+)
+def test_other_4xx_are_not(status: int, body: bytes) -> None:
+    assert not is_temporary(status, body)
 
 
 def test_a_413_counts_as_a_prompt_that_is_too_long() -> None:
