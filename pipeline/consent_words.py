@@ -7,12 +7,14 @@ UNTIL = " until "
 """Separates a value from its last day; after that day the value counts as no."""
 
 _YES = frozenset(
-    """true yes y 1 on ok allow allowed granted grant accept accepted agree agreed consent consented permitted
-    given active opt_in opted_in opt-in opted-in optin in ja oui si sí sim da hai""".split()
+    """true yes y 1 on ok allow allowed granted grant accept accepted agree agreed consent consented permitted enabled
+    given active opt_in opted_in opt-in opted-in optin in ja oui si sí sim da hai tak да はい 是 erteilt zugestimmt
+    accepté aceptado""".split()
 )
 _NO = frozenset(
     """false no n 0 off deny denied refuse refused reject rejected declined withdrawn revoked forbidden never none
-    opt_out opted_out opt-out opted-out optout out nein non não nej""".split()
+    disabled disallowed prohibited opt_out opted_out opt-out opted-out optout out nein non não nej nie nee нет いいえ 否
+    verweigert abgelehnt widerrufen refusé rechazado rifiutato""".split()
 )
 
 

@@ -132,6 +132,8 @@ def answers_of_row(row: Mapping[Any, Any], planned: Plan | None = None) -> list[
 def _search(tags: Mapping[Any, Any], planned: Plan, depth: int, words: list[str]) -> None:
     for key, meaning in planned.fields:
         if (word := word_of(tags[key], meaning)) is not None:
+            if meaning == "data" and consent_of(word) != "no" and word != "zero":
+                continue
             is_clear = meaning in ("consent", "opt_out") or (meaning == "use" and consent_of(word) == "no")
             words.append(word if is_clear else f"{key}: {word}"[:_MAX_CHARS])
     for key, texts in planned.others:
@@ -185,14 +187,14 @@ def _of_list(key: str, items: list[Any], depth: int) -> list[str]:
 @lru_cache(maxsize=4096)
 def _of_text(key: Any, text: str) -> tuple[str, ...]:
     """The refusal in a tag's value: `data_policy: no_train`. A value that may be one is named; none gives consent."""
-    if not may_say(text):
+    if not may_say(text) and not is_about_data(str(key)):
         return ()
     refusal = value_refuses(text)
     if refusal == "training":
         return ("false",)
     if refusal is not None and is_about_data(str(key)):
         return (f"{key}: {text}"[:_MAX_CHARS],)
-    return tuple(_of_tags(text)) if is_list_of_tags(str(key)) else ()
+    return tuple(_of_tags(text)) if is_list_of_tags(str(key)) or is_about_data(str(key)) else ()
 
 
 def _of_tags(text: str) -> Iterator[str]:

@@ -7,8 +7,9 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-Kind = Literal["consent", "opt_out", "use", "unclear"]
-"""What a field's "yes" means: consent, an opt-out, that data is or was used (only a "no" is understood), or nothing."""
+Kind = Literal["consent", "opt_out", "use", "data", "unclear"]
+"""What a field's "yes" means: consent, an opt-out, that data is or was used (only a "no" is understood), that data is
+collected or kept (a "no" may be meant for training, too; all else says nothing), or nothing."""
 
 
 def _set(words: str) -> frozenset[str]:
@@ -23,7 +24,8 @@ _PERMISSIONS = _CONSENTS - {"optout"} | _set(
     grant grants granted eligible approve approves approved authorize authorized authorise authorised"""
 )
 _WEAK_PERMISSIONS = _set(
-    "can may use usable available include enable enables enabled ok given trainable share shared sharing"
+    """can may use usable available include enable enables enabled ok given trainable share shared sharing preference
+    preferences choice choices decision"""
 )
 """Permission only among known words: `use_for_training`, but not `training_use_case`."""
 _REFUSALS = re.compile(
@@ -40,10 +42,33 @@ _NEGATED = re.compile(r"(?:un|in|non|dis)(.+)")
 _NEGATABLE = _PERMISSIONS | _WEAK_PERMISSIONS | _TRAINING | {"used"}
 _NEUTRAL = _set(
     """user users customer customers my our your data ai ml llm model models gdpr privacy is are has have was were be
-    been do does to for from of in on with by used included flag status purpose purposes scope scopes"""
+    been do does to for from of in on with by used included flag status purpose purposes scope scopes
+    everyone"""
 )
 _RECORDED = _set("at date time timestamp since id version source method url reason updated policy text document count")
 """What is recorded of a consent besides the decision: `consented_at`, `training_consent_version`."""
+_TRANSLATIONS = {
+    word: english
+    for english, words in {
+        "training": "trainings trainieren entrainement entraînement entrainer entraîner entrenamiento entrenar"
+        " addestramento addestrare treinamento treinar treino trenowanie träning",
+        "consent": "einwilligung zustimmung consentement consentimiento consentimento consenso toestemming zgoda"
+        " samtycke samtykke souhlas suostumus",
+        "allowed": "erlaubt erlauben gestattet autorise autorisé autorisation permitir permitido permiso permitido"
+        " permesso consentito toegestaan tillåtet",
+        "objection": "widerspruch widersprochen opposition oposición oposicion oposição opposizione bezwaar sprzeciw",
+        "withdrawn": "widerrufen widerruf retiré retirado ritirato ingetrokken",
+        "forbidden": "verboten untersagt interdit interdite prohibido proibido vietato verboden",
+        "not": "nicht pas niet",
+        "no": "kein keine sans sin senza sem geen",
+        "for": "für fuer zum zur pour para per voor",
+        "data": "daten données donnees datos dati dados gegevens",
+        "use": "nutzung verwendung utilisation uso utilizzo gebruik",
+        "model": "modell modelle modèle modeles modelo modelos modello modelli",
+        "ai": "ki ia",
+    }.items()
+    for word in words.split()
+}
 _BARE = _set("train training ai_training ml_training llm_training model_training")
 
 _OPTED = re.compile(r"(?<![a-z])opt(?:ed|s|ing)?_?(in|out)(?:s)?(?![a-z])")
@@ -53,6 +78,7 @@ _VOCABULARY = (
     | _REFUSALS_BEFORE
     | _NEUTRAL
     | _set("optout not dont never exclude excluded disable disabled train training finetune finetuning")
+    | _TRANSLATIONS.keys()
 )
 
 
@@ -64,7 +90,8 @@ def kind_of(key: str) -> Kind | None:
     (`acme.io/no-train`).
     """
     parts = key.rpartition("/")[2].split(".")
-    return _kind_of(snake(parts[-1])) or (_kind_of(snake("_".join(parts[-2:]))) if len(parts) > 1 else None)
+    kind = _kind_of(snake(parts[-1])) or (_kind_of(snake("_".join(parts[-2:]))) if len(parts) > 1 else None)
+    return kind or ("data" if _KEEPS_DATA.fullmatch(snake(parts[-1])) else None)
 
 
 def snake(name: str) -> str:
@@ -96,7 +123,11 @@ def _kind_of(name: str) -> Kind | None:
     return "use" if not _TRAINING.isdisjoint(words) else None
 
 
-_ABOUT_DATA = _set("privacy policy policies data gdpr ccpa dpa ai ml llm legal compliance sharing rights restriction")
+_KEEPS_DATA = re.compile(r"(?:x_)?data_(?:collection|retention|storage|sharing|logging)")
+
+_ABOUT_DATA = _set(
+    "privacy policy policies data gdpr ccpa dpa ai ml llm legal compliance sharing rights restriction license licence"
+)
 _LISTS_OF_TAGS = _set("tags tag labels label flags flag policies policy keywords")
 _LIMITED = _set("purpose purposes use uses usage usages processing")
 
@@ -105,11 +136,17 @@ _LIMITED = _set("purpose purposes use uses usage usages processing")
 def value_refuses(text: str) -> Literal["training", "unclear"] | None:
     """Whether a tag's value refuses training (`no_train`), or may do so (`opt-out`, which does not say of what)."""
     kind = _kind_of(name := snake(text))
+    if _FOR_ELSE_ONLY.fullmatch(name):
+        return "unclear"
     if kind not in ("opt_out", "unclear"):
         return None
     return "training" if kind == "opt_out" and not _TRAINING_NOW.isdisjoint(_words(name)) else "unclear"
 
 
+_FOR_ELSE_ONLY = re.compile(
+    r"(?:inference|serving|service|operations?|operational|production|evaluation|eval|analytics|support|internal)"
+    r"(?:_use)?_only|only_(?:for_)?(?:inference|serving|service|evaluation|analytics|support)"
+)
 _TRAINING_NOW = _TRAINING | _set("trains trainable pretrain pretraining finetune finetunes finetuning")
 """Words of training that is to come: `not_trained` is a fact about a model."""
 
@@ -140,17 +177,23 @@ def limits_purposes(key: str) -> Literal["consent", "opt_out"] | None:
 
 _IMPROVES = re.compile(r"(?<![a-z])(?:improv(?:e|es|ing)_(?:the_|our_|your_)?models?|models?_improvements?)(?![a-z])")
 """How providers word training in the settings of their users."""
+_NO_TRAINING = re.compile(r"(?:x_)?(?:no_?(?:gen_?)?(?:ai|ml|llm)|tdm_reserv(?:ed|ation)|zero_data_retention|zdr)")
+"""Names of standards and of contracts that rule training out, such as the TDM Reservation Protocol of the W3C."""
 
 
 def _words(name: str) -> list[str]:
+    if _NO_TRAINING.fullmatch(name):
+        return ["no", "training"]
     name = _IMPROVES.sub("training", _OPTED.sub(r"opt\1", name).replace("fine_tun", "finetun"))
-    words = [part for word in name.split("_") for part in _parted(word)]
+    words = [_TRANSLATIONS.get(part, part) for word in name.split("_") for part in _parted(word)]
     if len(words) > 2 and words[0] == "x":
         # The name of an HTTP header, perhaps with the company's: X-Acme-Training-Consent.
         words = words[1:] if words[1] in _VOCABULARY else words[2:]
     return words
 
 
+_STEMS = ("train", "opt", "einwillig", "widerspr")
+"""Of words that are written together with others."""
 _MAX_WORD = 64
 """Longer ones are no name of a field."""
 
@@ -158,7 +201,7 @@ _MAX_WORD = 64
 @lru_cache(maxsize=4096)
 def _parted(word: str) -> tuple[str, ...]:
     """The known words of which a word without separators consists (`donottrain`), else the word."""
-    if word in _VOCABULARY or len(word) > _MAX_WORD or not ("train" in word or "opt" in word):
+    if word in _VOCABULARY or len(word) > _MAX_WORD or not any(stem in word for stem in _STEMS):
         return (word,)
     for end in range(len(word) - 1, 1, -1):
         if word[:end] in _VOCABULARY and _VOCABULARY.issuperset(rest := _parted(word[end:])):

@@ -34,6 +34,11 @@ def training(tags: dict[str, Any]) -> str | None:
         {"consent_withdrawn": True}, {"userConsentRevoked": "yes"}, {"usedForTraining": "No"}, {"in_training": False},
         {"improve_models": False}, {"shareDataForTraining": False}, {"settings": {"data_sharing_for_training": "off"}},
         {"data_use": {"modelImprovement": "off"}}, {"useToImproveTheModel": "no"},
+        {"training": "disabled"}, {"training_preference": "opted_out"}, {"trainingChoice": "off"}, {"consent": "нет"},
+        {"einwilligung_training": "nein"}, {"trainingseinwilligung": "nein"}, {"Widerspruch Training": "ja"},
+        {"entrenamiento_permitido": "no"}, {"consentement_entraînement": "non"}, {"ki_training_verboten": True},
+        {"usage_rights": "no-derivatives, no-ml"}, {"noAI": True}, {"no_ml": 1}, {"tdm-reservation": 1}, {"x-zero-data-retention": "true"},
+        {"prefs": '{"improve_model_for_everyone": false}'},
         {"tags": ["web", "no-train"]}, {"labels": ["plan:pro", "training_opt_out"]}, {"tags": ["consent:no"]},
     ],
 )  # fmt: skip
@@ -45,11 +50,13 @@ def test_a_refusal_is_one_in_every_form(tags: dict[str, Any]) -> None:
     "tags",
     [
         {"consent": ["analytics"]}, {"consent": {"analytics": True}}, {"opt_out": "maybe"}, {"opt_out": "since May"},
-        {"consent": "pending"}, {"consent": "нет"}, {"opt_out": ["mail"]}, {"consent": []}, {"training": 2},
+        {"consent": "pending"}, {"consent": "?"}, {"opt_out": ["mail"]}, {"consent": []}, {"training": 2},
         {"consent": "yes", "opt_out": "?"}, {"consent": {"status": "yes", "given": "asked"}},
         {"consent_withdrawn_at": "2026-05-01"}, {"opted_out_at": 1791192600}, {"consent_purposes": ["analytics", "x"]},
         {"consent": {"value": True, "scope": "service"}}, {"consent": {"granted": True, "purposes": ["mail", "x"]}},
         {"tags": ["acme-no-training"]}, {"improve_models": True},
+        {"data_collection": "deny"}, {"x-data-retention": "zero"}, {"data_retention": 0},
+        {"data_sharing": {"enabled": False, "purpose": "model_improvement"}},
         {"consent": {"type": "marketing", "granted": True}}, {"consent": {"name": "Cookies", "value": "yes"}},
     ],
 )  # fmt: skip
@@ -76,6 +83,8 @@ def test_consent_is_one_in_every_form(tags: dict[str, Any]) -> None:
     [
         {"marketing_opt_out": True}, {"cookie_consent": "no"}, {"training_run_id": "r1"}, {"opt_out": None}, {},
         {"tags": ["training", "consented", "train"]}, {"improve_answer": True}, {"model_improvement_id": 7},
+        {"data_retention": 30}, {"data_retention": "30d"}, {"data_collection": "allow"}, {"reservation": "yes"},
+        {"no_ai_assist": True}, {"optimize": "no"}, {"widersprochen_am": None},
     ],
 )  # fmt: skip
 def test_other_consents_and_empty_ones_say_nothing(tags: dict[str, Any]) -> None:
@@ -107,7 +116,8 @@ def test_a_refusal_is_one_also_in_a_value(tags: dict[str, Any]) -> None:
         ({"privacy": "opt-out"}, "privacy: opt-out"), ({"dataSharing": "opted_out"}, "dataSharing: opted_out"),
         ({"privacy_note": "They asked that we never train on it"}, "privacy_note: They asked"),
         ({"data_policy": "no_train_without_consent"}, "data_policy: no_train"),
-        ({"allowed_uses": ["support"]}, "support"),
+        ({"allowed_uses": ["support"]}, "support"), ({"data_usage": "inference_only"}, "data_usage: inference_only"),
+        ({"data_license": "internal use only"}, "internal use"),
     ],
 )  # fmt: skip
 def test_a_value_that_may_refuse_is_no_consent_and_is_named(tags: dict[str, Any], named: str) -> None:
@@ -123,6 +133,7 @@ def test_a_value_that_may_refuse_is_no_consent_and_is_named(tags: dict[str, Any]
         {"marketing": "opt-out"}, {"title": "Dog training for beginners"}, {"status": "not_trained"},
         {"data_policy": "train_allowed"}, {"task": "train-schedule"}, {"title": "Training not started"},
         {"tags": "training,options"}, {"uses": ["search"]}, {"allowed_uses": ["training"]}, {"mail": "no options"},
+        {"mode": "read_only"}, {"plan": "support-only"},
     ],
 )  # fmt: skip
 def test_a_value_about_something_else_says_nothing(tags: dict[str, Any]) -> None:
@@ -148,7 +159,8 @@ def test_a_refusal_is_known_by_its_negation(name: str) -> None:
     [
         "training", "allowTraining", "allowAITraining", "allowtraining", "can_train", "use_for_training",
         "training_permission", "eligible_for_training", "x_acme_training_consent", "opted_in", "trainingOptIn",
-        "may_be_used_for_training", "userConsent", "agrees_to_training", "permit-fine-tuning",
+        "may_be_used_for_training", "userConsent", "agrees_to_training", "permit-fine-tuning", "training_choice",
+        "zustimmung_zum_training", "autorisation_entrainement", "consenso_addestramento",
     ],
 )  # fmt: skip
 def test_consent_is_known_by_a_word_of_permission(name: str) -> None:
