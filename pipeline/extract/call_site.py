@@ -57,7 +57,12 @@ class Task(NamedTuple):
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection, name: str, entry: CallSite | None, config: ExtractConfig, policy: Policy
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    entry: CallSite | None,
+    config: ExtractConfig,
+    policy: Policy,
+    permissions: consent_and_terms.Permissions,
 ) -> Requests:
     """Raises: NotFound for an unknown call site, InputError if nothing was answered or it is not Tier 1."""
     scan = rows.scan(connection, name)
@@ -75,7 +80,7 @@ def read(
     answers = Counter(row.answer.strip() for row in answered if len(row.answer) <= rows.SHORT)
     types = tier_filter.by_rules(answered, name, entry, config, policy)
     answered = tier_filter.tier_1(answered, name, config, ledger)
-    answered = consent_and_terms.permitted(answered, name, consent_and_terms.load(config.rights), ledger)
+    answered = consent_and_terms.permitted(answered, name, permissions, ledger)
     request_type = request_type_of(answered, entry, config, types)
     removed_answers = rows.removed_answers(connection, name)
     return Requests(name, entry, scan, ledger, answered, request_type, answers, removed_answers)

@@ -28,17 +28,27 @@ UNKNOWN_CONSENT = "unknown_consent"
 _IDS = "SELECT customer_id FROM records WHERE customer_id <> '' UNION SELECT user_id FROM records WHERE user_id <> ''"
 
 
+_LATEST = """
+    SELECT coalesce(nullif(user_id, ''), customer_id) AS who, arg_max(coalesce(cohort[$flag], ''), (ts, id)) AS word
+    FROM records WHERE who <> '' GROUP BY who HAVING word <> ''
+"""
+
+
 class Permissions(NamedTuple):
     """Table of terms, the terms that the user confirmed, and the ids that opted out."""
 
     table: rights.RightsTable
     config: RightsConfig
     opted_out: frozenset[str]
-    """Customer and user ids."""
+    """Customer and user ids of the opt-out list."""
+    withdrawn: frozenset[str] = frozenset()
+    """Users (customers, where no user is logged) whose latest record refuses, which counts for the earlier ones too."""
 
 
-def load(config: RightsConfig) -> Permissions:
-    """Raises: NotFound, ConfigError, InputError for the table, the opt-out list, or a confirmed name without a row."""
+def load(config: RightsConfig, connection: duckdb.DuckDBPyConnection | None = None) -> Permissions:
+    """`connection`: a records store in which refusals are looked up.
+
+    Raises: NotFound, ConfigError, InputError for the table, the opt-out list, or a confirmed name without a row."""
     table = rights.load(Path(config.table) if config.table else rights.TABLE)
     provider_names = [row.name for row in table.providers]
     strange = [name for name in config.confirmed if name not in provider_names]
@@ -47,7 +57,9 @@ def load(config: RightsConfig) -> Permissions:
             f"rights.confirmed: no row {', '.join(strange)} in {config.table or 'configs/rights.yaml'}; "
             f"there are: {', '.join(provider_names)}"
         )
-    return Permissions(table, config, opt_out_list.read(Path(config.opted_out)) if config.opted_out else frozenset())
+    listed = opt_out_list.read(Path(config.opted_out)) if config.opted_out else frozenset[str]()
+    latest = connection.execute(_LATEST, {"flag": config.cohort_flag}).fetchall() if connection is not None else []
+    return Permissions(table, config, listed, frozenset(who for who, word in latest if consent_of(word) == "no"))
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:
@@ -76,7 +88,10 @@ def permitted(rows: Sequence[Row], name: str, permissions: Permissions, ledger: 
     Raises: InputError if none may be used; the message names the setting that would allow them.
     """
     flag = permissions.config.cohort_flag
-    reason = f"the customer or user opted out of training (rights.opted_out, or {flag}: false in the record's cohort)"
+    reason = (
+        f"the customer or user opted out of training (rights.opted_out, or {flag}: false in the cohort of the record "
+        "or of the user's latest)"
+    )
     kept = ledger.split(rows, lambda row: not _opted_out(row, permissions), OPTED_OUT, reason)
     unclear = Counter(value for row in kept if (value := _consent(row, permissions)) and consent_of(value) == "unknown")
     if unclear:
@@ -141,7 +156,7 @@ def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissi
 
 
 def _opted_out(row: Row, permissions: Permissions) -> bool:
-    if consent_of(_consent(row, permissions)) == "no":
+    if consent_of(_consent(row, permissions)) == "no" or (row.user_id or row.customer_id) in permissions.withdrawn:
         return True
     return any(opt_out_list.key_of(name) in permissions.opted_out for name in (row.customer_id, row.user_id) if name)
 

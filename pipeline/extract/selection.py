@@ -50,8 +50,9 @@ def collect(
         untagged.name(connection, registry, candidates)
         if not names:
             candidates = _large_enough(connection, config, skipped)
+        permissions = consent_and_terms.load(config.rights, connection)
         read = [
-            attempt(name, partial(call_site.read, connection, name, registry.get(name), config, policy))
+            attempt(name, partial(call_site.read, connection, name, registry.get(name), config, policy, permissions))
             for name in candidates
         ]
     requests_of_sites = [requests for requests in read if requests is not None]

@@ -42,6 +42,29 @@ def test_a_record_with_a_no_training_tag_is_excluded(said: str) -> None:
     assert removed == {"opted_out": 1}
 
 
+def test_a_refusal_in_the_latest_record_of_a_user_counts_for_the_earlier_ones() -> None:
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE records (user_id TEXT, customer_id TEXT, ts INT, cohort MAP(TEXT, TEXT), id INT DEFAULT 1)"
+    )
+    connection.execute(
+        """INSERT INTO records (user_id, customer_id, ts, cohort) VALUES
+            ('withdrew', 'c1', 1, MAP {'training': 'yes'}), ('withdrew', 'c1', 2, MAP {'training': 'no'}),
+            ('returned', 'c1', 1, MAP {'training': 'no'}), ('returned', 'c1', 2, MAP {'training': 'yes'}),
+            ('per request', 'c1', 1, MAP {'training': 'no'}), ('per request', 'c1', 2, MAP {}),
+            ('', 'c2', 1, MAP {}), (NULL, 'c2', 2, MAP {'training': 'opt_out'})"""
+    )
+    permissions = consent_and_terms.load(RightsConfig(), connection)
+    assert permissions.withdrawn == {"withdrew", "c2"}
+    rows = [
+        row(1, user_id="withdrew", cohort={"training": "yes"}),
+        row(2, user_id="returned", customer_id="c2"),
+        row(3, customer_id="c2"),
+    ]
+    kept = consent_and_terms.permitted(rows, "shop.topic", permissions, Ledger(3))
+    assert [row.id for row in kept] == ["r00002"]
+
+
 @pytest.mark.parametrize("said", ["given", "active", "opted_in"])
 def test_words_that_give_consent(said: str) -> None:
     kept, removed = permitted([row(1, cohort={"training": said})])
