@@ -24,6 +24,7 @@ from pipeline.ingest.content import BLANK, Piece
 from pipeline.ingest.formats import FORMATS, LineReader, NotARequest, Reading, Unreadable
 from pipeline.ingest.formats.format import UNDATED, StepReader
 from pipeline.ingest.mapping import TagMapping
+from pipeline.ingest.stored_content import StoredElsewhere, with_stored
 from pipeline.ingest.values import TIMEOUTS
 from pipeline.store.derived import read_row
 from pipeline.store.identity import content_hash
@@ -173,6 +174,8 @@ class _Block:
         self, number: int, piece: Piece, line_number: int, row: bytes, reading: Reading | Exception, counted: PieceCount
     ) -> None:
         try:
+            if isinstance(reading, StoredElsewhere):
+                reading = self._reading(with_stored(row, reading.names, piece.source))
             if isinstance(reading, Exception):
                 raise reading
             record = reading.record

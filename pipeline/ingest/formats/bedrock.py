@@ -11,6 +11,7 @@ import msgspec
 from pipeline.ingest.bodies import Answer, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.usage import read_usage
 from pipeline.ingest.formats.format import Draft, NotARequest, tree_format
+from pipeline.ingest.stored_content import stored
 from pipeline.ingest.values import Notes, count, opened_value, text
 from traffic.record import Usage
 
@@ -45,12 +46,16 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if output is not None and not isinstance(output, Mapping):
         raise Unreadable("wrong_types", f"output: expected an object, got {type(output).__name__}")
     output = output or {}
-    if "inputBodyJson" not in given and given.get("inputBodyS3Path"):
-        raise Unreadable("body_elsewhere", f"the prompt is stored in {given['inputBodyS3Path']}")
+    asked_in = None if "inputBodyJson" in given else given.get("inputBodyS3Path")
+    answered_in = None if output.get("outputBodyJson") is not None else output.get("outputBodyS3Path")
+    bodies = stored(row, {"inputBodyJson": asked_in, "outputBodyJson": answered_in})
+    given, output = {**bodies, **given}, {**bodies, **output}
+    if asked_in and "inputBodyJson" not in given:
+        raise Unreadable("body_elsewhere", f"the prompt is stored in {asked_in}")
     request = opened_value(given.get("inputBodyJson"))
     answer = read_answer(opened_value(output.get("outputBodyJson")), notes)
-    if answer is None and output.get("outputBodyS3Path"):
-        raise Unreadable("body_elsewhere", f"the answer is stored in {output['outputBodyS3Path']}")
+    if answer is None and answered_in:
+        raise Unreadable("body_elsewhere", f"the answer is stored in {answered_in}")
     code = text(row.get("errorCode"), "errorCode", notes)
     status = count(row.get("status"), "status", Notes())
     if code is not None and (status is None or status == 200):

@@ -33,6 +33,7 @@ from pipeline.ingest.formats.otel_attributes import (
     with_usual_names,
 )
 from pipeline.ingest.formats.otel_outcome import first_of, outcome, times
+from pipeline.ingest.stored_content import stored
 from pipeline.ingest.values import Notes, amount, opened_value, text
 from traffic.record import Usage
 
@@ -111,6 +112,8 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     if not isinstance(span, Mapping):
         raise Unreadable("wrong_types", f"span: expected an object, got {type(span).__name__}")
     a = with_usual_names(attributes_of(span.get("attributes")))
+    if any(f"{name}_ref" in a for name in _UPLOADED):
+        a = {**stored(row, {name: a.get(f"{name}_ref") for name in _UPLOADED if name not in a}), **a}
     if listed := _listed_events(a):
         span = {**span, "events": [*(span.get("events") or ()), *listed]}
     for event in span.get("events") or ():
@@ -196,6 +199,8 @@ def _own_id(a: Mapping[str, Any]) -> Any:
     )
 
 
+_UPLOADED = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
+"""Attributes that the instrumentation may upload; it then logs the object's name under `..._ref`."""
 _COSTS = (
     *("gen_ai.usage.cost", "gen_ai.usage.total_cost", "gen_ai.cost.total_cost"),
     *("operation.cost", "llm.cost.total"),
