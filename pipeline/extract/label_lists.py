@@ -25,6 +25,9 @@ _AND = r"(?:or|and|oder|und|ou|et|o|y|e|или|або|lub|albo|eller|of|veya|neb
 _BEFORE_LAST = re.compile(rf"[,،、]?(?<!\s)\s+{_AND}(?=\s)|[،,]?(?<!\s)\s+أو")
 _MARKS = r"\s*[,;|/+<、，；،؛]\s*"
 _SEPARATES = re.compile(rf"{_MARKS}|[)\]]{_MARKS}[(\[]|[\"'`»”」』]{_MARKS}[\"'`«“„「『]|[」』»]\s*[「『«]|\n")
+_QUOTES = re.compile(r" ?[\"'`“”„«»「」『』(\[{)\]}]+ ?")
+_CIRCLED = re.compile("[\u2460-\u2473\u2776-\u277f]")
+"""Circled numbers of points, which count as letters otherwise."""
 _END_OF_ROW = re.compile(r"[.!?:]\s|[。！？：]|(?<![,;/+、，；،؛ ])\s*\n")
 _END_OF_PARAGRAPH = re.compile(r"\n\s*\n")
 _POINT = r"(?<!\w)(?:\d{1,3}|[a-zA-Z]|[ivxlc]{2,5})(?!\w)"
@@ -44,6 +47,13 @@ class _Key(NamedTuple):
     marks: str
     word: str = ""
     """`#` for the number or letter of a point."""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the items are words of one sentence, not points or elements."""
+        return (
+            not self.word and self.marks != "\n" and (self.side == "row" or _QUOTES.fullmatch(self.marks) is not None)
+        )
 
     def pattern(self) -> re.Pattern[str]:
         word = _POINT if self.word == "#" else re.escape(self.word)
@@ -86,6 +96,8 @@ def _marked(prompt: str, labels: Sequence[str]) -> tuple[str, dict[int, str]]:
     alternatives = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
     pattern = re.compile(rf"(?<!\w)(?<!\w[-.@])(?:{alternatives})(?!\w|[-.@]\w)", re.IGNORECASE)
     text = f"\n{_HEADER.sub('', prompt.replace(_LABEL, ' ').replace(_LAST, ' '))}\n"
+    if not any(map(_CIRCLED.search, labels)):
+        text = _CIRCLED.sub("• ", text)
     exact = set(labels).intersection(pattern.findall(text))
     other_cases = {label.casefold() for label in exact}
     known: list[str] = []
@@ -178,7 +190,7 @@ def _behind(text: str, start: int, known: dict[int, str]) -> _Item | None:
     end = stop.start() if stop else len(written)
     is_heading = written[end : end + 2] in (":\n", "：\n")
     item = written[:end].strip(" *'")
-    return _Item(item, start, start + end, False) if item and not is_heading else None
+    return _Item(item, start, start + end, False) if item.strip("-_#•") and not is_heading else None
 
 
 def _before(text: str, end: int, known: dict[int, str]) -> _Item | None:
@@ -188,28 +200,29 @@ def _before(text: str, end: int, known: dict[int, str]) -> _Item | None:
     written = text[first:end]
     start = max((stop.end() for stop in _ENDS_ITEM.finditer(written)), default=0)
     item = written[start:].lstrip(_BEFORE_ITEM)
-    return _Item(item.rstrip(" *'"), first + len(written) - len(item), end, False) if item.strip() else None
+    return _Item(item.rstrip(" *'"), first + len(written) - len(item), end, False) if item.strip("-_#") else None
 
 
 def _runs(text: str, items: list[_Item], key: _Key) -> Iterator[list[_Item]]:
     """The items of one list: in a row, those of a sentence; else all, and those of each paragraph."""
-    if key.side != "row":
+    if not key.is_inline:
         yield items
     run: list[_Item] = []
     for item in items:
-        if run and _are_apart(text, run[-1], item, key):
+        if run and _are_apart(text, run, item, key):
             yield run
             run = []
         run.append(item)
     yield run
 
 
-def _are_apart(text: str, item: _Item, following: _Item, key: _Key) -> bool:
-    if key.side != "row" or key.marks == "\n":
-        return _END_OF_PARAGRAPH.search(text, item.end, following.start) is not None
-    # "spam, ham or phishing, in lower case"
-    is_last = _LAST in text[max(0, item.start - 3) : item.start] and _LAST not in text[item.end : following.start]
-    return is_last or _END_OF_ROW.search(text, item.end, following.start) is not None
+def _are_apart(text: str, run: list[_Item], following: _Item, key: _Key) -> bool:
+    start, end = run[-1].end, following.start
+    if not key.is_inline:
+        return _END_OF_PARAGRAPH.search(text, start, end) is not None
+    # "spam, ham or phishing, in lower case"; "of" is a word of other sentences, too.
+    is_last = _LAST in text[max(0, run[-1].start - 3) : run[-1].start] and _LAST not in text[start:end]
+    return _END_OF_ROW.search(text, start, end) is not None or (is_last and any(item.is_label for item in run[:-1]))
 
 
 def _parts(run: list[_Item], key: _Key) -> Iterator[list[_Item]]:

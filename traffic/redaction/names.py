@@ -21,8 +21,8 @@ _TITLE = r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\b\.?"
 _TITLES = rf"(?:{_TITLE} ){{0,3}}"
 _TITLED = (
     r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Monsieur|Madame|(?i:señor(?:a|ita)?|signor(?:a|e|ina)?)"
-    r"|Sra|Srta|Sig\.(?:ra|na)?|(?<=(?i:\b(?:el|al|del|la|o|ao|do|da|hola|estimado|buen[oa]s \w{4,6}|prezado|bom dia),? ))"
-    r"(?i:sra?))"
+    r"|Sra|Srta|Sig\.(?:ra|na)?"
+    r"|(?<=(?i:\b(?:el|al|del|la|o|ao|do|da|hola|estimado|buen[oa]s \w{4,6}|prezado|bom dia),? ))(?i:sra?))"
 )
 """Titles that hardly stand in front of anything but a name; `Sr.` is also a senior engineer."""
 # \K excludes the text before it from the match.

@@ -111,6 +111,8 @@ def test_an_unseen_label_is_found_in_lists_of_every_form(prompt: str) -> None:
         "- spam: adverts\n- ham: the rest\n- phishing: theft of passwords",
         "| label | use |\n|---|---|\n| spam | adverts |\n| ham | the rest |\n| phishing | theft |",
         "Answer with spam|ham|phishing, in lower case.",
+        "One out of {spam, phishing, ham}.",
+        "①spam\n②ham\n③phishing\nOne of them.",
         'One of ["spam", "phishing", "ham"], nothing else.',
     ],
 )
@@ -125,6 +127,8 @@ def test_an_unseen_label_of_a_short_list_is_found(prompt: str) -> None:
         "Is it spam, ham? Then, briefly, why.",
         "Labels:\nspam\nham\n\nOutput:\nOne label.",
         "| label | use |\n|---|---|\n| spam | adverts |\n| ham | rest |",
+        "| label | use | more |\n| --- | --- | --- |\n| spam | adverts | x |\n| ham | rest | y |",
+        'Labels are "spam" and "ham". Never say "unsure".',
     ],
 )
 def test_words_beside_a_short_list_are_no_labels(prompt: str) -> None:
