@@ -36,6 +36,7 @@ MAX_HEADER_CHARS = 256
 MAX_HEADERS = 24
 REQUEST_ID_HEADERS = frozenset({b"request-id", b"x-request-id", b"apim-request-id", b"x-amzn-requestid"})
 
+_SERVICE_TIER = re.compile(rb'"service_tier"\s*:\s*"([a-z_]+)"')
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 
 ANSWERED = Outcome("answered")
@@ -60,6 +61,8 @@ class Attempt(msgspec.Struct):
     status: int = 0
     output: Output = Output()
     usage: Usage | None = None
+    service_tier: str | None = None
+    """As the endpoint states it: what the answer is billed as."""
     confidence: float | None = None
     ttft_ms: float | None = None
     sent: bytes = b""
@@ -119,6 +122,7 @@ async def ask(
                 if stream:
                     time_limit.begun()
                 body = first if response.drained else first + await response.read()
+                _note_tier(attempt, body)
                 if target.prepared is not None and target.prepared.originals:
                     body = restored_body(body, target.prepared)
                 _take(attempt, request, dialect.read(body, request, target))
@@ -216,6 +220,7 @@ async def _read_stream(
     try:
         while data:
             time_limit.alive()
+            _note_tier(attempt, data)
             waiting += stream.feed(data)
             if stream.begun and attempt.ttft_ms is None:
                 attempt.ttft_ms = attempt.elapsed_ms()
@@ -236,6 +241,13 @@ async def _read_stream(
         signals = stream.signals()
         attempt.confidence = signals.min_margin if signals is not None else None
     await _drain(response)
+
+
+def _note_tier(attempt: Attempt, data: bytes) -> None:
+    """Read the service tier, which the protocols state in different places. Inside of a text its quotes are escaped."""
+    # `in` is slow for bytes.
+    if data.find(b'"service_tier"') >= 0 and (match := _SERVICE_TIER.search(data)) is not None:
+        attempt.service_tier = match[1].decode()
 
 
 async def _more(response: Response, time_limit: AttemptTimeout, *, complete: bool) -> bytes:

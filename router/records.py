@@ -34,7 +34,9 @@ class Records:
         # Own machines are paid by the hour and have a token price only if `price_model` is set.
         price_name = endpoint.price_model if endpoint.own else endpoint.price_name
         usage = self._usage(attempt)
-        cost = self._services.prices.cost_usd(usage, price_name, endpoint.provider_name, attempt.ts)
+        cost = self._services.prices.cost_usd(
+            usage, price_name, endpoint.provider_name, attempt.ts, service_tier=attempt.service_tier
+        )
         outcome = attempt.outcome
         billed = usage is not None or outcome.kind in ("answered", "rejected") or attempt.forwarding
         if cost.usd is not None:

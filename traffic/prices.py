@@ -9,7 +9,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 MTOK = 1_000_000
+HALF_PRICE = ("batch", "flex")
+"""Service tiers at half the list price at OpenAI, Anthropic, Google and AWS (price pages, 2026-11)."""
+OWN_PRICE = ("priority", "fast", "scale")
+"""Service tiers with prices of their own, which some models of the list have."""
 Usd = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -43,6 +47,9 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     def write_mtok_usd(self) -> float:
         """Rate of input tokens written to the prompt cache."""
         return self.input_mtok_usd if self.cache_write_mtok_usd is None else self.cache_write_mtok_usd
+
+
+AnyRates = TypeVar("AnyRates", bound=Rates)
 
 
 class Step(Rates, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -156,7 +163,7 @@ class PriceTable:
 
     def __init__(self, overrides: Iterable[Override] = ()) -> None:
         self._overrides = tuple(overrides)
-        self._known: dict[tuple[str, str | None, dt.date], Price | UnknownPrice] = {}
+        self._known: dict[tuple[str, str | None, dt.date, str | None], Price | UnknownPrice] = {}
 
     @classmethod
     def load(cls, path: Path = config.CONFIGS / "prices.yaml") -> "PriceTable":
@@ -167,20 +174,24 @@ class PriceTable:
                 raise ConfigError(f"{path}: {entry.model}: until {entry.until} must be later than from {entry.from_}")
         return cls(entries)
 
-    def price(self, model: str, provider: str | None, on: dt.date) -> Price:
+    def price(self, model: str, provider: str | None, on: dt.date, service_tier: str | None = None) -> Price:
         """Price of a model on a day (UTC; of a datetime, its day).
 
         `provider`: name in a log or a configuration (`openai`, `bedrock`, `vertex_ai`, `together_ai`, ...); None:
-        derived from the model's name. If a price depends on the hour, the one at noon UTC is used.
+        derived from the model's name. If a price depends on the hour, the one at noon UTC is used. `service_tier`: as
+        the provider states it; tiers other than `HALF_PRICE` and `OWN_PRICE` cost the list price.
 
         Raises: UnknownPrice.
         """
         day = _day(on)
-        key = (model, provider, day)
+        tier = service_tier if service_tier in HALF_PRICE or service_tier in OWN_PRICE else None
+        key = (model, provider, day, tier)
         cached = self._known.get(key)
         if cached is None:
             try:
                 cached = self._find(model, provider, day)
+                if tier is not None:
+                    cached = _in_tier(cached, tier, _listed(model, provider), day)
             except UnknownPrice as error:
                 cached = error
             self._known[key] = cached
@@ -195,6 +206,7 @@ class PriceTable:
         provider: str | None,
         on: dt.date,
         unpriced: Counter[str] | None = None,
+        service_tier: str | None = None,
     ) -> Cost:
         """Cost of one attempt. If it is unknown, `usd` is None and the reason is counted in `unpriced`.
 
@@ -204,11 +216,13 @@ class PriceTable:
         reason = "(no usage)" if usage is None else "(no model)"
         if usage is not None and model is not None:
             try:
-                price = self.price(model, provider, on)
+                price = self.price(model, provider, on, service_tier)
                 source = f"{price.source}, estimated usage" if usage.estimated else price.source
                 return Cost(price.cost_usd(usage), source)
             except UnknownPrice:
                 reason = f"{provider}/{model}" if provider else model
+                if service_tier in OWN_PRICE:
+                    reason += f" ({service_tier})"
         if unpriced is not None:
             unpriced[reason] += 1
         return Cost(None, None)
@@ -293,6 +307,39 @@ def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
         steps=tuple(Step(above_input_tokens=start, **_rates_above(rates, keys, start)) for start in starts),
         source=f"genai-prices {genai_prices.__version__}",
     )
+
+
+def _in_tier(price: Price, tier: str, listed: "tuple[Provider, ModelInfo] | None", day: dt.date) -> Price:
+    """The price in a service tier: as much more or less than `price` as in genai-prices, else half where half is usual.
+
+    Raises: UnknownPrice.
+    """
+    ratio = _tier_ratio(listed[1], tier, day) if listed is not None else None
+    if ratio is None and tier not in HALF_PRICE:
+        raise UnknownPrice(f"no price for the service tier {tier} in {price.source}")
+    ratio = 0.5 if ratio is None else ratio
+    return msgspec.structs.replace(
+        _scaled(price, ratio),
+        steps=tuple(_scaled(step, ratio) for step in price.steps),
+        source=f"{price.source}, {tier}",
+    )
+
+
+def _tier_ratio(model: "ModelInfo", tier: str, day: dt.date) -> float | None:
+    """Price of input tokens in a service tier by that of the default one; None if it is not listed."""
+    noon = dt.datetime.combine(day, dt.time(12), dt.UTC)
+    standard, when = model.get_prices(noon), {"service_tier": tier} if tier != "batch" else {"processing": tier}
+    for variant in model.price_variants or ():
+        if variant.when == when and (variant.constraint is None or variant.constraint.active(noon)):
+            rates = [_rate(prices.input_mtok, 0) for prices in (variant.prices, standard)]
+            return rates[0] / rates[1] if rates[0] and rates[1] else None
+    return None
+
+
+def _scaled(rates: AnyRates, ratio: float) -> AnyRates:
+    names = [name for name in rates.__struct_fields__ if name.endswith("_mtok_usd")]
+    changed = {name: value * ratio for name in names if (value := getattr(rates, name)) is not None}
+    return msgspec.structs.replace(rates, **changed)
 
 
 def _rates_above(rates: "ModelPrice", keys: tuple[str, ...], start: int) -> dict[str, Any]:

@@ -22,6 +22,8 @@ import msgspec
 MAX_RETRIES = 2
 """Retries of one request over all endpoints, not per endpoint."""
 MAX_PAUSE_S = 86_400.0
+EPOCH_FROM_S = 1e9
+"""A pause from here on (30 years) is a time: seconds since 1970."""
 MIN_ATTEMPT_S = 0.02
 """Minimum time before the deadline for another attempt: timers fire a few milliseconds early, and no endpoint answers
 in less.
@@ -322,6 +324,9 @@ def stated_pause_s(headers: Mapping[str, str]) -> float | None:
         return None
     try:
         seconds = float(value) * factor
+        if seconds >= EPOCH_FROM_S:
+            # Some servers state when, instead of how long.
+            seconds -= datetime.now(UTC).timestamp()
     except ValueError:
         try:
             at = parsedate_to_datetime(value)

@@ -395,12 +395,6 @@ def _lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
             yield number, row
 
 
-_HALF_PRICE = ("batch", "flex")
-"""Service tiers at half the list price at OpenAI, Anthropic, Google and AWS (price pages, 2026-11)."""
-_UNLISTED_PRICE = ("priority", "scale")
-"""Service tiers with separate prices that the price table lacks."""
-
-
 def _priced(record: Record, unpriced: Counter[str]) -> Record:
     """Adds the cost to a record without one if the price is known."""
     if record.cache_hit:
@@ -409,16 +403,10 @@ def _priced(record: Record, unpriced: Counter[str]) -> Record:
     if record.usage is None and record.status >= 400 and record.status not in TIMEOUTS:
         # Providers do not bill requests that they refuse.
         return msgspec.structs.replace(record, cost_usd=0.0, price_source="error answer")
-    cost = _prices().cost_usd(record.usage, record.model, record.provider, record.ts.date(), unpriced)
     tier = record.params.other.get("service_tier")
-    if cost.usd is None or tier is None:
-        return (
-            record if cost.usd is None else msgspec.structs.replace(record, cost_usd=cost.usd, price_source=cost.source)
-        )
-    if tier in _HALF_PRICE:
-        return msgspec.structs.replace(record, cost_usd=cost.usd / 2, price_source=f"{cost.source}, half for {tier}")
-    if tier in _UNLISTED_PRICE:
-        unpriced[f"{record.model} ({tier})"] += 1
+    tier = tier if isinstance(tier, str) else None
+    cost = _prices().cost_usd(record.usage, record.model, record.provider, record.ts.date(), unpriced, tier)
+    if cost.usd is None:
         return record
     return msgspec.structs.replace(record, cost_usd=cost.usd, price_source=cost.source)
 

@@ -54,8 +54,9 @@ def fitted(request: ChatRequest, target: Target) -> ChatRequest:
     user = text(request.value("user"))
     if fitted_user(user, limits) != user:
         changed["user"] = fitted_user(user, limits)
-    sent, applied = split_stops(request.value("stop"), limits)
-    if applied:
+    stop = request.value("stop")
+    sent, applied = split_stops(stop, limits)
+    if applied or (isinstance(stop, list) and sent != stop):
         changed["stop"] = sent
     names = original_names(request, target)
     tools = trees(request.value("tools"))

@@ -121,6 +121,11 @@ MESSAGES_TO_GPT = [
         {"stop_sequences": [], "system": [], "temperature": 1, "metadata": {}, "thinking": {"type": "disabled"}},
     ),
     from_claude(
+        "an empty stop sequence is none",
+        lambda h: asked(h)["stop"] == ["END"],
+        {"stop_sequences": ["", "END"]},
+    ),
+    from_claude(
         "adaptive thinking with an effort",
         lambda h: asked(h)["reasoning_effort"] in ("high", "xhigh"),
         {"thinking": {"type": "adaptive"}, "output_config": {"effort": "xhigh"}},

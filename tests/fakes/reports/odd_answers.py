@@ -300,4 +300,19 @@ ODD_ANSWERS = [
         {},
         plain({"code": "429", "msg": "too many", "success": False}),
     ),
+    *[
+        Case(
+            f"the service tier of an answer sets its price, {client}, {name}",
+            client,
+            "gpt",
+            lambda h: abs(h.record.cost_usd - 1.35e-6) < 1e-12 and h.record.price_source.endswith("flex"),
+            body,
+            play,
+        )
+        for client in ("chat", "messages", "responses")
+        for name, body, play in (
+            ("whole", {}, plain(completion(choice({"content": "ok"}), service_tier="flex"))),
+            ("in a stream", {"stream": True}, chunked(START, OK, STOP, LAST | {"service_tier": "flex"})),
+        )
+    ],
 ]

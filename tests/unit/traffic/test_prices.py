@@ -278,3 +278,35 @@ def test_a_machine_has_the_newest_price_as_of_the_day() -> None:
 def test_a_misspelled_machine_gets_a_suggestion() -> None:
     with pytest.raises(NotFound, match="did you mean `l4-modal"):
         load_machines().get("l4-modla")
+
+
+@pytest.mark.parametrize(
+    "model, provider, tier, usd",
+    [
+        # gpt-5-mini: 0.25 and 2.00 per million, flex half of it, priority 0.45 and 3.60 (genai-prices).
+        ("gpt-5-mini", "openai", None, 0.45e-3),
+        ("gpt-5-mini", "openai", "default", 0.45e-3),
+        ("gpt-5-mini", "openai", "flex", 0.225e-3),
+        ("gpt-5-mini", "openai", "batch", 0.225e-3),
+        ("gpt-5-mini", "openai", "priority", 0.81e-3),
+        # 2.00 and 8.00 per million; not in the list.
+        ("acme-small", "acme", "flex", 1.4e-3),
+        ("acme-small", "acme", "on_demand", 2.8e-3),
+        ("acme-small", "acme", "priority", None),
+    ],
+)
+def test_a_service_tier_has_its_own_price(model: str, provider: str, tier: str | None, usd: float | None) -> None:
+    usage, table = Usage(input_uncached=1000, output=100), PriceTable([override()])
+    unpriced = Counter[str]()
+    cost = table.cost_usd(usage, model, provider, NOVEMBER, unpriced, tier)
+    assert (cost.usd, cost.source is None) == (None if usd is None else pytest.approx(usd), usd is None)
+    assert unpriced == ({"acme/acme-small (priority)": 1} if usd is None else {})
+
+
+def test_an_own_price_changes_with_the_service_tier_as_the_listed_one() -> None:
+    table = PriceTable([override(model="gpt-5-mini", provider="openai", steps=[Step(**STEP)])])
+    price = table.price("gpt-5-mini", "openai", NOVEMBER, "priority")
+    assert (price.input_mtok_usd, price.steps[0].output_mtok_usd) == pytest.approx((2.0 * 1.8, 9.0 * 1.8))
+
+
+STEP = {"above_input_tokens": 1000, "input_mtok_usd": 3.0, "output_mtok_usd": 9.0}

@@ -108,6 +108,8 @@ def test_a_long_retry_after_is_returned_to_the_client() -> None:
         ({"retry-after": "inf"}, 86_400),
         ({"retry-after": "nan"}, 86_400),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "1700000000"}, 0),
+        ({"retry-after": "4102444800"}, 86_400),
     ],
 )
 def test_a_pause_is_stated_in_seconds_or_as_a_date(headers: dict[str, str], pause: float | None) -> None:
