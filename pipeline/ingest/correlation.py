@@ -1,7 +1,8 @@
 """Joins requests and answers on rows of their own by their correlation id: `{"id", "request"}`, `{"id", "response"}`.
 
-Only within a file that no format recognises, where nothing but the rows says which fields are the id; parts of known
-formats are joined by `companions.py`. Rows wait in memory for their other half, which usually follows soon.
+Only in files that no format recognises, where nothing but the rows says which fields are the id; parts of known
+formats are joined by `companions.py`. Rows wait in memory for their other half, which usually follows soon, or in
+another file.
 """
 
 import re
@@ -23,6 +24,7 @@ _ROW_BYTES = 256
 """Overhead of a row in memory."""
 _UNIQUE = 0.8
 """Minimum share of different values for an id to be of one request each; others are of a trace, session or customer."""
+_MAX_ID_CHARS = 512
 _ID = re.compile(r"(?:.*[_.-])?(?:[a-z]?id|uuid|guid|ref|correlation|reply_to|key)|.*(?:Id|ID|Uuid|Ref|Key)")
 _TIMES = (
     *("timestamp", "ts", "time", "@timestamp", "created_at", "createdAt", "datetime", "date", "at", "started_at"),
@@ -50,6 +52,22 @@ class Keys(NamedTuple):
     answer: str
     is_unique: bool
     """Whether each id is of one request. If not, only an answer that directly follows a request of its id is joined."""
+
+
+Ids = tuple[dict[str, Counter[str]], dict[str, Counter[str]]]
+"""Values of fields that may be ids, of rows with requests and of those with answers."""
+
+
+class Halves(NamedTuple):
+    """A file with such rows."""
+
+    ids: Ids
+    """Of the first rows."""
+    path: envelope.Path
+    """Path from a line to the rows."""
+    rows: Callable[[], Iterator[bytes]]
+    why_not: str
+    """Why the file is not read if nothing in it, or in other files, belongs together."""
 
 
 def half_of(row: Mapping[str, Any]) -> Half | None:
@@ -103,21 +121,48 @@ def _is_answer(body: Any) -> bool:
     return body.get("type") == "message" and isinstance(body.get("content"), list)
 
 
-def keys_of(rows: Sequence[Mapping[str, Any]]) -> Keys | None:
-    """The ids by which some requests and answers belong together; None if none do."""
-    values: tuple[dict[str, Counter[str]], dict[str, Counter[str]]] = ({}, {})
+def ids_of(rows: Iterable[Mapping[str, Any]]) -> Ids:
+    """What may be the ids of these rows."""
+    ids: Ids = ({}, {})
     for row in rows:
         if (half := half_of(row)) is not None:
             for key, value in row.items():
                 if isinstance(value, str | int) and not isinstance(value, bool) and _ID.fullmatch(key):
-                    values[half.is_answer].setdefault(key, Counter())[str(value)] += 1
+                    ids[half.is_answer].setdefault(key, Counter())[str(value)[:_MAX_ID_CHARS]] += 1
+    return ids
+
+
+def keys_of(ids: Ids) -> Keys | None:
+    """The fields by which some requests and answers belong together; None if none do."""
     ranked = []
-    for (own, asked), (other, answered) in product(values[False].items(), values[True].items()):
+    for (own, asked), (other, answered) in product(ids[False].items(), ids[True].items()):
         if common := (asked & answered).total():
-            is_unique = all(len(ids) >= _UNIQUE * ids.total() for ids in (asked, answered))
+            is_unique = all(len(values) >= _UNIQUE * values.total() for values in (asked, answered))
             rank = is_unique, common, len(asked.keys() & answered.keys()), own == other
             ranked.append((rank, Keys(own, other, is_unique)))
     return max(ranked)[1] if ranked else None
+
+
+def keys_of_files(files: Sequence[Ids]) -> list[Keys | None]:
+    """The fields by which each file's rows belong together, or belong to those of other files."""
+    alone = [keys_of(ids) for ids in files]
+    apart: Ids = ({}, {})
+    for ids, keys in zip(files, alone, strict=True):
+        for place, counters in zip(apart, ids, strict=True) if keys is None else ():
+            for field, counter in counters.items():
+                place[field] = place.get(field, Counter()) + counter
+    together = keys_of(apart)
+    if together is None or not together.is_unique:
+        # Between files that hold requests or answers alone, the order says nothing.
+        return alone
+    shared = apart[False][together.request] & apart[True][together.answer]
+    return [
+        keys or (together if shared & _values(ids, together) else None) for ids, keys in zip(files, alone, strict=True)
+    ]
+
+
+def _values(ids: Ids, keys: Keys) -> Counter[str]:
+    return ids[False].get(keys.request, Counter()) + ids[True].get(keys.answer, Counter())
 
 
 def path_of(rows: Sequence[Mapping[str, Any]]) -> envelope.Path:
@@ -137,12 +182,14 @@ def opened_rows(tree: Mapping[str, Any], path: envelope.Path) -> Iterator[Mappin
             yield row
 
 
-class _Waiting:
+class Waiting:
     """Rows without their other half, by what they are (an answer or not) and their id."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int = _MAX_WAITING_BYTES) -> None:
         self._rows: dict[tuple[bool, str], bytes] = {}
         self._most_bytes, self._bytes = most_bytes, 0
+        self.ambiguous: set[str] = set()
+        """Ids of which two requests waited at the same time."""
 
     def take(self, is_answer: bool, name: str) -> bytes | None:
         row = self._rows.pop((is_answer, name), None)
@@ -161,11 +208,12 @@ class _Waiting:
 
 
 def pairs(
-    rows: Callable[[], Iterator[bytes]], path: envelope.Path, keys: Keys, *, most_bytes: int = _MAX_WAITING_BYTES
+    rows: Callable[[], Iterator[bytes]], path: envelope.Path, keys: Keys, waiting: Waiting, *, is_last: bool = True
 ) -> Iterator[bytes]:
-    """Rows with a request and its answer; halves without the other one, and other rows, stay as they are."""
-    waiting = _Waiting(most_bytes)
-    ambiguous: set[str] = set()
+    """Rows with a request and its answer; halves without the other one, and other rows, stay as they are.
+
+    `waiting`: rows of earlier files. The rows of the last one do not wait for another.
+    """
     for line in rows():
         for data in _inside(line, path):
             row, half = _decoded(data)
@@ -178,8 +226,8 @@ def pairs(
                 yield _alone(earlier)
                 if not keys.is_unique:
                     # Two requests of a trace at the same time: neither order nor id says whose the answers are.
-                    ambiguous.add(name)
-            if name in ambiguous:
+                    waiting.ambiguous.add(name)
+            if name in waiting.ambiguous:
                 yield _alone(data)
             elif (other := waiting.take(not half.is_answer, name)) is not None:
                 yield _pair(other, data) if half.is_answer else _pair(data, other)
@@ -187,7 +235,8 @@ def pairs(
                 yield data
             else:
                 yield from map(_alone, waiting.add(half.is_answer, name, data))
-    yield from map(_alone, waiting.rest())
+    if is_last:
+        yield from map(_alone, waiting.rest())
 
 
 def _decoded(data: bytes) -> tuple[dict[str, Any], Half | None]:

@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.ingest import content, correlation, documents, envelope, lenient, tables
 from pipeline.ingest.content import Content
+from pipeline.ingest.correlation import Halves, Keys, Waiting
 from pipeline.ingest.formats import FORMATS, Format, formats_of
 from pipeline.ingest.sources import SPREADSHEET
 from pipeline.ingest.typed_values import untyped
@@ -36,7 +37,7 @@ class Recognised(msgspec.Struct, frozen=True):
 
 def recognise_content(
     opened: Content, named: Format | None = None, path: envelope.Path | None = None
-) -> Recognised | str:
+) -> Recognised | Halves | str:
     """How to read a file, or the reason why not. `named`: format given by the user; `path`: path to its rows.
 
     Raises: InputError for a file that is damaged or too large.
@@ -66,14 +67,12 @@ def recognise_content(
     if chosen is not None:
         return chosen
     if not objects and tables.csv_header(head) and b"\x00" not in head:
-        rows = _of_rows(opened, functools.partial(tables.csv_rows, opened), "CSV", named)
-        if not isinstance(rows, str) or named is not None:
-            return rows
+        return _of_rows(opened, functools.partial(tables.csv_rows, opened), "CSV", named)
     if not head.strip() and opened.damage is not None:
         return opened.damage
     if named is not None or not head.strip():
         return Recognised(named or FORMATS["native"], why="as said" if named else "empty")
-    return _of_events(objects, lambda: content.lines(opened)) or _unrecognised(head, objects)
+    return _of_halves(objects, lambda: content.lines(opened), _unrecognised(head, objects))
 
 
 def _by_mapping(
@@ -132,7 +131,7 @@ def _at(tree: Any, path: envelope.Path) -> Mapping[str, Any]:
     return msgspec.json.decode(row, type=dict[str, Any])
 
 
-def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Recognised | str | None:
+def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Recognised | Halves | str | None:
     """The rows of a JSON document, or of several unless the file's lines are rows."""
     data = opened.document()
     if data is None:
@@ -154,23 +153,25 @@ def _of_document(opened: Content, named: Format | None, *, has_rows: bool) -> Re
     return _of_listed(document, list(envelope.rows_at(document, path or ())), named, "of one JSON document")
 
 
-def _of_objects(data: bytes, named: Format | None) -> Recognised | str | None:
+def _of_objects(data: bytes, named: Format | None) -> Recognised | Halves | str | None:
     """Concatenated objects or a truncated list; None for a file with one complete object per line."""
     listed = documents.objects(data)
     return _of_listed(data, listed, named, "of JSON objects one after the other") if listed else None
 
 
-def _of_listed(data: bytes, listed: list[bytes], named: Format | None, where: str) -> Recognised | str:
+def _of_listed(data: bytes, listed: list[bytes], named: Format | None, where: str) -> Recognised | Halves | str:
     objects = [tree for row in listed[:_SAMPLE] if isinstance(tree := json_or(row), Mapping)]
     chosen = recognise(objects, named)
     if chosen is None:
         if named is None:
-            return _of_events(objects, lambda: iter(listed)) or _unrecognised(data, objects)
+            return _of_halves(objects, lambda: iter(listed), _unrecognised(data, objects))
         chosen = Recognised(named, why="as said")
     return msgspec.structs.replace(chosen, rows=lambda: iter(listed), why=f"{chosen.why} {where}")
 
 
-def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, named: Format | None) -> Recognised | str:
+def _of_rows(
+    opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, named: Format | None
+) -> Recognised | Halves | str:
     sample = []
     try:
         for row in rows():
@@ -186,23 +187,30 @@ def _of_rows(opened: Content, rows: Callable[[], Iterator[bytes]], kind: str, na
         if named is None and columns and all(name.lower() != name == name.upper() for name in columns):
             # Snowflake and Oracle unload column names in capitals.
             return _of_rows(opened, lambda: map(_in_lower_case, rows()), kind, named)
-        if named is None and (joined := _of_events(sample, rows)) is not None:
-            return joined
         if named is None:
             listed = ", ".join(columns[:8]) or "none"
-            return f"no log format recognises it; {kind} with the columns {listed}. {_hint()}"
+            why_not = f"no log format recognises it; {kind} with the columns {listed}. {_hint()}"
+            return _of_halves(sample, rows, why_not)
         chosen = Recognised(named, why="as said")
     return msgspec.structs.replace(chosen, rows=rows, why=f"{chosen.why} ({kind})")
 
 
-def _of_events(objects: Sequence[Mapping[str, Any]], rows: Callable[[], Iterator[bytes]]) -> Recognised | None:
-    """How to read rows of which each has a request or an answer; None unless some belong together."""
+def _of_halves(objects: Sequence[Mapping[str, Any]], rows: Callable[[], Iterator[bytes]], why_not: str) -> Halves | str:
+    """Rows with a request or an answer each, which may belong together with others; else why the file is not read."""
     path = correlation.path_of(objects)
     inside = [row for tree in objects for row in correlation.opened_rows(tree, path)]
-    if (keys := correlation.keys_of(inside)) is None:
-        return None
+    ids = correlation.ids_of(inside)
+    return Halves(ids, path, rows, why_not) if any(ids) else why_not
+
+
+def joined_halves(halves: Halves, keys: Keys, waiting: Waiting, *, is_last: bool) -> Recognised:
+    """How to read a file of halves after others that left rows `waiting`."""
+
+    def rows() -> Iterator[bytes]:
+        return correlation.pairs(halves.rows, halves.path, keys, waiting, is_last=is_last)
+
     why = f"requests and answers on rows of their own, joined by {keys.request}"
-    return Recognised(FORMATS["openai_pairs"], (), lambda: correlation.pairs(rows, path, keys), why)
+    return Recognised(FORMATS["openai_pairs"], (), rows, why)
 
 
 def _in_lower_case(row: bytes) -> bytes:

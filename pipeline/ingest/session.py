@@ -12,10 +12,11 @@ from pipeline.ingest import content, retry
 from pipeline.ingest.blocks import Job, Report
 from pipeline.ingest.companions import AMBIGUOUS, Pairing
 from pipeline.ingest.content import SMALL_BYTES, Content, Piece
+from pipeline.ingest.correlation import Halves, Ids, Waiting, keys_of_files
 from pipeline.ingest.formats import FORMATS, Format, mapped, mapping_of
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.pending import PendingFile, SharedBlock
-from pipeline.ingest.recognition import Recognised, recognise_content
+from pipeline.ingest.recognition import Recognised, joined_halves, recognise_content
 from pipeline.ingest.sources import LogFile
 from pipeline.ingest.summary import FormatCounts, IngestSummary
 from pipeline.ingest.workers import Task, Workers
@@ -69,6 +70,7 @@ class Session:
         self._batch: list[PendingFile] = []
         self._batch_bytes = 0
         self._with_companions: list[PendingFile] = []
+        self._halves: list[tuple[LogFile, Ids]] = []
         self._waited: tuple[str, ...] = ()
         self._shared: dict[tuple[str, tuple[str, ...]], SharedBlock] = {}
         self._full: list[tuple[Task, SharedBlock]] = []
@@ -86,6 +88,7 @@ class Session:
             self._commit_if_large()
         if self._with_companions:
             self._read_with_companions()
+        self._read_halves()
         if self._unknown and len(self._unknown) == len(files):
             path, why = next(iter(self._unknown.items()))
             raise UnknownFormat(f"{path}: {why}" if len(files) == 1 else _none_recognised(self._unknown))
@@ -116,6 +119,20 @@ class Session:
                 pending.recognised = pairing.read(number) or pending.recognised
                 self._read_recognised(pending, Content(pending.file))
                 self._commit_if_large()
+
+    def _read_halves(self) -> None:
+        """Read the files with a request or an answer in each row. One commit: rows may wait for the next file."""
+        keys_of = keys_of_files([ids for _, ids in self._halves])
+        last = {keys: number for number, keys in enumerate(keys_of)}
+        waiting = {keys: Waiting() for keys in last}
+        for number, ((file, _), keys) in enumerate(zip(self._halves, keys_of, strict=True)):
+            opened = Content(file)
+            # Again, since the rows of all these documents would take too much memory.
+            how = recognise_content(opened)
+            if isinstance(how, Halves):
+                is_last = last[keys] == number
+                how = how.why_not if keys is None else joined_halves(how, keys, waiting[keys], is_last=is_last)
+            self._read_as(file, opened, how, "")
 
     def _write_waiting(self, pairing: Pairing, before: Sequence[Path]) -> None:
         """Stage the rows that wait after this ingest; they replace the previous ones."""
@@ -187,6 +204,12 @@ class Session:
         except InputError as error:
             self._pass_over(file, str(error).removeprefix(f"{file.path}: "), damaged=True)
             return
+        if isinstance(recognised, Halves):
+            self._halves.append((file, recognised.ids))
+        else:
+            self._read_as(file, opened, recognised, stored)
+
+    def _read_as(self, file: LogFile, opened: Content, recognised: Recognised | str, stored: str) -> None:
         if isinstance(recognised, str):
             self._pass_over(
                 file, recognised if opened.damage is None else opened.damage, damaged=opened.damage is not None

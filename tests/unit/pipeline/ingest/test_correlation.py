@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import ingest
+from pipeline import ingest, store
 from pipeline.ingest import correlation
-from pipeline.ingest.correlation import half_of, keys_of
+from pipeline.ingest.correlation import half_of, ids_of, keys_of
 from tests.fakes import reported
 from tests.fakes.reported import ASK, CLAUDE, CLAUDE_ASK, REQUEST, TIME, Case, chat, jsonl, topic
 from traffic.artifacts import Home
@@ -125,7 +125,7 @@ def test_a_log_of_requests_alone_is_not_taken_for_halves(tmp_path: Path) -> None
 
 
 def test_ids_that_no_answer_has_join_nothing() -> None:
-    assert keys_of([{"id": "a", "request": REQUEST}, {"id": "b", "response": chat()}]) is None
+    assert keys_of(ids_of([{"id": "a", "request": REQUEST}, {"id": "b", "response": chat()}])) is None
 
 
 def test_an_id_of_one_request_is_preferred_to_that_of_a_customer() -> None:
@@ -134,16 +134,59 @@ def test_an_id_of_one_request_is_preferred_to_that_of_a_customer() -> None:
         for number in range(10)
         for half, body in enumerate([{"request": REQUEST}, {"response": chat()}])
     ]
-    assert keys_of(rows) == ("call_id", "call_id", True)
+    assert keys_of(ids_of(rows)) == ("call_id", "call_id", True)
 
 
 def test_rows_that_wait_are_bounded_in_bytes() -> None:
     asked = json.dumps({"id": "a", "request": REQUEST}).encode()
     answered = json.dumps({"id": "a", "response": chat()}).encode()
     keys = correlation.Keys("id", "id", True)
-    rows = [len(list(correlation.pairs(lambda: iter([asked, answered]), (), keys, most_bytes=n))) for n in (10, 10_000)]
+    rows = [
+        len(list(correlation.pairs(lambda: iter([asked, answered]), (), keys, correlation.Waiting(n))))
+        for n in (10, 10_000)
+    ]
     assert rows == [2, 1]
 
 
 def test_a_row_with_both_bodies_is_no_half() -> None:
     assert half_of({"id": "a", "request": {"messages": ASK}, "response": chat()}) is None
+
+
+def files(folder: Path, **rows: list[dict[str, Any]]) -> Path:
+    folder.mkdir()
+    for name, listed in rows.items():
+        (folder / f"{name}.jsonl").write_bytes(jsonl(*listed))
+    return folder
+
+
+def asked_and_answered(home: Path) -> list[tuple[str, str | None]]:
+    query = "select messages->>'$[0].content', output.text from records order by 1"
+    return store.connect(Home(home)).execute(query).fetchall()
+
+
+def test_requests_and_answers_may_be_in_different_files(tmp_path: Path) -> None:
+    rows = [other(n) for n in range(3)]
+    unrelated = [{"id": n, "prompt": "a", "model": "b"} for n in range(3)]
+    asked, answered = [row for row, _ in rows], [row for _, row in rows]
+    folder = files(tmp_path / "log", requests=asked, responses=answered, unrelated=unrelated)
+    summary = ingest.run([folder], home=Home(tmp_path / "home"))
+    assert asked_and_answered(tmp_path / "home") == [(f"text {n}", f"answer {n}") for n in range(3)]
+    assert summary.unknown_files == (str(folder / "unrelated.jsonl"),)
+    again = ingest.run([folder], home=Home(tmp_path / "home"))
+    assert (again.read, again.skipped_files) == (0, 2)
+
+
+def test_an_answer_may_follow_in_the_next_file_of_a_rotated_log(tmp_path: Path) -> None:
+    rows = [row for n in range(4) for row in other(n)]
+    folder = files(tmp_path / "log", hour1=rows[:5], hour2=rows[5:])
+    summary = ingest.run([folder], home=Home(tmp_path / "home"))
+    assert (summary.read, summary.accepted) == (4, 4)
+    assert asked_and_answered(tmp_path / "home") == [(f"text {n}", f"answer {n}") for n in range(4)]
+
+
+def test_ids_that_repeat_in_other_files_join_nothing(tmp_path: Path) -> None:
+    rows = [other(n) for n in range(3)]
+    asked, answered = [row for row, _ in rows], [row for _, row in rows]
+    folder = files(tmp_path / "log", asked1=asked, asked2=asked, answers1=answered, answers2=answered)
+    with pytest.raises(UnknownFormat):
+        ingest.run([folder], home=Home(tmp_path / "home"))
