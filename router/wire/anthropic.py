@@ -183,8 +183,7 @@ class MessageStream(ABC):
 
     def flush(self) -> bytes:
         """The remaining events at the end of the body. Raises: Unreadable if the stream was cut."""
-        complete = self.stop_reason is not None
-        data = b"".join(taken_at_end(self._take, self._reader.close(), complete=complete))
+        data = b"".join(taken_at_end(self._take, self._reader.close()))
         if self.stop_reason is None:
             raise Unreadable("cut: the stream ended without a stop reason")
         return data

@@ -151,13 +151,18 @@ def quoted_error(text: str) -> tuple[str, Tree]:
     """
     match = _EXCEPTIONS.match(text)
     quoted = first_object(text, match.end() - 1) if match is not None else None
-    if match is None or quoted is None or _ERROR_KEYS.isdisjoint(quoted[0]):
+    if match is None or quoted is None or not _is_error(quoted[0]):
         return "", {}
     return text[: match.end() - 1].lstrip(), quoted[0]
 
 
 _EXCEPTIONS = re.compile(r"\s*(?:[\w.]{1,80}(?:Error|Exception)\b[\s:-]{0,4}|Error code: \d{3} - ){0,4}\{")
 _ERROR_KEYS = frozenset({"error", "message", "detail"})
+
+
+def _is_error(quoted: Tree) -> bool:
+    nested = (value for value in quoted.values() if isinstance(value, dict))
+    return any(not _ERROR_KEYS.isdisjoint(part) for part in (quoted, *nested))
 
 
 def _error_of_choice(tree: dict[str, Any]) -> Any:

@@ -253,7 +253,7 @@ class ChatStream:
         return [sent for event in self._reader.events(data) if (sent := self._take(event))]
 
     def end(self) -> bytes:
-        last = b"".join(taken_at_end(self._take, self._reader.close(), complete=self.finish_reason is not None))
+        last = b"".join(taken_at_end(self._take, self._reader.close()))
         # Audio servers and some others send only `[DONE]`.
         if self.assembly.finish_reason is None and not (self.done and self.begun):
             if (stated := error_text(encode(self._odd))) and not self.begun:

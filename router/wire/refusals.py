@@ -57,7 +57,7 @@ _PROMPT_SIZE = _Both(
     re.compile(
         r"\b(?:prompt|inputs?|messages|request|conversation)\b.{0,60}\b(?:tokens?|length)\b|输入|上下文|prompt 超"
     ),
-    re.compile(r"exceed|too (?:long|large|many)|(?:long|larg|great)er than|more than|超"),
+    re.compile(r"exceed|too (?:long|large|many)|(?:long|larg|great)er than|more than|only supports|超"),
 )
 _OTHER_LIMIT = re.compile(
     r"(?:output|completion|thinking|budget|image).{0,60}tokens|tokens per|\btpm\b|per (?:minute|day|hour)"
@@ -89,6 +89,7 @@ _ACCOUNT = re.compile(
     r"(?:insufficient|out of|not enough|exhausted|no remaining) quota"
     r"|exceeded (?:your )?current (?:\S+ )?quota|billing (?:account|details|limit|hard limit|is not|not)"
     r"|(?:reached|exceeded|hit) (?:your|the|its) (?:\S+ ){0,4}(?:usage|spend(?:ing)?|credit|budget) limits?"
+    r"|usage limit (?:has been )?(?:reached|exceeded)|quota (?:is |has been )?exhausted"
     r"|budget (?:has been )?exceeded"
     r"|spend(?:ing)? limit|(?:invalid|incorrect|missing|expired|revoked|unauthori[sz]ed) "
     r"(?:[\w-]+ )?(?:api[ _-]?key|credentials?|authentication)"

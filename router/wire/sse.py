@@ -112,14 +112,13 @@ class StreamReader:
         return None
 
 
-def taken_at_end(take: Callable[[Event], bytes], events: Iterable[Event], *, complete: bool) -> Iterator[bytes]:
-    """What `take` makes of the events that the end of the body completes; behind a `complete` answer, the last one may
-    be cut off."""
+def taken_at_end(take: Callable[[Event], bytes], events: Iterable[Event]) -> Iterator[bytes]:
+    """What `take` makes of the events that the end of the body completes, without one that is cut off."""
     for last in events:
         try:
             yield take(last)
         except ValueError:
-            if not complete or json_or(last.data) is not None:
+            if json_or(last.data) is not None:
                 raise
 
 

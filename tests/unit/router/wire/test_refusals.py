@@ -48,6 +48,10 @@ def anthropic_error(message: str) -> bytes:
         b'{"error": {"code": "1261", "message": "Prompt \\u8d85\\u957f"}}',
         openai_error("输入长度超过模型最大上下文长度限制"),
         openai_error("x", "ContextWindowExceeded"),
+        openai_error("The input token count is 1100000 but model only supports up to 1048576."),
+        openai_error(
+            '{"provider": "x", "external_model_error": {"message": "Input is too long for requested model."}}'
+        ),
     ],
 )
 def test_a_prompt_that_is_too_long_is_recognised(body: bytes) -> None:
@@ -98,6 +102,9 @@ def test_a_content_policy_refusal_is_recognised(body: bytes) -> None:
         (400, openai_error("The requested model is not supported.", "model_not_supported")),
         (400, openai_error("User location is not supported for the API use.")),
         (400, openai_error("Your subscription is overdue.")),
+        (400, openai_error("free trial quota exhausted and postpaid billing is not enabled")),
+        (429, b'{"error": {"type": "usage_limit_reached", "message": "no"}}'),
+        (429, b'{"error": {"code": "terminal_quota_exhausted", "message": "hard cap"}}'),
     ],
 )
 def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes) -> None:
