@@ -67,6 +67,10 @@ class Price(Rates, frozen=True, kw_only=True):
     """Price of one web search by the provider; None: unknown."""
     reasoning_mtok_usd: Usd | None = None
     """None: as much as other output tokens."""
+    input_audio_mtok_usd: Usd | None = None
+    """None: unknown."""
+    output_audio_mtok_usd: Usd | None = None
+    """None: unknown."""
     request_usd: Usd = 0.0
     steps: tuple[Step, ...] = ()
     """Higher rates of long prompts, ascending; the last one that applies is used for all tokens."""
@@ -75,9 +79,18 @@ class Price(Rates, frozen=True, kw_only=True):
     """The day on which the provider retires the model, if known."""
 
     def cost_usd(self, usage: Usage) -> float:
-        """Cost of one attempt in USD, not rounded. Raises: UnknownPrice for web searches without a price."""
+        """Cost of one attempt in USD, not rounded. Raises: UnknownPrice for web searches or sound without a price."""
         if usage.web_searches and self.web_search_usd is None:
             raise UnknownPrice(f"no price for web searches in {self.source}")
+        sound = 0.0
+        for heard, audio_usd, text_usd in (
+            (usage.input_audio, self.input_audio_mtok_usd, self.input_mtok_usd),
+            (usage.output_audio, self.output_audio_mtok_usd, self.output_mtok_usd),
+        ):
+            if heard:
+                if audio_usd is None:
+                    raise UnknownPrice(f"no price for sound in {self.source}")
+                sound += heard * (audio_usd - text_usd)
         rates: Rates = self
         for step in self.steps:
             if usage.input_total > step.above_input_tokens:
@@ -94,7 +107,7 @@ class Price(Rates, frozen=True, kw_only=True):
         tokens = (
             usage.input_uncached * rates.input_mtok_usd + usage.cache_read * rates.read_mtok_usd + cache_writes + output
         )
-        return self.request_usd + usage.web_searches * (self.web_search_usd or 0.0) + tokens / MTOK
+        return self.request_usd + usage.web_searches * (self.web_search_usd or 0.0) + (tokens + sound) / MTOK
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -145,6 +158,8 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             cache_write_mtok_usd=write,
             cache_write_1h_mtok_usd=one_hour,
             web_search_usd=search,
+            input_audio_mtok_usd=listed.input_audio_mtok_usd if listed else None,
+            output_audio_mtok_usd=listed.output_audio_mtok_usd if listed else None,
             steps=tuple(sorted(self.steps, key=lambda step: step.above_input_tokens)),
             source=f"prices.yaml {self.from_}",
             deprecated_on=self.deprecated_on,
@@ -303,6 +318,8 @@ def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
         cache_write_1h_mtok_usd=_rate(rates.cache_write_1h_mtok, 0),
         web_search_usd=None if searches is None else searches / 1000,
         reasoning_mtok_usd=_rate(rates.output_reasoning_mtok, 0),
+        input_audio_mtok_usd=_rate(rates.input_audio_mtok, 0),
+        output_audio_mtok_usd=_rate(rates.output_audio_mtok, 0),
         request_usd=(_rate(rates.requests_kcount, 0) or 0.0) / 1000,
         steps=tuple(Step(above_input_tokens=start, **_rates_above(rates, keys, start)) for start in starts),
         source=f"genai-prices {genai_prices.__version__}",

@@ -56,6 +56,10 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Part of `cache_write` written to a one-hour cache, for which some providers charge more."""
     web_searches: int = 0
     """Web searches by the provider, billed per search."""
+    input_audio: int = 0
+    """Part of the prompt that is sound, which has its own price."""
+    output_audio: int = 0
+    """Part of `output` that is sound."""
     estimated: bool = False
     """Estimated from text lengths because the provider did not state it (an interrupted stream)."""
 

@@ -22,9 +22,10 @@ MAX_COUNT = 2**53
 
 _MAX_DEPTH = 4
 
-Role = Literal[
-    "input", "output", "total", "read", "write", "write_5m", "write_1h", "reasoning", "miss", "tool", "search"
-]
+Role = (
+    Literal["input", "output", "total", "read", "write", "write_5m", "write_1h", "reasoning", "miss", "tool", "search"]
+    | Literal["input_audio", "output_audio"]
+)
 Placement = Literal["inside", "beside", "unstated"]
 """Whether the input (output) count includes cached (reasoning) tokens, or they are counted in addition."""
 
@@ -120,6 +121,8 @@ _INSIDE: dict[Role, tuple[str, ...]] = {
         "gen_ai.usage.details.reasoning_tokens",
         "llm.token_count.completion_details.reasoning",
     ),
+    "input_audio": ("prompt_tokens_details.audio_tokens", "input_tokens_details.audio_tokens"),
+    "output_audio": ("completion_tokens_details.audio_tokens", "output_tokens_details.audio_tokens"),
 }
 _BESIDE: dict[Role, tuple[str, ...]] = {
     "input": ("input",),
@@ -295,9 +298,11 @@ def usual_usage(counts: Mapping[Any, Any]) -> Usage | None:
     if prompt_details is not None:
         if type(prompt_details) is not dict or not prompt_details.keys() <= _USUAL_INSIDE:
             return None
+        if prompt_details.get("audio_tokens"):
+            return None
         read = prompt_details.get("cached_tokens") or 0
     if completion_details is not None:
-        if type(completion_details) is not dict:
+        if type(completion_details) is not dict or completion_details.get("audio_tokens"):
             return None
         reasoning = completion_details.get("reasoning_tokens") or 0
     if not (type(prompt) is type(output) is type(read) is type(reasoning) is int) or counts.get("total_tokens") is None:
@@ -390,6 +395,8 @@ def _assembled(by_role: dict[Role, _Count]) -> Usage:
         reasoning=min(reasoning, output),
         cache_write_1h=min(one_hour, write),
         web_searches=of("search"),
+        input_audio=min(of("input_audio"), prompt),
+        output_audio=min(of("output_audio"), output),
     )
 
 

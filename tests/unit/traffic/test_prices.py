@@ -310,3 +310,15 @@ def test_an_own_price_changes_with_the_service_tier_as_the_listed_one() -> None:
 
 
 STEP = {"above_input_tokens": 1000, "input_mtok_usd": 3.0, "output_mtok_usd": 9.0}
+
+
+def test_sound_has_its_own_price() -> None:
+    usage = Usage(input_uncached=1100, input_audio=1000, output=60, output_audio=50)
+    # gpt-audio: text 2.50 and 10.00, sound 32.00 and 64.00 per million (genai-prices).
+    cost = LISTED.cost_usd(usage, "gpt-audio", "openai", NOVEMBER)
+    assert cost.usd == pytest.approx((100 * 2.5 + 1000 * 32 + 10 * 10 + 50 * 64) / 1e6)
+
+
+def test_sound_without_a_price_is_not_priced_as_text() -> None:
+    usage = Usage(input_uncached=1100, input_audio=1000, output=10)
+    assert LISTED.cost_usd(usage, "gpt-4o-audio-preview", "openai", NOVEMBER) == Cost(None, None)

@@ -398,6 +398,17 @@ def test_openais_keys_give_the_same_usage_alone_and_beside_others(stated: dict[s
     assert usage_of(stated) == usage_of(stated | {"another": None})
 
 
+def test_sound_is_a_part_of_the_counts() -> None:
+    stated = {
+        "prompt_tokens": 1100,
+        "completion_tokens": 250,
+        "total_tokens": 1350,
+        "prompt_tokens_details": {"audio_tokens": 1000, "text_tokens": 100, "cached_tokens": 0},
+        "completion_tokens_details": {"audio_tokens": 200, "text_tokens": 50},
+    }
+    assert usage_of(stated) == Usage(input_uncached=1100, output=250, input_audio=1000, output_audio=200)
+
+
 def test_passes_within_a_pass_are_not_counted() -> None:
     step = {"type": "compaction", "input_tokens": 10, "iterations": [{"type": "compaction", "input_tokens": 5}]}
     assert usage_of({"input_tokens": 1, "iterations": [step]}) == Usage(input_uncached=11)
