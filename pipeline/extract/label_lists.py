@@ -4,7 +4,7 @@ Where two labels stand behind the same marks, or before the same, so do the othe
 key of JSON. The list is what stands at all these places.
 
     list(lists("Topics:\\n- brakes: they squeal\\n- gears: they jump\\n- wheels", ["brakes", "gears"]))
-    # includes ["brakes", "gears", "wheels"]
+    # includes Listed(["brakes", "gears", "wheels"], is_tight=True)
 
 Source: wrapper induction (Kushmerick et al., 1997). Time is linear in the length of the prompt.
 """
@@ -19,6 +19,8 @@ _MAX_KEY = 40
 """Characters in front of and behind a label that are compared."""
 _MAX_ITEM = 65
 _MAX_KEYS = 64
+_MAX_CHARS = 100_000
+"""Of a prompt; longer ones hold documents, not lists of labels."""
 _MAX_RANGE = 20
 
 _AND = r"(?:or|and|oder|und|ou|et|o|y|e|или|або|lub|albo|eller|of|veya|nebo|vagy|sau|ή|atau|hoặc|ili|ali|أو|या)"
@@ -65,6 +67,14 @@ class _Key(NamedTuple):
         return re.compile(rf"{marks}{word}(?!\w)" if word else marks)
 
 
+class Listed(NamedTuple):
+    """A list of the prompt, with at least two items."""
+
+    items: list[str]
+    is_tight: bool
+    """Nothing but members of one list; else words of other sentences may be among them."""
+
+
 class _Item(NamedTuple):
     text: str
     start: int
@@ -72,9 +82,9 @@ class _Item(NamedTuple):
     is_label: bool
 
 
-def lists(prompt: str, labels: Sequence[str]) -> Iterator[list[str]]:
-    """Lists of at least two items. The same list may occur several times, whole and in parts."""
-    text, known = _marked(prompt, labels) if labels else ("", {})
+def lists(prompt: str, labels: Sequence[str]) -> Iterator[Listed]:
+    """Lists around the labels. The same list may occur several times, whole and in parts."""
+    text, known = _marked(prompt[:_MAX_CHARS], labels) if labels else ("", {})
     row_text = _BEFORE_LAST.sub(f",{_LAST}", text)
     row_known = dict(zip(_places(row_text), known.values(), strict=True))
     for key in _keys(text, known):
@@ -166,8 +176,8 @@ def _right(behind: str) -> Iterator[_Key]:
             yield _Key("right", marks, "#" if re.fullmatch(_POINT, word) else word)
 
 
-def _items_at(text: str, known: dict[int, str], key: _Key) -> Iterator[list[str]]:
-    """What stands at the places of the key: all of it, and the parts around the labels."""
+def _items_at(text: str, known: dict[int, str], key: _Key) -> Iterator[Listed]:
+    """What stands at the places of the key: its runs, and their parts around the labels."""
     found: dict[int, _Item] = {}
     for match in key.pattern().finditer(text):
         sides = [
@@ -175,11 +185,17 @@ def _items_at(text: str, known: dict[int, str], key: _Key) -> Iterator[list[str]
             _behind(text, match.end(), known) if key.side != "right" else None,
         ]
         found.update((item.start, item) for item in sides if item is not None)
+    # "sind yes": words of a sentence are no list.
+    is_tight = not key.word or bool(key.marks.strip(" "))
     for run in _runs(text, list(found.values()), key):
         for part in _parts(run, key):
-            texts = list(dict.fromkeys(item.text for item in part))
-            if len(texts) > 1:
-                yield texts
+            yield from _listed(part, is_tight=is_tight)
+
+
+def _listed(items: list[_Item], *, is_tight: bool) -> Iterator[Listed]:
+    texts = list(dict.fromkeys(item.text for item in items))
+    if len(texts) > 1:
+        yield Listed(texts, is_tight)
 
 
 def _behind(text: str, start: int, known: dict[int, str]) -> _Item | None:
@@ -204,16 +220,16 @@ def _before(text: str, end: int, known: dict[int, str]) -> _Item | None:
 
 
 def _runs(text: str, items: list[_Item], key: _Key) -> Iterator[list[_Item]]:
-    """The items of one list: in a row, those of a sentence; else all, and those of each paragraph."""
-    if not key.is_inline:
-        yield items
-    run: list[_Item] = []
+    """The items of one list: in a row, those of a sentence; else those of a paragraph, or the heads of paragraphs."""
+    runs: list[list[_Item]] = []
     for item in items:
-        if run and _are_apart(text, run, item, key):
-            yield run
-            run = []
-        run.append(item)
-    yield run
+        if runs and not _are_apart(text, runs[-1], item, key):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    yield from runs
+    if not key.is_inline and len(runs) > 1 and len(runs) == len(items):
+        yield items
 
 
 def _are_apart(text: str, run: list[_Item], following: _Item, key: _Key) -> bool:
@@ -235,8 +251,8 @@ def _parts(run: list[_Item], key: _Key) -> Iterator[list[_Item]]:
     yield from (run, run[1:], run[first:last], run[start:last], run[first : last + 1], run[start : last + 1])
 
 
-def _scales(prompt: str) -> Iterator[list[str]]:
+def _scales(prompt: str) -> Iterator[Listed]:
     """The numbers of scales: "from 1 to 5"."""
     for first, last in sorted({(int(low), int(high)) for low, high in _RANGE.findall(prompt)}):
         if 1 < last - first <= _MAX_RANGE:
-            yield [str(number) for number in range(first, last + 1)]
+            yield Listed([str(number) for number in range(first, last + 1)], True)

@@ -43,7 +43,7 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     """
     total = answers.total()
     lists = list(label_lists.lists(prompt, _most_frequent(answers)))
-    in_lists = set(itertools.chain.from_iterable(lists))
+    in_lists = set(itertools.chain.from_iterable(items for items, _ in lists))
     merged = _merged(answers, in_lists, prompt)
     candidates = Counter({text: n for text, n in merged.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
     min_count = max(config.label_min_rows, config.label_min_share * total)
@@ -109,11 +109,11 @@ def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Coun
     return merged
 
 
-def _listed(candidates: Counter[str], lists: Sequence[list[str]]) -> set[str]:
+def _listed(candidates: Counter[str], lists: Sequence[label_lists.Listed]) -> set[str]:
     """Members of the prompt's lists that cover most answers, including members that no answer uses."""
     labels: set[str] = set()
     by_folded = {folded(text): text for text in candidates}
-    for items in lists:
+    for items, is_tight in lists:
         # If answers spell a label differently from the prompt, the answers' spelling wins: the application reads it.
         spelled = [item if item in candidates else by_folded.get(folded(item), item) for item in items]
         answered = [item for item in spelled if item in candidates]
@@ -121,7 +121,7 @@ def _listed(candidates: Counter[str], lists: Sequence[list[str]]) -> set[str]:
             continue
         labels.update(answered)
         # A word beside the labels may be a remark: unseen ones count only in a list that is otherwise all labels.
-        if len(items) - len(answered) <= max(1, len(items) // 4) and len(items) > 2:
+        if is_tight and len(items) - len(answered) <= max(1, len(items) // 4) and len(items) > 2:
             labels.update(item for item in spelled if _alike(item, answered))
     return labels
 
@@ -146,10 +146,15 @@ def _item(text: str) -> str:
 
 
 def _alike(item: str, labels: list[str]) -> bool:
-    """Whether a list member that no answer uses is short enough to be a label."""
-    return 0 < len(item) <= min(MAX_LABEL_CHARS, 2 * max(map(len, labels))) and len(item.split()) <= max(
-        len(label.split()) for label in labels
-    )
+    """Whether a list member that no answer uses looks like the labels: as short, in their case, of letters as they."""
+    if not 0 < len(item) <= min(MAX_LABEL_CHARS, 2 * max(map(len, labels))):
+        return False
+    return len(item.split()) <= max(len(label.split()) for label in labels) and _form(item) in set(map(_form, labels))
+
+
+def _form(label: str) -> tuple[bool, bool, bool, bool]:
+    has_letters = label.upper() != label.lower()
+    return has_letters, label[0].isupper(), has_letters and label.isupper(), label[-1].isalnum()
 
 
 def named_in(prompt: str, label: str) -> bool:

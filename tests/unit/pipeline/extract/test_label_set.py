@@ -96,7 +96,6 @@ def test_labels_listed_in_the_prompt_include_unseen_ones(prompt: str) -> None:
             for word in ("brakes", "gears", "wheels", "refund", "hours", "parts")
         )
         + "]}",
-        "Say brakes for noise, gears for jumps, wheels for bends, refund for money, hours for open, parts for it.",
     ],
 )
 def test_an_unseen_label_is_found_in_lists_of_every_form(prompt: str) -> None:
@@ -148,6 +147,43 @@ def test_a_long_line_is_read_in_linear_time(run: str) -> None:
     began = time.process_time()
     discover(Counter({"yes": 9, "no": 9}), run * 50_000, CONFIG)
     assert time.process_time() - began < 2
+
+
+def test_a_rare_label_is_one_if_it_stands_in_the_prompt_as_the_others_do() -> None:
+    prompt = "Write 0 for ham, 1 for spam and 2 for anything else, as on page 3."
+    assert discover(Counter({"0": 90, "1": 60, "2": 1, "3": 1}), prompt, CONFIG).labels == ("0", "1", "2")
+
+
+LONG_PROMPT = """Reply with exactly one label.
+
+# Rules
+- One label, one line.
+- Friendly.
+- Titles and typos are common.
+1. Never explain.
+
+# Labels
+- late_parcel
+- lost_parcel
+- refund
+- pin_change
+- top_up
+
+# Remarks
+- Short: at most one line.
+- `late_`: labels of this kind are old.
+- pin_change is new, refund is old, typos are common.
+Message: where is it
+late_parcel
+Message: gone
+lost_parcel"""
+
+
+def test_other_words_of_a_long_prompt_are_no_labels() -> None:
+    answers = Counter(late_parcel=90, lost_parcel=60, refund=40, pin_change=1)
+    assert discover(answers, LONG_PROMPT, CONFIG).labels == (
+        "late_parcel", "lost_parcel", "pin_change", "refund", "top_up",
+    )  # fmt: skip
 
 
 def test_answers_that_explain_a_listed_label_are_no_labels_of_their_own() -> None:
