@@ -13,7 +13,7 @@ from router.request import CALL_SITE_HEADER, BadRequest, ChatRequest, parse
 from router.routing import Route, Routes
 from traffic.callsites import Registry
 from traffic.errors import InputError
-from traffic.features import Features, features_of, request_type
+from traffic.features import FIELDS, Features, features_of, request_type
 from traffic.policy import fields_of, first_failing
 from traffic.tiers import RoutingConfig
 
@@ -131,7 +131,7 @@ def explain(
 
 def _used_features(features: Features, config: RoutingConfig) -> dict[str, Any]:
     names = dict.fromkeys(name for rule in config.rules for name in fields_of(rule.when))
-    values = {name: getattr(features, name) for name in names if name in Features.__struct_fields__}
+    values = {name: getattr(features, name) for name in names if name in FIELDS}
     empty = Features()
     shape = {"input_tokens_estimate": features.input_tokens_estimate}
     return shape | {name: value for name, value in values.items() if value != getattr(empty, name)}

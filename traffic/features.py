@@ -71,7 +71,7 @@ _SCHEMA_PROSE_KEYS = PROSE_KEYS | {"description", "text", "content", "message", 
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields that rules can use. The last block is what the instruction asks for; all others are about form."""
+    """What rules can use (`FIELDS`). The last block is what the instruction asks for; all others are about form."""
 
     input_tokens_estimate: int = 0
     """Of messages, tools and schema: characters / 4, of Chinese, Japanese and Korean / 1.5."""
@@ -107,11 +107,10 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """The request sets a high reasoning effort or a large thinking budget."""
     images: int = 0
     """Number of message parts that are not text: images, audio, files."""
-    code_fence: bool = False
-    """A user message contains a fenced program, a diff or the definition of a function or class."""
-
-    heavy_words: int = 0
-    """Points of the system prompt's words: those of heavy tasks less those of light ones (`task_words.yaml`)."""
+    system_beginning: str = ""
+    """What `heavy_words` is counted in."""
+    user_texts: tuple[str, ...] = ()
+    """What `code_fence` is looked for in."""
     instruction: Literal["system", "user", "ad_hoc"] = "user"
     """Where the task is stated: system prompt, user message, or the user's request to a general assistant."""
     asks_label: bool = False
@@ -164,6 +163,26 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_long_output: bool = False
     """An article, a report, or several hundred words."""
 
+    # Read last, since these take a fifth of the time of all features and many requests are decided without them.
+    @property
+    def code_fence(self) -> bool:
+        """A user message contains a fenced program, a diff or the definition of a function or class."""
+        return any(map(_has_code, self.user_texts))
+
+    @property
+    def heavy_words(self) -> int:
+        """Points of the system prompt's words: those of heavy tasks less those of light ones (`task_words.yaml`)."""
+        return task_words.balance(self.system_beginning)
+
+
+_TEXTS = ("system_beginning", "user_texts")
+FIELDS: dict[str, Any] = {
+    **{field.name: field.type for field in msgspec.structs.fields(Features) if field.name not in _TEXTS},
+    "code_fence": bool,
+    "heavy_words": int,
+}
+"""Types of the fields that rules can use, by name."""
+
 
 def features_of(
     messages: Sequence[Message],
@@ -201,7 +220,7 @@ def features_of(
         _of_signs(signs),
         input_tokens_estimate=estimate_tokens(texts) + _json_tokens(tools) + _json_tokens(response_format),
         system_chars=len(system),
-        heavy_words=task_words.balance(system) if system else 0,
+        system_beginning=system[: task_words.READ_CHARS],
         user_chars=sum(map(len, user)),
         last_user_chars=len(user[-1]) if user else 0,
         messages=len(messages),
@@ -222,7 +241,7 @@ def features_of(
         max_tokens=params.max_tokens,
         high_effort=_high_effort(params.other) if params.other else False,
         images=images,
-        code_fence=any(map(_has_code, user)),
+        user_texts=tuple(user),
         instruction=instruction,
     )
 
@@ -295,7 +314,6 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
     free_task = f.instruction != "system" or not names_task
     transforms_text = f.asks_extraction or f.names_fields or f.asks_rewrite or f.asks_summary
     judges = f.asks_judgement and not (transforms_text or f.asks_generation or f.orders_text)
-    explains_problem = f.asks_explanation and not f.asks_summary and hardness.is_problem(text)
     # In an extraction or a rewrite, numbers are values to copy, not quantities to calculate with.
     copies = f.names_fields or ((f.asks_extraction or f.asks_rewrite) and f.instruction == "user")
     is_hard = hardness.is_problem if copies else hardness.of_message
@@ -305,12 +323,12 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
         or f.asks_reasoning
         or analyses
         or judges
-        or explains_problem
+        or (f.asks_explanation and not f.asks_summary and hardness.is_problem(text))
         or _rates_long_text(f, text)
         or (free_task and not f.asks_draft and is_hard(text))
     ):
         return "reasoning"
-    if f.asks_code or (f.code_fence and free_task) or (f.names_technology and not names_task):
+    if f.asks_code or (free_task and f.code_fence) or (f.names_technology and not names_task):
         return "code"
     untyped = not (names_task or f.json_schema or f.asks_generation)
     return "long_context" if untyped and f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS else None
@@ -330,11 +348,11 @@ def _label_type(f: Features, text: str) -> RequestType:
         or f.asks_number
         or f.only_contract
         or _rates_long_text(f, text)
+        or not (read_off or hardness.words_below(text, least))
         or (
             f.instruction == "system"
             and (f.code_fence or hardness.of_label(text, is_topic=f.names_topic and f.closed_labels))
         )
-        or not (read_off or hardness.words_below(text, least))
     ):
         return "reasoning"
     if f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS and not f.asks_label:
@@ -407,19 +425,21 @@ def _has_code(text: str) -> bool:
     starts = _CODE_STARTS.find(text)
     if not starts:
         return False
-    if not starts.isdisjoint(_DIFF_STARTS) and _DIFF.search(text) is not None:
+    if any(start in _DIFF_STARTS for start, _ in starts) and _DIFF.search(text) is not None:
         return True
-    return any(_has_definition(text, start) for start in starts.intersection(_DEFINITION_STARTS))
+    return _has_definition(text, starts)
 
 
-def _has_definition(text: str, start: str) -> bool:
-    """Some line defines something, of those in which `start` is."""
-    at = text.find(start)
-    while at >= 0:
-        if _DEFINITION.match(text, text.rfind("\n", 0, at) + 1):
-            return True
-        line_end = text.find("\n", at)
-        at = text.find(start, line_end) if line_end >= 0 else -1
+def _has_definition(text: str, starts: Sequence[tuple[str, int]]) -> bool:
+    """Some line defines something, of those in which `starts` are."""
+    line_end = -1
+    for _, at in starts:
+        if at > line_end:
+            if _DEFINITION.match(text, text.rfind("\n", 0, at) + 1):
+                return True
+            line_end = text.find("\n", at)
+            if line_end < 0:
+                return False
     return False
 
 

@@ -110,9 +110,9 @@ _LABEL_LIST = re.compile(
     r"[:(]\s*(?:(?:\n?[ \t]*[-*•\d][^\n]{1,80}\n(?!\0)){2}|(?:[\w\"'`&-]++(?: [\w\"'`&-]++){0,2}+\s?[,|/]\s*){2})"
 )
 _CAPITAL_LABELS = re.compile(
-    rf"(?i:{'|'.join(_LISTING)})\b[^.\n]{{0,20}}\b[A-Z_]{{2,}}"
-    r"(?:, [A-Z_]{2,})*(?:,? or |[,;]? (?:otherwise|else) | ?[/|] ?)[A-Z_]{2,}\b"
+    r"\w++[^.\n]{0,20}\b[A-Z_]{2,}(?:, [A-Z_]{2,})*(?:,? or |[,;]? (?:otherwise|else) | ?[/|] ?)[A-Z_]{2,}\b"
 )
+"""Begins at one of `_LISTING`."""
 _CAPITAL_ROW = re.compile(r"[:=] ?([A-Z][A-Z_]+(?: [A-Z][A-Z_]+){3,})(?=\s*(?:[.\n)]|$))")
 """`Modes: CLOCK PHONE MUSIC MAP`: labels in a row; a sentence in capitals has small words."""
 _TABLE = re.compile(r"^[ \t]*+[\w.]++ ?\((?:[\w ]++,){2,}+[\w ]++\)[ \t]*+;?$", re.MULTILINE)
@@ -290,10 +290,10 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
     names = _signs_in(text.replace("\n\n", _PARAGRAPHS) if repeats else text)
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
-    programs = {"code", "technology"} <= names
+    programs = "code" in names and "technology" in names
     if "technology" in names and len(_TABLE.findall(text)) >= _TABLES:
         names.add("code")
-    if {"list", "bare"} <= names and "json" not in names and not (writes or programs):
+    if "list" in names and "bare" in names and "json" not in names and not (writes or programs):
         names.add("label")
     if repeats and is_only_contract(lower):
         names |= {"contract", "label"}

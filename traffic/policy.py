@@ -25,7 +25,7 @@ import msgspec
 from traffic import config
 from traffic.callsites import CallSite, RequestType
 from traffic.errors import ConfigError, known_names
-from traffic.features import Features
+from traffic.features import FIELDS, Features
 
 TIERS = (1, 2, 3)
 
@@ -42,8 +42,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "regex": lambda value, operand: operand.search(value) is not None,
 }
 _TEXT_FIELDS = ("request_type", "call_site", "tool_choice", "instruction")
-_BOOLEAN_FIELDS = tuple(f.name for f in msgspec.structs.fields(Features) if f.type is bool)
-_FIELDS = (*Features.__struct_fields__, "request_type", "call_site")
+_BOOLEAN_FIELDS = tuple(name for name, kind in FIELDS.items() if kind is bool)
+_FIELDS = (*FIELDS, "request_type", "call_site")
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

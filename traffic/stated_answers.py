@@ -45,7 +45,7 @@ _LIST = re.compile(rf"[:(\[?=>]\s*\[?(?P<items>{_ITEM}(?:{_COMMA}{_ITEM}){{2,}})
 _BULLETS = re.compile(r":[ \t]*(?:\n+[ \t]*(?:[-*•]|\d+[.)])[^\n]{1,60}){3,}")
 _LIST_OF_NAMES = re.compile(r"(?:one of|[:=])\s*(?=\w+ \w)((?:\w+ ){2,}\w+)(?=\s*(?:[.\n)]|$))")
 """`one of book_visit chase_quote pay`: names of a program, which need no commas."""
-_LIST_AFTER = re.compile(rf"(?:one of|any of)(?: these| the following)?:? {_ITEM}(?:{_COMMA}{_ITEM}){{2,}}")
+_LIST_AFTER = re.compile(rf" of(?<=(?:one|any) of)(?: these| the following)?:? {_ITEM}(?:{_COMMA}{_ITEM}){{2,}}")
 """`one of red, green, blue`."""
 _LIST_IN = re.compile(rf"in (?<=\b[a-z] in )[\[{{(]?{_ITEM}(?:, {_ITEM}){{2,}}{_END}")
 """`x in red, green, blue`."""
@@ -157,7 +157,7 @@ _RATING = re.compile(
 )
 """`Rate the essay from 1 to 10`."""
 _RANGE = re.compile(
-    r"(?<![\d.,/-])\d{1,2} ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d{1,3}(?![.,-]\d)(?=\s*(?:[.,;:!?)\]}\n]|only\b|$))"
+    r"\d(?<![\d.,/-]\d)\d? ?(?:[-–]|to|bis|à|a|tot|do|до) ?\d{1,3}(?![.,-]\d)(?=\s*(?:[.,;:!?)\]}\n]|only\b|$))"
 )
 """`from 1 to 5`; neither a date nor `3 to 5 days`."""
 _CONTRACT_WORDS = frozenset(
@@ -173,19 +173,20 @@ _CONTRACT_WORDS = frozenset(
 """Words of which an instruction consists that says only in which form to answer."""
 
 _SKETCH = re.compile(r"\{[^{}]{3,300}\}|\[\s*[\"{]")
-_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
+_JSON = re.compile(r"json\b(?<=\bjson)")
 _SEVERAL = (
     re.compile(r",(?<=[\w'&+\-\"`”>*)],) ?[\"'`]?[^\W\d]"),
     re.compile(r" (?<=[\w'&+\-\"`”>*),] )(?:and|und|et|y|e) [\"'`]?[^\W\d]"),
 )
 """`name, date`, `name and date`. Each begins with a literal, since a search for any item takes twenty times as long."""
-_ARRAY = re.compile(r"\b(?:array|list|object|liste|objekt|lista|keys?|fields?)\b", re.IGNORECASE)
+_ARRAY = re.compile(r"\b(?:array|list|object|liste|objekt|lista|keys?|fields?)\b")
 _WORD = re.compile(r"[^\W\d]+")
 PROSE_KEYS = frozenset(
     {"summary", "explanation", "reason", "reasoning", "rationale", "analysis", "answer", "reply", "response", "draft"}
     | {"steps", "advice", "recommendation", "recommendations", "paragraphs", "story", "body"}
 )
 """Fields of JSON that hold prose, whatever the form is for."""
+_PROSE = Literals(tuple(PROSE_KEYS))
 
 
 def begins_order(text: str, at: int, sign: OrderSign) -> bool:
@@ -222,7 +223,7 @@ def states_options(text: str) -> bool:
 def _enumerates(text: str) -> bool:
     if _offers_choice(text):
         return True
-    if ("|" in text or " / " in text) and _SLASHES.search(text):
+    if ("|" in text or ("/" in text and " / " in text)) and _SLASHES.search(text):
         return True
     if ":\n" in text and any(_names_kind(text, found.start()) for found in _BULLETS.finditer(text)):
         return True
@@ -230,7 +231,7 @@ def _enumerates(text: str) -> bool:
         return True
     if text.count(",") + text.count("/") + text.count(";") < 2 or not _SEVERAL_ITEMS.search(text):
         return False
-    if (" of" in text and _LIST_AFTER.search(text)) or _LIST_IN.search(text):
+    if _LIST_AFTER.search(text) or _LIST_IN.search(text):
         return True
     if any(_holds_options(text, found) for found in _LIST.finditer(text)):
         return True
@@ -309,6 +310,6 @@ def names_fields(text: str) -> bool:
     sentences = text.replace("\n", ".").split(".")
     sketches = _SKETCH.findall(text) if "{" in text or "[" in text else ()
     stated = " ".join([*sketches, *(part for part in sentences if "json" in part and _JSON.search(part))])
-    if not PROSE_KEYS.isdisjoint(_WORD.findall(stated)):
+    if _PROSE.find(stated) and not PROSE_KEYS.isdisjoint(_WORD.findall(stated)):
         return False
-    return "{" in stated or _ARRAY.search(stated) is not None or any(pattern.search(text) for pattern in _SEVERAL)
+    return "{" in stated or any(pattern.search(text) for pattern in _SEVERAL) or _ARRAY.search(stated) is not None

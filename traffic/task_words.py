@@ -41,7 +41,8 @@ def balance(system: str) -> int:
     return _balance(system[:READ_CHARS])
 
 
-@functools.lru_cache(maxsize=1024)
+# Half of the cache of `traffic.phrases`: not every new prompt is decided by its words.
+@functools.lru_cache(maxsize=512)
 def _balance(beginning: str) -> int:
     indexes = {index for index, _, _ in _INDEX.find(beginning.lower().replace("_", " "))}
     return sum(map(_POINTS.__getitem__, indexes))

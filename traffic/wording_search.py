@@ -35,14 +35,19 @@ _QUANTIFIERS = ("?", "*", "+")
 _LOOKAROUNDS = ("(?=", "(?!", "(?<")
 
 
+_Try = tuple[str, int, Match]
+"""Name of a wording, the bit of its last words, and its expression."""
+
+
 class Scan(NamedTuple):
     """What a search found in one pass over a text."""
 
-    hits: list[Hit]
+    tries: list[tuple[int, tuple[_Try, ...]]]
+    """Where wordings begin, and which."""
     positions: dict[str, list[int]]
     """Starts of words, by kind."""
     tails: int
-    """One bit for each set of last words of which one is in the text."""
+    """One bit for each set of last words of which one is in the text, and one that is always set."""
 
 
 class Literals:
@@ -58,10 +63,19 @@ class Literals:
         self._texts = texts
         self._index = BytesAhoCorasick([*(text.encode() for text in texts), *rare], MatchKind.LeftmostFirst)
 
-    def find(self, text: str) -> set[str]:
-        """Texts that are in this one."""
-        hits = self._index.find_matches_as_indexes(text.encode("utf-8", "surrogatepass"))
-        return {self._texts[index] for index, _, _ in hits} if hits else set()
+    def find(self, text: str) -> list[tuple[str, int]]:
+        """Texts that are in this one and where each begins, in order."""
+        data = text.encode("utf-8", "surrogatepass")
+        hits = self._index.find_matches_as_indexes(data)
+        if not hits or len(data) == len(text):
+            return [(self._texts[index], at) for index, at, _ in hits]
+        found: list[tuple[str, int]] = []
+        read = characters = 0
+        for index, at, _ in hits:
+            characters += len(data[read:at].decode("utf-8", "surrogatepass"))
+            read = at
+            found.append((self._texts[index], characters))
+        return found
 
 
 class WordIndex:
@@ -94,7 +108,7 @@ class WordingSearch:
                 for head in beginnings(wording):
                     by_head.setdefault(head, {}).setdefault(key, []).append(wording)
         last_words = sorted({tails for keys in by_head.values() for _, tails in keys if tails}, key=sorted)
-        bits = {tails: 1 << n for n, tails in enumerate(last_words)} | {frozenset(): 0}
+        bits = {tails: 2 << n for n, tails in enumerate(last_words)} | {frozenset(): 1}
         compiled: dict[tuple[str, ...], Match] = {}
         self._kinds = tuple(words or ())
         kinds: dict[str, list[str]] = {}
@@ -104,42 +118,42 @@ class WordingSearch:
         beginnings_of_words = {f" {text}" for text in {*by_head, *(text for tails in last_words for text in tails)}}
         # Each text is searched for once, whatever it is searched for; the words come first.
         texts = [*kinds, *sorted(beginnings_of_words - kinds.keys())]
-        self._kinds_of = list(kinds.values())
-        self._tried: list[tuple[tuple[str, int, Match], ...]] = []
-        self._tails: list[int] = []
-        for text in (text[1:] for text in texts):
-            groups = by_head.get(text, {})
+        self._of_text: list[tuple[int, Sequence[str], tuple[_Try, ...]]] = []
+        for text in texts:
+            groups = by_head.get(text[1:], {})
             for group in map(tuple, groups.values()):
                 if group not in compiled:
                     compiled[group] = re.compile(f"(?:{pattern_text(group)})\\b").match
-            self._tried.append(
-                tuple((name, bits[tails], compiled[tuple(group)]) for (name, tails), group in groups.items())
-            )
-            self._tails.append(sum(bits[tails] for tails in last_words if text in tails))
+            tries = tuple((name, bits[tails], compiled[tuple(group)]) for (name, tails), group in groups.items())
+            ends = sum(bits[tails] for tails in last_words if text[1:] in tails)
+            self._of_text.append((ends, kinds.get(text, ()), tries))
         self._index = WordIndex(texts)
 
     def scan(self, text: str) -> Scan:
         """Finds words and beginnings of wordings in a lower-case text."""
-        hits = self._index.find(text)
         positions: dict[str, list[int]] = {kind: [] for kind in self._kinds}
-        tails = 0
-        kinds_of, words, tails_of = self._kinds_of, len(self._kinds_of), self._tails
-        for index, at, _ in hits:
-            if tail := tails_of[index]:
-                tails |= tail
-            if index < words:
-                for kind in kinds_of[index]:
+        found: list[tuple[int, tuple[_Try, ...]]] = []
+        tails = 1
+        of_text = self._of_text
+        for index, at, _ in self._index.find(text):
+            ends, kinds, tries = of_text[index]
+            if ends:
+                tails |= ends
+            if kinds:
+                for kind in kinds:
                     positions[kind].append(at)
-        return Scan(hits, positions, tails)
+            if tries:
+                found.append((at, tries))
+        return Scan(found, positions, tails)
 
     def names(self, text: str, scan: Scan, removals: Sequence[Removal] = ()) -> set[str]:
         """Names of the wordings in a lower-case text. `scan`: from before the removals."""
         names: set[str] = set()
-        tried, tails = self._tried, scan.tails
+        tails = scan.tails
         first_removed = removals[0][0] if removals else len(text)
-        for index, at, _ in scan.hits:
-            for name, needed, match in tried[index]:
-                if name not in names and (not needed or needed & tails):
+        for at, tries in scan.tries:
+            for name, needed, match in tries:
+                if needed & tails and name not in names:
                     start = at if at < first_removed else _without_removals(at, removals)
                     if start >= 0 and match(text, start) is not None:
                         names.add(name)

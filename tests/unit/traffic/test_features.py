@@ -198,5 +198,6 @@ def test_every_response_format_is_read_without_an_error(tree: Any) -> None:
 )  # fmt: skip
 def test_the_cost_of_long_texts_is_bounded(text: str) -> None:
     start = time.process_time()
-    features_for(text, text)
+    features = features_for(text, text)
+    assert isinstance(features.code_fence, bool)
     assert time.process_time() - start < 0.5

@@ -1,5 +1,7 @@
 """Language-independent signs that a message needs reasoning."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +89,17 @@ def test_questions_are_found_wherever_their_patterns_find_them(text: str) -> Non
     numbers = len(hardness._NUMBER.findall(text.lower()))
     asks_result, asks_when = (pattern.search(text.lower()) for pattern in (hardness._RESULT, hardness._WHEN))
     assert hardness._is_word_problem(text) == (numbers >= 2 if asks_result else bool(asks_when) and numbers >= 4)
+
+
+OPTION_PIECES = ["\n", "(", "A", "B", "C", "D", ")", ".", ":", " ", "x", "é"]
+
+
+@given(st.lists(st.sampled_from(OPTION_PIECES), max_size=30).map("".join))
+def test_options_are_found_wherever_their_pattern_finds_them(text: str) -> None:
+    assert hardness._brings_options(text) == (len(set(hardness._OPTION.findall(f"\n{text}"))) >= 3)
+
+
+@given(st.lists(st.text("17.,a é٣", max_size=14), min_size=3, max_size=7))
+def test_a_table_has_four_lines_of_four_numbers(lines: list[str]) -> None:
+    rows = [line for line in lines if len(re.findall(r"[0-9]+(?:\.[0-9]+)?", line)) >= 4]
+    assert hardness._is_table("\n".join(lines)) == (len(lines) > 4 and len(rows) >= 4)

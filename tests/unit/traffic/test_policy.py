@@ -61,6 +61,14 @@ def test_conditions_compare_features(when: dict[str, Any], expected: bool) -> No
     assert holds(when) is expected
 
 
+def test_conditions_compare_what_is_read_from_the_texts_when_it_is_asked_for() -> None:
+    features = features_of(
+        [Message("system", "Calculate, compare and review."), Message("user", "```python\nx = 1\n```")]
+    )
+    assert holds({"heavy_words": {"ge": 6}, "code_fence": True}, features)
+    assert holds({"heavy_words": 0, "code_fence": False}, Features())
+
+
 def test_an_unset_number_is_neither_small_nor_large() -> None:
     assert not holds({"max_tokens": {"le": 32}}, LONG)
     assert not holds({"max_tokens": {"gt": 32}}, LONG)
@@ -112,6 +120,9 @@ def test_a_refusal_has_a_message_and_applies_to_registered_call_sites() -> None:
         ({"when": {"user_chars": "many"}}, "user_chars is a number"),
         ({"when": {"user_chars": True}}, "user_chars is a number"),
         ({"when": {"asks_label": 1}}, "asks_label is true or false"),
+        ({"when": {"code_fence": 1}}, "code_fence is true or false"),
+        ({"when": {"heavy_words": True}}, "heavy_words is a number"),
+        ({"when": {"system_beginning": "x"}}, "no field 'system_beginning'"),
         ({"when": {"request_type": {"lt": "chat"}}}, "can never hold"),
         ({"when": {"request_type": []}}, "`in` takes a list"),
         ({"when": {"asks_label": {"regex": "x"}}}, "true or false"),
