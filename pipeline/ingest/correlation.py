@@ -103,7 +103,7 @@ def _in_words(row: Mapping[str, Any]) -> Half | None:
 def _is_request(body: Any) -> bool:
     if not isinstance(body, Mapping) or not body.keys().isdisjoint(("choices", "candidates", "output", "completion")):
         return False
-    messages = body.get("messages", body.get("contents"))
+    messages = opened_value(body.get("messages", body.get("contents")))
     if isinstance(messages, list):
         return bool(messages) and all(isinstance(m, Mapping) and ("role" in m or "parts" in m) for m in messages)
     return "model" in body and any(key in body for key in ("input", "prompt"))

@@ -58,11 +58,8 @@ def _read(tree: Any, notes: Notes, depth: int) -> Answer | None:
     tree = _unpacked(tree)
     answer = _of_object(tree, notes, depth)
     answer.id = answer.id or identity(tree.get("id"), tree.get("responseId"))
-    answer.model = answer.model or text(
-        next((tree[key] for key in ("model", "modelId", "modelVersion") if tree.get(key)), None),
-        "response.model",
-        notes,
-    )
+    model = tree.get("model") or tree.get("modelId") or tree.get("modelVersion")
+    answer.model = answer.model or text(model, "response.model", notes)
     counts = counts_of(tree)
     answer.usage = answer.usage or read_usage(counts, notes)
     answer.cost_usd = answer.cost_usd or cost_of(counts)
@@ -266,7 +263,7 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
         return _custom_call(call.get("id"), call["custom"])
     # `toolName` is Vercel's.
     name, given = call.get("name", call.get("toolName")), call.get("args", call.get("arguments", call.get("input")))
-    return tool_call(call.get("id", call.get("toolCallId")), name, given)
+    return tool_call(call.get("id", call.get("toolCallId", call.get("tool_id"))), name, given)
 
 
 def _custom_call(identity: Any, call: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _ROLES = {
     "tool_response": "tool",
     "ipython": "tool",
 }
+_IN_CAMEL_CASE = {"toolCalls": "tool_calls", "toolCallId": "tool_call_id"}
 _BEGINS = re.compile(r"\s*(?:\[\s*)?\{\s*\"(?:role|parts|content|type|messages|system)\"")
 
 
@@ -78,6 +79,8 @@ class Conversation:
         if "from" in message and "value" in message and "role" not in message:
             # ShareGPT's names.
             message = {"role": message["from"], "content": message["value"]}
+        if "toolCalls" in message or "toolCallId" in message:
+            message = {_IN_CAMEL_CASE.get(key, key): value for key, value in message.items()}
         role = self._role(message)
         content = message.get("content", message.get("parts"))
         if not isinstance(content, list):
@@ -130,7 +133,7 @@ class Conversation:
     def _add_parts(self, message: Mapping[str, Any], role: str, parts: list[Any]) -> None:
         texts: list[str] = []
         media: list[dict[str, Any]] = []
-        calls: list[dict[str, Any]] = []
+        calls = [_call(call) for call in loose_json.trees(message.get("tool_calls"))]
         results: list[dict[str, Any]] = []
         for part in parts:
             if (call := _call_part(part)) is not None:
@@ -154,8 +157,7 @@ class Conversation:
         whole: dict[str, Any] = {"role": role, "content": content}
         if calls:
             whole["tool_calls"] = calls
-        if isinstance(message.get("name"), str):
-            whole["name"] = message["name"]
+        whole |= {key: message[key] for key in ("name", "tool_call_id") if isinstance(message.get(key), str)}
         self.messages.append(whole)
 
     def _without_bytes(self, part: Any) -> dict[str, Any]:
@@ -222,7 +224,8 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(function.get("arguments"), str):
             return dict(call)
         return {**call, "function": {**function, "arguments": arguments_text(function.get("arguments"))}}
-    return tool_call(call.get("id"), call.get("name"), call.get("args", call.get("arguments", call.get("input"))))
+    arguments = call.get("args", call.get("arguments", call.get("input")))
+    return tool_call(call.get("id", call.get("tool_id")), call.get("name"), arguments)
 
 
 def _call_part(part: Any) -> dict[str, Any] | None:

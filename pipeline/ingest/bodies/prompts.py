@@ -119,11 +119,14 @@ def _tool(tool: Mapping[str, Any]) -> list[dict[str, Any]]:
             for d in declared
             if isinstance(d, Mapping)
         ]
-    schema = next((tool[key] for key in ("input_schema", "parameters", "inputSchema") if key in tool), None)
+    schema = next((tool[key] for key in _TOOL_SCHEMAS if key in tool), None)
     if "name" in tool and (schema is not None or tool.get("type") == "function"):
         return [function_tool(tool["name"], tool.get("description"), schema)]
     # Tools that the provider runs (web search, code): kept unchanged.
     return [dict(tool)] if "type" in tool else []
+
+
+_TOOL_SCHEMAS = ("input_schema", "parameters", "inputSchema", "schema")
 
 
 def _format(value: Any) -> dict[str, Any] | None:

@@ -48,8 +48,9 @@ def _read(row: dict[str, Any], notes: Notes) -> Draft:
     output = output or {}
     asked_in = None if "inputBodyJson" in given else given.get("inputBodyS3Path")
     answered_in = None if output.get("outputBodyJson") is not None else output.get("outputBodyS3Path")
-    bodies = stored(row, {"inputBodyJson": asked_in, "outputBodyJson": answered_in})
-    given, output = {**bodies, **given}, {**bodies, **output}
+    if asked_in or answered_in:
+        bodies = stored(row, {"inputBodyJson": asked_in, "outputBodyJson": answered_in})
+        given, output = {**bodies, **given}, {**bodies, **output}
     if asked_in and "inputBodyJson" not in given:
         raise Unreadable("body_elsewhere", f"the prompt is stored in {asked_in}")
     request = opened_value(given.get("inputBodyJson"))

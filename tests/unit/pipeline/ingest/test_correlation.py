@@ -36,6 +36,11 @@ CASES = [
     Case("bodies-under-two-names", jsonl(*halves({"request": REQUEST}, {"response": chat()})), [topic(ts=TIME)]),
     Case("answers-first", jsonl(*reversed(BODIES)), [topic(ts=TIME, latency_ms=2000.0)]),
     Case("one-document", json.dumps(BODIES).encode(), [topic(ts=TIME)]),
+    Case(
+        "a-row-that-is-the-request-with-messages-in-a-text",
+        jsonl(*halves({"model": "m", "messages": json.dumps(ASK)}, {"response": json.dumps(chat())})),
+        [topic(ts=TIME)],
+    ),
     Case("in-texts", jsonl(*({**row, "body": json.dumps(row["body"])} for row in BODIES)), [topic(ts=TIME)]),
     Case("in-a-shipper's-rows", jsonl(*({"log": json.dumps(row), "stream": "x"} for row in BODIES)), [topic(ts=TIME)]),
     Case(
