@@ -16,6 +16,8 @@ from traffic.prompts import Template
 
 _SAMPLE = 500
 _MOSTLY = 0.8
+_SAME_FORM = 0.9
+"""Minimum share of requests that state the same schema or choice."""
 _CLOSED: tuple[RequestType, ...] = ("classification", "intent", "moderation")
 
 
@@ -94,14 +96,16 @@ def discover_checks(
 ) -> TaskChecks:
     """Checks of the call site's entry if it has any, else checks discovered in the log.
 
-    Classifying tasks get a label set. JSON objects get the schema of the requests if it hardly varies, else `json`;
-    JSON lists of anything but labels must be lists.
+    Requests with a choice of answers get its labels, other classifying tasks a label set. JSON objects get the schema
+    of the requests if it hardly varies, else `json`; JSON lists of anything but labels must be lists.
     Other text has no checks except the one for refusals.
     """
     if entry is not None and entry.checks != Checks():
         return TaskChecks(entry.checks, "the call site's entry in callsites.yaml")
     if not config.discover_checks:
         return TaskChecks(Checks(), "off: discover_checks is false")
+    if (choice := _choice(rows)) is not None:
+        return TaskChecks(Checks(labels=choice), "the choice that the requests state")
     # Refusals are removed later; a frequent one is no label.
     answers = Counter(text for row in rows if not is_refusal(text := _plain(row.answer, config)))
     # Invalid JSON that begins like an object is not a label; the filters report what is wrong with it.
@@ -122,6 +126,24 @@ def discover_checks(
     if request_type in _CLOSED:
         return TaskChecks(Checks(labels=single.labels), single.source)
     return TaskChecks(Checks(), "none: free text")
+
+
+def _choice(rows: Sequence[Row]) -> tuple[str, ...] | None:
+    """Labels to which the server restricts the answers, if nearly all requests state the same."""
+    stated = Counter(map(_choice_of, rows))
+    choice, count = stated.most_common(1)[0] if stated else (None, 0)
+    return choice if count >= _SAME_FORM * len(rows) else None
+
+
+def _choice_of(row: Row) -> tuple[str, ...] | None:
+    """`guided_choice` or `structured_outputs.choice` of vLLM, in alphabetical order."""
+    for parameters in (row.params.other, row.params.other.get("extra_body")):
+        if isinstance(parameters, dict):
+            outputs = parameters.get("structured_outputs")
+            choice = outputs.get("choice") if isinstance(outputs, dict) else parameters.get("guided_choice")
+            if isinstance(choice, list) and choice and all(isinstance(label, str) for label in choice):
+                return tuple(sorted(set(choice)))
+    return None
 
 
 def _plain(text: str, config: ExtractConfig) -> str:
@@ -156,7 +178,7 @@ def _json_checks(rows: Sequence[Row], config: ExtractConfig) -> TaskChecks:
         return TaskChecks(Checks(json=True), "answers are JSON objects; no request states a schema")
     text, stated = schemas.most_common(1)[0]
     share = stated / schemas.total()
-    if share < 0.9:
+    if share < _SAME_FORM:
         return TaskChecks(
             Checks(json=True), f"answers are JSON objects; requests state {len(schemas)} different schemas"
         )

@@ -91,6 +91,7 @@ PATTERNS = {
         rf"(?i:^[ \t]*[\"'-]?(?:name|nom|nombre|nome)[\"']?)[ \t]*[:=][ \t]*[\"']?{_TITLED_ANY}"
         rf"(?=[^\n]{{0,80}}\n(?:[^\n]{{0,120}}\n){{0,2}}?[ \t]*[\"'-]?(?i:{_CONTACT})[^\n:=]{{0,20}}[:=])"
     ),
+    "patronymic": r"(?<!\p{L})\p{Lu}\p{Ll}++ \p{Lu}\p{Ll}{1,20}(?:ович|евич|ьич|овна|евна|ична|івна|йович)(?!\p{L})",
     **caseless_names.PATTERNS,
 }
 
@@ -123,6 +124,7 @@ _STEMS = {
         "|naam|namn|фамилия"
     ),
     "name beside contact data": "name|nom|nome",
+    "patronymic": "ович|евич|ьич|овна|евна|ична|івна",
     **{name: "|".join(caseless_names.STEMS) for name in caseless_names.PATTERNS},
 }
 """Texts between bars, in lower case or as written; without one of them in the text the pattern does not match."""

@@ -25,6 +25,11 @@ _WORD = re.compile(
     # Words for numbers of another kind.
     r"(?:(?!order|invoice|ticket|case|\bref|account|booking|\bids?\b|policy|parcel|bestell|rechnung|konto)[^\n\d]){0,20}$"
 )
+_OTHER_NUMBER = re.compile(
+    r"(?i)\b(?:part|item|article|model|serial|batch|lot|sku|order|invoice|ticket|case|ref(?:erence)?|tracking|artikel\w*"
+    r"|bestell\w*|rechnungs?\w*|serien\w*)[ .-]{0,2}(?:no|nr|num(?:ber)?|nummer|id|code|#)[.:#]{0,2} ?$"
+)
+"""Directly in front of a number of another kind."""
 _DATE = re.compile(r"(?:19|20)\d\d([-./ ])\d\d?\1\d\d?|\d\d?([-./ ])\d\d?\2(?:19|20)\d\d")
 
 
@@ -74,7 +79,7 @@ def _international(candidate: str) -> tuple[int, str] | None:
 
 
 def _national(candidate: str, before: str, regions: tuple[str, ...]) -> str | None:
-    if _DATE.search(candidate):
+    if _DATE.search(candidate) or _OTHER_NUMBER.search(before):
         return None
     named = _WORD.search(before) is not None
     grouped = re.search(r"\d[^\d]+\d", candidate) is not None

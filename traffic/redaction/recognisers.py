@@ -68,7 +68,7 @@ def emails(text: str) -> Iterator[Span]:
         yield from (match.span() for match in form.finditer(text))
 
 
-_GAP = "[ .-]{0,3}"
+_GAP = "[ ._-]{0,3}"
 # Visa, Mastercard, Discover and UnionPay, JCB: 16 digits. Any 16 digits pass Luhn one time in ten.
 _FOUR = (
     r"(?:4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|6(?:011|5\d{2}|4[4-9]\d|2\d{2})|35(?:2[89]|[3-8]\d))"
@@ -91,7 +91,7 @@ def cards(text: str) -> Iterator[Span]:
 
 
 def _without_gaps(number: str) -> str:
-    return re.sub("[ .-]", "", number)
+    return re.sub("[ ._-]", "", number)
 
 
 def _luhn(digits: str) -> bool:
@@ -245,7 +245,7 @@ def without_overlaps(spans: Iterable[Finding], taken: Iterable[Finding]) -> list
 def key_of(kind: PersonalType, value: str) -> str:
     """Key shared by all spellings of a value (for phone numbers see `phones`)."""
     if kind in ("CARD", "IBAN", "NATIONAL_ID"):
-        return re.sub("[ ./-]", "", value).upper()
+        return re.sub("[ ./_-]", "", value).upper()
     return " ".join(value.lower().split())
 
 

@@ -9,6 +9,7 @@ from pipeline.extract.rows import Row
 from pipeline.extract.task import discover_checks, request_type_of
 from tests.fakes.call_site_rows import SYSTEM, row
 from traffic.callsites import CallSite, Checks
+from traffic.record import Params
 from traffic.templates import find_templates
 
 SCHEMA = {"type": "object", "required": ["size"], "properties": {"size": {"type": "string"}}}
@@ -35,6 +36,21 @@ def test_a_classification_task_gets_the_labels_of_its_prompt() -> None:
     rows = [row(n, answer=labels[n % 5]) for n in range(50)]
     assert checks_of(rows, "intent").checks.labels == (*labels, "wheels")
     assert "wheels" in SYSTEM
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"guided_choice": ["stop", "go"]},
+        {"structured_outputs": {"choice": ["go", "stop"]}},
+        {"extra_body": {"guided_choice": ["go", "stop"]}},
+    ],
+)
+def test_the_choice_that_requests_state_is_the_label_set(other: dict[str, Any]) -> None:
+    rows = [row(n, answer="go", params=Params(other=other)) for n in range(20)]
+    assert checks_of(rows, "generation").checks == Checks(labels=("go", "stop"))
+    rows[0].params = rows[1].params = rows[2].params = Params()
+    assert checks_of(rows, "generation").checks == Checks()
 
 
 def test_labels_of_the_prompt_take_precedence_over_json_answers() -> None:
