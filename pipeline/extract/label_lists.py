@@ -129,7 +129,9 @@ def _keys(text: str, known: dict[int, str], *, rows: bool = False) -> list[_Key]
     for place, label in known.items():
         before = text[max(0, place - _MAX_KEY) : place].rpartition(_LABEL)[2]
         behind = text[place + 1 : place + 1 + _MAX_KEY].partition(_LABEL)[0]
-        for key in _row_keys(before, behind) if rows else (*_left(before), *_right(behind)):
+        for key in (
+            _row_keys(before, behind) if rows else (*_left(before), *_right(behind, starts_line=before.endswith("\n")))
+        ):
             labels.setdefault(key, set()).add(label)
     # A word beside the marks tells the names in `name: bug, description: broken` from the descriptions.
     narrower = {(key.side, key.marks): labels[key] for key in labels if key.word and len(labels[key]) > 1}
@@ -163,14 +165,14 @@ def _left(before: str) -> Iterator[_Key]:
             yield _Key("left", marks, "#" if re.fullmatch(_POINT, word) else word)
 
 
-def _right(behind: str) -> Iterator[_Key]:
+def _right(behind: str, *, starts_line: bool) -> Iterator[_Key]:
     words = re.split(r"(\w+)", behind)
     marks, word = words[0], words[1] if len(words) > 1 else ""
     if "\n" in marks:
         if marks.partition("\n")[0].strip(" .!?"):
             yield _Key("right", marks[: marks.find("\n") + 1])
     elif _SEPARATES.fullmatch(marks) is None:
-        if marks.strip(" .!?"):
+        if marks.strip(" .!?") or (starts_line and "." in marks):
             yield _Key("right", marks)
         if word:
             yield _Key("right", marks, "#" if re.fullmatch(_POINT, word) else word)

@@ -112,6 +112,7 @@ def test_an_unseen_label_is_found_in_lists_of_every_form(prompt: str) -> None:
         "Answer with spam|ham|phishing, in lower case.",
         "One out of {spam, phishing, ham}.",
         "①spam\n②ham\n③phishing\nOne of them.",
+        "spam. Adverts\nham. All else\nphishing. Theft of passwords\nOne of them.",
         'One of ["spam", "phishing", "ham"], nothing else.',
     ],
 )
