@@ -212,6 +212,8 @@ ARROW_SCHEMA = pa.schema(
                     # Missing in parts of earlier versions; readers see null.
                     ("cache_write_1h", pa.int64()),
                     ("web_searches", pa.int64()),
+                    ("input_audio", pa.int64()),
+                    ("output_audio", pa.int64()),
                     ("estimated", pa.bool_()),
                 ]
             ),

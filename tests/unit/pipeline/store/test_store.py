@@ -65,7 +65,11 @@ def test_the_first_and_the_last_day_there_is_are_days(home: Home) -> None:
 def _as_written_before_one_hour_caches(part: Path) -> None:
     table = pq.read_table(part)
     usage = table["usage"].combine_chunks()
-    older = [field for field in usage.type if field.name not in ("cache_write_1h", "web_searches", "estimated")]
+    older = [
+        field
+        for field in usage.type
+        if field.name in ("input_uncached", "cache_read", "cache_write", "output", "reasoning")
+    ]
     column = pa.StructArray.from_arrays(
         [usage.field(field.name) for field in older], fields=older, mask=usage.is_null()
     )
