@@ -6,7 +6,7 @@ Covers OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI a
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from router.wire.errors import decoded, error_text, quoted_error, stated_delay_s
 from traffic.retry_and_escalation import Refusal
@@ -16,6 +16,7 @@ ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
 
 _CODES: dict[str, Refusal] = {
     "request_too_large": "context_length",
+    "tokens_limit_reached": "context_length",
     "exceed_context_size_error": "context_length",
     "model_max_prompt_tokens_exceeded": "context_length",
     "responsibleaipolicyviolation": "content_policy",
@@ -33,18 +34,20 @@ _CODES: dict[str, Refusal] = {
 """Codes whose words say less than they mean; the others are classified by their words."""
 
 
-class _Both(NamedTuple):
-    """Two patterns in one sentence, in either order."""
+class _InOneSentence:
+    """Patterns that one sentence has, in any order."""
 
-    first: re.Pattern[str]
-    second: re.Pattern[str]
+    def __init__(self, *patterns: str) -> None:
+        self._patterns = [re.compile(pattern) for pattern in patterns]
 
     def search(self, text: str) -> bool:
-        return any(self.first.search(part) and self.second.search(part) for part in re.split(r"[.!;] |。", text))
+        sentences = re.split(r"[.!;] |。", text)
+        return any(all(pattern.search(sentence) for pattern in self._patterns) for sentence in sentences)
 
 
 _CONTEXT = re.compile(
-    r"context (?:length|window|limit|size)|prompt (?:is )?too long|input is too long"
+    r"context (?:length|window|limit|size|is only)|(?:input|prompt|conversation) (?:is |are )?too (?:long|large|big)"
+    r"|prompt 超长"
     r"|longer than the (?:maximum )?model(?:'s)? (?:context|length)|maximum model length|too many (?:input )?tokens"
     r"|input (?:token count|tokens) .{0,60}exceed"
     r"|exceed.{0,40}(?:maximum|max)[^.]{0,30}tokens allowed|reduce the length of the (?:messages|prompt|input)"
@@ -53,11 +56,10 @@ _CONTEXT = re.compile(
     r"(?:the |its )?(?:model|context|limit|max|available|allowed (?:length|tokens))"
     r"|tokens \+ .{0,20} must be <=|must have (?:less|fewer) than \d+ tokens"
 )
-_PROMPT_SIZE = _Both(
-    re.compile(
-        r"\b(?:prompt|inputs?|messages|request|conversation)\b.{0,60}\b(?:tokens?|length)\b|输入|上下文|prompt 超"
-    ),
-    re.compile(r"exceed|too (?:long|large|many)|(?:long|larg|great)er than|more than|only supports|超"),
+_PROMPT_SIZE = _InOneSentence(
+    r"\b(?:prompt|inputs?|messages|request(?:ed)?|conversation)\b|输入|上下文",
+    r"\btokens?(?:\b|_)|\blength\b|长",
+    r"exceed|too (?:long|large|many)|(?:long|larg|great)er than|more than|over the|only supports|<=|超|> ?\d",
 )
 _OTHER_LIMIT = re.compile(
     r"(?:output|completion|thinking|budget|image).{0,60}tokens|tokens per|\btpm\b|per (?:minute|day|hour)"
@@ -68,57 +70,88 @@ _POLICY = re.compile(
     r"content (?:filter|management|moderation|safety|security) ?(?:ing)?|content polic|usage polic"
     r"|safety[ _](?:system|filter|polic|check)|flagged as potentially violating|prohibited[ _]content"
     r"|blocked by .{0,40}(?:filter|policy)|requires moderation|moderation block|flagged (?:by|for) |guardrail"
-    r"|(?:inappropriate|(?<!case-)sensitive|unsafe|harmful|prohibited|disallowed|toxic)"
+    r"|(?:inappropriate|(?<!case-)sensitive|unsafe|harmful|prohibited|disallowed|toxic|sexual|violent|hateful)"
     r" (?:\S+ )?(?:content|information|material|data|text|language|words)\b"
     r"|content (?:exists )?risk|high risk|data ?inspection|(?:input|output) new_sensitive"
     r"|violat\w+ (?:\S+ ){0,4}(?:polic|guideline|terms of)|(?:cyber ?)?security risk|cyber policy"
     r"|敏感|不安全|违规|违法"
 )
-_MONEY = _Both(
-    re.compile(
-        r"\b(?:credits?|balance|funds|billing|invoices?|subscription|trial|spend(?:ing)?)\b|\barrear|good standing"
-        r"|payment required|payment method|欠费|余额|充值|额度"
-    ),
-    re.compile(
-        r"insufficient|too low|exhausted|used (?:\S+ )?(?:all|up)|depleted|not enough|no (?:remaining|more|available)"
-        r"|out of|expired|overdue|past due|unpaid|hard limit|reached|exceeded|not active|inactive|purchase|check your"
-        r"|top up|\barrear|good standing|payment required|payment method|欠费|不足|充值|用尽"
-    ),
+_BLOCKED = _InOneSentence(
+    r"block|reject|refus|flagged|filtered|detected",
+    r"safety|polic|hate|harmful|moderat|violence|sexual|unsafe|inappropriate|toxic",
+)
+_MONEY = _InOneSentence(
+    r"\b(?:credits?|balance|funds|billing|invoices?|subscription|plan|trial|spend(?:ing)?)\b|\barrear|good standing"
+    r"|payment required|payment method|欠费|余额|充值|额度",
+    r"insufficient|too low|exhausted|used (?:\S+ )?(?:all|up)|depleted|not enough|no (?:remaining|more|available)"
+    r"|out of|expired|overdue|past due|unpaid|hard limit|reached|exceeded|not active|inactive|purchase|check your"
+    r"|top up|add funds|update your|upgrade|not include|is zero"
+    r"|negative|\barrear|good standing|payment required|payment method|欠费|不足|充值|用尽",
 )
 _ACCOUNT = re.compile(
-    r"(?:insufficient|out of|not enough|exhausted|no remaining) quota"
+    r"(?:insufficient|out of|not enough|exhausted|no remaining) (?:\S+ )?quota"
     r"|exceeded (?:your )?current (?:\S+ )?quota|billing (?:account|details|limit|hard limit|is not|not)"
     r"|(?:reached|exceeded|hit) (?:your|the|its) (?:\S+ ){0,4}(?:usage|spend(?:ing)?|credit|budget) limits?"
     r"|usage limit (?:has been )?(?:reached|exceeded)|quota (?:is |has been )?exhausted"
     r"|budget (?:has been )?exceeded"
-    r"|spend(?:ing)? limit|(?:invalid|incorrect|missing|expired|revoked|unauthori[sz]ed) "
-    r"(?:[\w-]+ )?(?:api[ _-]?key|credentials?|authentication)"
-    r"|api[ _-]?key (?:is |was |has been |not )*(?:invalid|expired|revoked|valid|found|disabled)"
+    r"|spend(?:ing)? limit|(?:invalid|incorrect|missing|expired|revoked|unauthori[sz]ed|unrecognized) "
+    r"(?:[\w-]+ )?(?:api[ _-]?(?:key|token)|credentials?|authentication)"
+    r"|api[ _-]?key (?:is |was |has |been |not )*(?:invalid|expired|revoked|valid|found|disabled|authori[sz]ed|allowed)"
     r"|(?:organi[sz]ation|account|workspace|project|team) (?:\S+ ){0,4}"
     r"(?:disabled|deactivated|suspended|restricted|banned|terminated|locked)"
     r"|model (?:\S+ ){0,6}(?:does not exist|not found|not exist|deprecated|decommissioned|retired|no longer"
     r"|not available|unavailable|shut down)|model (?:'' )?(?:is )?(?:not|un)[ -]?(?:supported|allowed|enabled)\b"
-    r"|(?:no such|unknown|invalid|unsupported) model\b|not work with the specified model|do(?:es)? not have access to"
+    r"|(?:no such|unknown|invalid|unsupported) (?:model|deployment|engine)\b"
+    r"|access to (?:\S+ )?model (?:is |was )?denied|not work with the specified model"
+    r"|not have (?:access to|permission to use)"
     r"|模型不存在"
 )
 _PLACE = re.compile(r"(?:location|country|region|territory)\b[^.]{0,20}not (?:supported|available|allowed)")
 _UNSUPPORTED = re.compile(
     r"(?:unsupported|unrecognized|unknown|unexpected|invalid) (?:request )?"
     r"(?:parameter|argument|field|role|keyword|variant|name)"
-    r"|(?:not|n't) (?:\w+ ){0,2}support|unsupported|only (?:be )?(?:supported|sent|allowed|accepted|used)\b"
+    r"|(?:not|n't) (?:\w+ ){0,2}support|unsupported|only (?:be )?(?:support(?:s|ed)?|sent|allowed|accepted|used)\b"
     r"|only \S{1,20} (?:is|are) (?:supported|allowed|accepted)"
     r"|(?:is|are) (?:deprecated|no longer supported) (?:with|by|for|on|in) th(?:is|e) model"
     r"|system (?:messages?|prompts?) must be|roles must alternate"
     r"|extra inputs are not permitted|cannot both be (?:specified|set|used)|cannot find field"
+    r"|not (?:yet )?(?:recogni[sz]ed|implemented)|requires a different model"
     r"|additional properties are not allowed|at most 0 (?:image|video|audio)|tool choice requires|not a multimodal"
     r"|invalid type: (?:sequence|map|null), expected"
     r"|response_format (?:\S+ ){0,3}(?:is |are )?(?:unavailable|not available)"
 )
-_TEMPORARY = re.compile(
-    r"too many requests|rate[ _-]?limit(?:ed|ing)? ?(?:reached|exceeded|error|exception|hit)|throttl"
-    r"|(?:engine|server|service|system|model|currently|temporarily) (?:\S+ ){0,2}(?:overloaded|busy|at capacity)"
-    r"|^overloaded|访问量过大|请求过多|繁忙|过载|限流|频率"
+_UNAVAILABLE = (
+    r"not (?:\w+ )?(?:available|enabled|allowed|authori[sz]ed|implemented|permitted|active|offered|ready)\b|unavailable"
+    r"|disabled|offline|incompatible|cannot (?:process|handle|use|accept)|(?:not|n't) (?:allow|handle|offer|accept)\b"
 )
+_FEATURE = _InOneSentence(
+    r"\b(?:tools?|tool[ _](?:use|choice|calling)|functions?|images?|vision|audio|video|json|stream(?:ing)?|reasoning"
+    r"|thinking|structured outputs?|logprobs|(?:system|developer) (?:prompts?|messages?|role))\b",
+    _UNAVAILABLE,
+)
+_MODEL = _InOneSentence(r"\b(?:models?|deployment|engine)\b", rf"{_UNAVAILABLE}|not (?:deployed|installed|exist)")
+_LOAD = _InOneSentence(
+    r"\b(?:requests?|rate[ _-]?limit\w*|concurren\w+|queue|pool)\b|请求|访问量",
+    r"too many .*requests|(?:limit|rate)[^,]* (?:reached|exceeded|hit|too high)|too many concurrent|\bfull\b"
+    r"|pool exhausted|过大|过多|频繁|限流",
+)
+_BUSY = _InOneSentence(
+    r"\b(?:servers?|services?|system|engine|model|workers?|gpu|capacity|currently)\b|系统|模型",
+    r"overloaded|busy|at capacity|no capacity|capacity reached|temporarily unavailable|loading|繁忙|过载|过大",
+)
+_TEMPORARY = re.compile(
+    r"too many requests|requests too (?:quickly|fast)|slow down|rate[ _-]?limit(?:ed| ?error| ?exception)|throttl"
+    r"|^overloaded|频率"
+)
+_FAULT = re.compile(
+    r"invalid|malformed|\b(?:bad|wrong|must|should|missing|empty|valid|string|array|list|integer|required|found)\b"
+    r"|expect|duplicate|at (?:least|most)|between|unable to|could ?n[o']t|failed to|pars|decod|\[\d+\]|\.\d+\b"
+    r"|\bmore than\b|too many|maximum|minimum|greater|less|appears|terminated|conflict|cannot end|unsupported|followed"
+    r"|exceeds (?:\d|the allowed)|characters|download|fetch|^[a-z_.]+:|\b[kmg]b\b|metadata"
+)
+"""Words of validation."""
+MIN_WORDS = 4
+"""Shorter errors say too little to be judged."""
 _HINT = re.compile(
     r"(?:reasoning[._]?effort|output_config\.effort|verbosity|service_tier|response_format\.type)\b", re.IGNORECASE
 )
@@ -163,7 +196,15 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
     refusal = _by_words(text)
     if refusal is None and status == 413:
         return "unsupported" if _OTHER_LIMIT.search(text) else "context_length"
+    if refusal is None and _blames_nothing(text, stated) and not is_temporary(status, body):
+        return "unsupported"
     return refusal
+
+
+def _blames_nothing(text: str, stated: str) -> bool:
+    """Whether an error in words that nobody foresaw finds no fault in the request: another endpoint costs one attempt,
+    which mostly answers."""
+    return len(text.split()) >= MIN_WORDS and _FAULT.search(stated) is None
 
 
 def is_temporary(status: int, body: bytes) -> bool:
@@ -171,16 +212,20 @@ def is_temporary(status: int, body: bytes) -> bool:
     if not 400 <= status < 500 or status == 413 or status in ACCOUNT_STATUSES - {403}:
         return False
     text = _QUOTED.sub("''", (error_text(body) or "").lower())
-    return any(_TEMPORARY.search(words) for words in (text, *map(_words, _codes(_error_object(body)))))
+    stated = (text, *map(_words, _codes(_error_object(body))))
+    return any(pattern.search(words) for words in stated for pattern in (_TEMPORARY, _LOAD, _BUSY))
 
 
 _FORBIDDEN_PARAMETER = re.compile(r"not allowed to request [\w ]{1,40} from this model")
-_WORDINGS: tuple[tuple[re.Pattern[str] | _Both, Refusal], ...] = (
+_WORDINGS: tuple[tuple[re.Pattern[str] | _InOneSentence, Refusal], ...] = (
     (_POLICY, "content_policy"),
+    (_BLOCKED, "content_policy"),
     (_PLACE, "account"),
     (_UNSUPPORTED, "unsupported"),
+    (_FEATURE, "unsupported"),
     (_MONEY, "account"),
     (_ACCOUNT, "account"),
+    (_MODEL, "account"),
 )
 
 

@@ -48,6 +48,12 @@ def anthropic_error(message: str) -> bytes:
         b'{"error": {"code": "1261", "message": "Prompt \\u8d85\\u957f"}}',
         openai_error("输入长度超过模型最大上下文长度限制"),
         openai_error("x", "ContextWindowExceeded"),
+        openai_error("Input too long. Max input tokens: 8192"),
+        openai_error("Request body too large for gpt-x model. Max size: 8000 tokens.", "tokens_limit_reached"),
+        openai_error("Request validation error: max_tokens + prompt length 9000 > 8192"),
+        openai_error("The total number of tokens in the prompt 200000 plus max_tokens exceeds the limit of 127072"),
+        openai_error("The conversation has 210000 tokens which is over the 200000 token limit"),
+        openai_error("You passed 9000 input tokens. However, the model's context is only 8192"),
         openai_error("The input token count is 1100000 but model only supports up to 1048576."),
         openai_error(
             '{"provider": "x", "external_model_error": {"message": "Input is too long for requested model."}}'
@@ -72,6 +78,9 @@ def test_a_prompt_that_is_too_long_is_recognised(body: bytes) -> None:
         openai_error("The request violates our usage guidelines."),
         openai_error("The request was considered high risk"),
         openai_error("Harmful content was detected in the prompt."),
+        openai_error("The prompt was blocked due to safety reasons"),
+        openai_error("Input rejected: hate speech detected"),
+        openai_error("Request contains sexual content"),
     ],
 )
 def test_a_content_policy_refusal_is_recognised(body: bytes) -> None:
@@ -102,6 +111,13 @@ def test_a_content_policy_refusal_is_recognised(body: bytes) -> None:
         (400, openai_error("The requested model is not supported.", "model_not_supported")),
         (400, openai_error("User location is not supported for the API use.")),
         (400, openai_error("Your subscription is overdue.")),
+        (400, openai_error("Your subscription plan does not include this model")),
+        (400, openai_error("This API key is not authorized to use this model")),
+        (400, openai_error("Access to model denied")),
+        (400, openai_error("The model you requested is offline")),
+        (400, openai_error("Model llama is not deployed")),
+        (400, openai_error("Insufficient user quota")),
+        (400, openai_error("Wallet balance is zero, add funds to continue")),
         (400, openai_error("free trial quota exhausted and postpaid billing is not enabled")),
         (429, b'{"error": {"type": "usage_limit_reached", "message": "no"}}'),
         (429, b'{"error": {"code": "terminal_quota_exhausted", "message": "hard cap"}}'),
@@ -128,6 +144,12 @@ def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes)
         openai_error("llama-3 is not a multimodal model"),
         openai_error("messages[0].content: invalid type: sequence, expected a string at line 1 column 60"),
         openai_error("Images can only be sent to models with vision."),
+        openai_error("Tool use is not available for this model"),
+        openai_error("function calling is not enabled for model x"),
+        openai_error("model x cannot process image input"),
+        openai_error("JSON mode is incompatible with streaming"),
+        openai_error("This model only support stream mode"),
+        openai_error("The parameter `logit_bias` is not recognized"),
     ],
 )
 def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) -> None:
@@ -156,6 +178,13 @@ def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) ->
         (400, openai_error("messages.0.content.1.image.source.base64: image exceeds 5 MB maximum")),
         (400, openai_error("Error while downloading https://example.com/sensitive.png.")),
         (400, openai_error("Invalid schema: property names are case-sensitive.")),
+        (400, openai_error("The key 'foo' is not allowed in metadata")),
+        (400, openai_error("Request body exceeds 32 MB")),
+        (400, openai_error("tools: Input should have at most 128 items after validation, not 150")),
+        (400, openai_error("stop: too many stop sequences (5), at most 4 are allowed")),
+        (400, openai_error("messages.3.content: Input should be a valid string, got a model of the user's plan")),
+        (400, openai_error("Expected last role User or Tool for serving but got assistant")),
+        (400, openai_error("`max_tokens` must be greater than `thinking.budget_tokens`")),
         (500, openai_error("out of memory")),
     ],
 )
@@ -185,6 +214,23 @@ def test_a_500_about_the_context_is_a_prompt_that_is_too_long(body: bytes) -> No
     assert classify_refusal(500, body) == "context_length"
 
 
+@pytest.mark.parametrize(
+    "text, refusal",
+    [
+        ("Free tier users have to wait for this model", "unsupported"),
+        ("top_k is not permitted", "unsupported"),
+        ("The wind blows from the north today", "unsupported"),
+        ("bad seed", None),
+        ("nothing works", None),
+        ("content must be a string", None),
+        ("messages.0.content.1 is no picture of a cat", None),
+        ("All workers are asleep, slow down", None),
+    ],
+)
+def test_an_error_that_blames_nothing_in_the_request_allows_another_endpoint(text: str, refusal: str | None) -> None:
+    assert classify_refusal(400, openai_error(text)) == refusal
+
+
 def test_a_request_above_a_limit_per_minute_fits_another_endpoint() -> None:
     body = openai_error("Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 9000")
     assert classify_refusal(413, body) == "unsupported"
@@ -199,6 +245,15 @@ def test_a_request_above_a_limit_per_minute_fits_another_endpoint() -> None:
         openai_error("该模型当前访问量过大，请您稍后再试"),
         b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}',
         openai_error("The engine is currently overloaded, please try again later"),
+        openai_error("Concurrency limit exceeded for this key"),
+        openai_error("The request queue is full"),
+        openai_error("Service temporarily unavailable"),
+        openai_error("Rate limit of 10 requests per minute exceeded"),
+        openai_error("请求过于频繁，请稍后再试"),
+        openai_error("Model is loading, please wait"),
+        openai_error("All workers are busy"),
+        openai_error("Upstream rate limited, retry later"),
+        openai_error("Model capacity reached"),
     ],
 )
 def test_a_4xx_about_load_is_temporary(body: bytes) -> None:
@@ -294,7 +349,7 @@ def test_any_json_is_parsed_without_an_exception(tree: Any, status: int) -> None
         ("openai does not support parameters: ['temperature'], for model=o3-mini.", "unsupported"),
         ("logprobs are not supported with reasoning models.", "unsupported"),
         ("System message must be at the beginning.", "unsupported"),
-        ("the user's reasoning_effort story is too violent to tell", None),
+        ("the user's reasoning_effort story must be less violent", None),
     ],
 )
 def test_refusals_of_one_model_or_account_allow_another_endpoint(text: str, refusal: str | None) -> None:
