@@ -50,6 +50,7 @@ _REQUESTS = (
     "full_request",
     "requestbody",
     "request_payload",
+    "raw_request",
 )
 _RESPONSES = (
     "response",
@@ -66,6 +67,7 @@ _RESPONSES = (
     "completion",
     "output",
     "response_payload",
+    "raw_response",
 )
 """Names of bodies; `recordId`, `modelInput` and `modelOutput` are Bedrock's (batches), `full_request` and
 `request_payload` (a list of texts) Vertex's."""
@@ -73,6 +75,8 @@ _IDS = (
     *("id", "request_id", "requestId", "RequestId", "custom_id", "recordId", "databricks_request_id", "correlationId"),
     "key",
 )
+_TRACES = ("trace_id", "traceId", "request_id", "requestId", "correlation_id", "correlationId")
+"""Ids that the attempts at one request share; by them retries are found."""
 _BODIES = ("body", "chatRequest", "chat_request")
 """Keys of the body in what is logged as the request."""
 
@@ -110,7 +114,7 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
         cost_usd=row.get("cost_usd", row.get("cost")),
         ttft_ms=row.get("ttft_ms"),
         latency_ms=_latency(row, response, start, notes),
-        trace_id=row.get("trace_id"),
+        trace_id=next((row[key] for key in _TRACES if row.get(key) is not None), None),
         cache_hit=row.get("cache_hit"),
     )
 

@@ -1,14 +1,17 @@
 """Request/response pairs: the same facts as a gateway's log, from what the application saw."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import ingest, store
 from pipeline.ingest.formats import FORMATS, Reading, Unreadable
 from pipeline.ingest.mapping import TagMapping
-from tests.fakes.logs import attempts, litellm_line, pair_line
+from tests.fakes.logs import attempts, litellm_line, pair_line, write_log
 from traffic import config
+from traffic.artifacts import Home
 from traffic.record import Usage
 
 READ = FORMATS["openai_pairs"].reader(config.load(config.CONFIGS / "log_tags" / "openai_pairs.yaml", TagMapping))
@@ -77,3 +80,15 @@ def test_a_request_without_messages_is_no_chat() -> None:
     with pytest.raises(Unreadable) as error:
         read(request={"model": "m", "size": "1024x1024"})
     assert error.value.reason == "not_chat"
+
+
+def test_attempts_of_a_pair_log_that_share_a_request_id_are_linked(tmp_path: Path) -> None:
+    request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "say one"}]}
+    answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "one"}, "finish_reason": "stop"}]}
+    failed = {"id": "a", "timestamp": "2026-11-01T08:00:00Z", "status": 503, "response": {"error": {"message": "busy"}}}
+    served = {"id": "b", "timestamp": "2026-11-01T08:00:02Z", "status": 200, "response": answer}
+    rows = [json.dumps(row | {"request_id": "r", "request": request}).encode() for row in (failed, served)]
+    home = Home(tmp_path / "home")
+    ingest.run([write_log(tmp_path / "log.jsonl", rows)], home=home)
+    links = store.connect(home).execute("select id, request_id, purpose, attempt from records order by id").fetchall()
+    assert links == [("a", "a", "serve", 1), ("b", "a", "retry", 2)]
