@@ -8,7 +8,7 @@ list, the frequent short answers are the label set.
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.extract import label_lists
@@ -121,8 +121,9 @@ def _listed(candidates: Counter[str], lists: Sequence[label_lists.Listed]) -> se
             continue
         labels.update(answered)
         # A word beside the labels may be a remark: unseen ones count only in a list that is otherwise all labels.
-        if is_tight and len(items) - len(answered) <= max(1, len(items) // 4) and len(items) > 2:
-            labels.update(item for item in spelled if _alike(item, answered))
+        unseen = [item for item in spelled if item not in candidates]
+        if is_tight and 0 < len(unseen) <= max(1, len(items) // 4) and len(items) > 2:
+            labels.update(_alike(unseen, answered))
     return labels
 
 
@@ -145,11 +146,14 @@ def _item(text: str) -> str:
     return bare[:-1].strip(_QUOTES) if bare.endswith((".", "。")) else bare
 
 
-def _alike(item: str, labels: list[str]) -> bool:
-    """Whether a list member that no answer uses looks like the labels: as short, in their case, of letters as they."""
-    if not 0 < len(item) <= min(MAX_LABEL_CHARS, 2 * max(map(len, labels))):
-        return False
-    return len(item.split()) <= max(len(label.split()) for label in labels) and _form(item) in set(map(_form, labels))
+def _alike(items: list[str], labels: list[str]) -> Iterator[str]:
+    """List members that no answer uses and that look like the labels: as short, in their case, of letters as they."""
+    max_chars = min(MAX_LABEL_CHARS, 2 * max(map(len, labels)))
+    max_words = max(len(label.split()) for label in labels)
+    forms = set(map(_form, labels))
+    return (
+        item for item in items if 0 < len(item) <= max_chars and len(item.split()) <= max_words and _form(item) in forms
+    )
 
 
 def _form(label: str) -> tuple[bool, bool, bool, bool]:
