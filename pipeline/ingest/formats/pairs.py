@@ -75,8 +75,7 @@ _IDS = (
     *("id", "request_id", "requestId", "RequestId", "custom_id", "recordId", "databricks_request_id", "correlationId"),
     "key",
 )
-_TRACES = ("trace_id", "traceId", "request_id", "requestId", "correlation_id", "correlationId")
-"""Ids that the attempts at one request share; by them retries are found."""
+_ATTEMPTS = frozenset({"attempt", "attempt_number", "retry", "retry_count", "retry_attempt"})
 _BODIES = ("body", "chatRequest", "chat_request")
 """Keys of the body in what is logged as the request."""
 
@@ -114,9 +113,14 @@ def read_pair(row: dict[str, Any], notes: Notes) -> Draft:
         cost_usd=row.get("cost_usd", row.get("cost")),
         ttft_ms=row.get("ttft_ms"),
         latency_ms=_latency(row, response, start, notes),
-        trace_id=next((row[key] for key in _TRACES if row.get(key) is not None), None),
+        trace_id=row.get("trace_id") or _request_of_attempts(row),
         cache_hit=row.get("cache_hit"),
     )
+
+
+def _request_of_attempts(row: Mapping[str, Any]) -> Any:
+    """The request's id in a row that has its own id and numbers its attempts: they share it. Others may not."""
+    return row.get("request_id") if row.get("id") is not None and not _ATTEMPTS.isdisjoint(row) else None
 
 
 def _answered(response: Any, status: int | None, notes: Notes) -> tuple[Answer | None, str | None]:

@@ -82,12 +82,21 @@ def test_a_request_without_messages_is_no_chat() -> None:
     assert error.value.reason == "not_chat"
 
 
-def test_attempts_of_a_pair_log_that_share_a_request_id_are_linked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({"request_id": "r", "attempt": 1}, {"request_id": "r", "attempt": 2}),
+        ({"request_id": "r1", "user_id": "u"}, {"request_id": "r2", "user_id": "u"}),
+    ],
+)
+def test_attempts_are_linked_by_their_request_or_their_user(
+    tmp_path: Path, first: dict[str, Any], second: dict[str, Any]
+) -> None:
     request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "say one"}]}
     answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "one"}, "finish_reason": "stop"}]}
     failed = {"id": "a", "timestamp": "2026-11-01T08:00:00Z", "status": 503, "response": {"error": {"message": "busy"}}}
     served = {"id": "b", "timestamp": "2026-11-01T08:00:02Z", "status": 200, "response": answer}
-    rows = [json.dumps(row | {"request_id": "r", "request": request}).encode() for row in (failed, served)]
+    rows = [json.dumps(row | {"request": request}).encode() for row in (failed | first, served | second)]
     home = Home(tmp_path / "home")
     ingest.run([write_log(tmp_path / "log.jsonl", rows)], home=home)
     links = store.connect(home).execute("select id, request_id, purpose, attempt from records order by id").fetchall()
