@@ -95,7 +95,8 @@ def _expand(line: bytes) -> Iterable[bytes]:
 def _in_trace(observation: Mapping[str, Any], trace: Mapping[str, Any], scores: list[Any]) -> dict[str, Any]:
     """An observation with the tags of its trace, and the scores of either."""
     shared = {key: _field(trace, key) for key in ("userId", "sessionId", "tags", "environment") if _field(trace, key)}
-    around = {key: trace.get(key) for key in ("metadata", "tags", "name")} | ({"scores": scores} if scores else {})
+    around = {key: trace[key] for key in ("metadata", "tags", "name") if key in trace}
+    around = {**observation.get("_trace", {}), **around, **({"scores": scores} if scores else {})}
     return {**shared, **{k: v for k, v in observation.items() if v is not None}, "_trace": around}
 
 

@@ -161,6 +161,19 @@ def test_tags_consent_and_scores_of_a_trace_may_be_in_files_of_their_own(home: H
     assert stored.execute("select thumb from feedback").fetchall() == [("up",)]
 
 
+def test_scores_in_a_file_of_their_own_leave_the_tags_of_whole_traces(home: Home, tmp_path: Path) -> None:
+    moment = "2026-11-01T08:00:00Z"
+    generation = {"id": "g", "traceId": "t", "type": "GENERATION", "startTime": moment, "input": "say one"}
+    trace = {"id": "t", "metadata": {"allow_training": "false"}, "observations": [generation | {"output": "one"}]}
+    score = {"id": "s", "traceId": "t", "name": "user-feedback", "value": 0, "source": "API", "dataType": "BOOLEAN"}
+    written(tmp_path / "log" / "traces.jsonl", [trace])
+    written(tmp_path / "log" / "scores.jsonl", [score])
+    ingest.run([tmp_path / "log"], home=home)
+    stored = store.connect(home)
+    assert stored.execute("select cohort['training'] from records").fetchall() == [("false",)]
+    assert stored.execute("select thumb from feedback").fetchall() == [("down",)]
+
+
 def test_a_damaged_line_costs_only_itself(home: Home, tmp_path: Path) -> None:
     attributes = [
         {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
