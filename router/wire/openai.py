@@ -157,6 +157,8 @@ def completion_of(body: bytes) -> tuple[Tree, bytes]:
         if isinstance(completion, dict) and (stated := error_text(body)):
             raise StatedError(stated, completion)
         raise Unreadable("the answer has no choice")
+    # The first one is logged.
+    completion["choices"] = sorted(trees(completion["choices"]), key=lambda choice: index(choice.get("index")) or 0)
     return completion, body
 
 
@@ -327,8 +329,10 @@ class Events:
         """`strip`: remove log-probabilities; `usage`: the client requested the chunk with usage."""
         self._strip = strip
         self._usage = usage
+        self._last: Tree = {}
 
     def take(self, chunk: Chunk) -> bytes:
+        self._last = chunk.tree
         if not chunk.choices:
             if chunk.tree.get("usage") is not None and not self._usage:
                 return b""
@@ -338,8 +342,13 @@ class Events:
         return event(without_logprobs(chunk.tree) if self._strip else chunk.data)
 
     def end(self, stream: ChatStream) -> bytes:
-        del stream
-        return DONE
+        if stream.finish_reason is not None:
+            return DONE
+        # Clients wait for the reason, which some servers forget.
+        reason = "tool_calls" if stream.assembly.tool_calls.calls else "stop"
+        choice = {"index": 0, "delta": {}, "finish_reason": reason}
+        head = {key: self._last.get(key) for key in ("id", "object", "created", "model")}
+        return event(encode(head | {"choices": [choice]})) + DONE
 
 
 class _Collector:

@@ -101,7 +101,8 @@ _ACCOUNT = re.compile(
     r"(?:disabled|deactivated|suspended|restricted|banned|terminated|locked)"
     r"|model (?:\S+ ){0,6}(?:does not exist|not found|not exist|deprecated|decommissioned|retired|no longer"
     r"|not available|unavailable|shut down)|model (?:'' )?(?:is )?(?:not|un)[ -]?(?:supported|allowed|enabled)\b"
-    r"|(?:no such|unknown|invalid|unsupported) (?:model|deployment|engine)\b"
+    r"|(?:no such|unknown|invalid|unsupported|not a valid) (?:model|deployment|engine)\b"
+    r"|supported (?:\S+ )?model names are"
     r"|access to (?:\S+ )?model (?:is |was )?denied|not work with the specified model"
     r"|not have (?:access to|permission to use)"
     r"|模型不存在"
@@ -113,7 +114,8 @@ _UNSUPPORTED = re.compile(
     r"|(?:not|n't) (?:\w+ ){0,2}support|unsupported|only (?:be )?(?:support(?:s|ed)?|sent|allowed|accepted|used)\b"
     r"|only \S{1,20} (?:is|are) (?:supported|allowed|accepted)"
     r"|(?:is|are) (?:deprecated|no longer supported) (?:with|by|for|on|in) th(?:is|e) model"
-    r"|system (?:messages?|prompts?) must be|roles must alternate"
+    r"|system (?:messages?|prompts?) must be|roles must alternate|last (?:message|role)\b"
+    r"|(?:on|with) an? (?:assistant|user)"
     r"|extra inputs are not permitted|cannot both be (?:specified|set|used)|cannot find field"
     r"|not (?:yet )?(?:recogni[sz]ed|implemented)|requires a different model"
     r"|additional properties are not allowed|at most 0 (?:image|video|audio)|tool choice requires|not a multimodal"
@@ -129,6 +131,8 @@ _FEATURE = _InOneSentence(
     r"|thinking|structured outputs?|logprobs|(?:system|developer) (?:prompts?|messages?|role))\b",
     _UNAVAILABLE,
 )
+_NO_FEATURE = _InOneSentence(r"\bno endpoints?\b", r"\b(?:support|requested parameters)\b")
+"""OpenRouter's 404 for one request, not for a model."""
 _MODEL = _InOneSentence(r"\b(?:models?|deployment|engine)\b", rf"{_UNAVAILABLE}|not (?:deployed|installed|exist)")
 _LOAD = _InOneSentence(
     r"\b(?:requests?|rate[ _-]?limit\w*|concurren\w+|queue|pool)\b|请求|访问量",
@@ -181,7 +185,7 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
         return "account" if coded == "account" or spent else None
     if coded == "content_policy" or (status == 403 and _POLICY.search(text)):
         return "content_policy"
-    if status == 403 and _FORBIDDEN_PARAMETER.search(text):
+    if status in (403, 404) and (_FORBIDDEN_PARAMETER.search(text) or _NO_FEATURE.search(text)):
         return "unsupported"
     if status in ACCOUNT_STATUSES:
         # GitHub limits rates with a 403.

@@ -315,4 +315,26 @@ ODD_ANSWERS = [
             ("in a stream", {"stream": True}, chunked(START, OK, STOP, LAST | {"service_tier": "flex"})),
         )
     ],
+    *[
+        Case(
+            f"a stream whose server never says why it ended, but that it did, says so, {reason}",
+            "chat",
+            "gpt",
+            lambda h, reason=reason: [c["finish_reason"] for e in h.events for c in e["choices"]][-1] == reason,
+            {"stream": True},
+            chunked(START, *said),
+        )
+        for reason, said in (
+            ("stop", (OK, LAST)),
+            ("tool_calls", (delta({"tool_calls": [part("{}", index=0, id="c1", name="f")]}), LAST)),
+        )
+    ],
+    Case(
+        "the first choice is the one with the lowest index",
+        "messages",
+        "gpt",
+        lambda h: h.json["content"][0]["text"] == h.record.output.text == "ok",
+        {},
+        plain(completion(choice({"content": "other"}, index=1), choice({"content": "ok"}))),
+    ),
 ]

@@ -114,6 +114,8 @@ def test_a_content_policy_refusal_is_recognised(body: bytes) -> None:
         (400, openai_error("Your subscription plan does not include this model")),
         (400, openai_error("This API key is not authorized to use this model")),
         (400, openai_error("Access to model denied")),
+        (400, openai_error("accounts/x/models/y is not a valid model ID")),
+        (400, openai_error("The supported API model names are a or b, but you passed c")),
         (400, openai_error("The model you requested is offline")),
         (400, openai_error("Model llama is not deployed")),
         (400, openai_error("Insufficient user quota")),
@@ -145,6 +147,8 @@ def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes)
         openai_error("messages[0].content: invalid type: sequence, expected a string at line 1 column 60"),
         openai_error("Images can only be sent to models with vision."),
         openai_error("Tool use is not available for this model"),
+        openai_error("Expected last role User or Tool for serving but got assistant"),
+        openai_error("The last message must have role 'user' (a conversation cannot end on an assistant turn)."),
         openai_error("function calling is not enabled for model x"),
         openai_error("model x cannot process image input"),
         openai_error("JSON mode is incompatible with streaming"),
@@ -183,7 +187,7 @@ def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) ->
         (400, openai_error("tools: Input should have at most 128 items after validation, not 150")),
         (400, openai_error("stop: too many stop sequences (5), at most 4 are allowed")),
         (400, openai_error("messages.3.content: Input should be a valid string, got a model of the user's plan")),
-        (400, openai_error("Expected last role User or Tool for serving but got assistant")),
+        (400, anthropic_error("messages: final assistant content cannot end with trailing whitespace")),
         (400, openai_error("`max_tokens` must be greater than `thinking.budget_tokens`")),
         (500, openai_error("out of memory")),
     ],
@@ -195,6 +199,11 @@ def test_other_errors_are_permanent_or_temporary(status: int, body: bytes) -> No
 def test_a_moderated_request_is_not_an_account_error() -> None:
     body = b'{"error": {"code": 403, "message": "x requires moderation: your input was flagged for violence"}}'
     assert classify_refusal(403, body) == "content_policy"
+
+
+def test_a_404_about_one_request_is_not_an_account_error() -> None:
+    assert classify_refusal(404, openai_error("No endpoints found that support tool use.")) == "unsupported"
+    assert classify_refusal(404, openai_error("No endpoints found for x/y.")) == "account"
 
 
 def test_a_forbidden_parameter_is_not_an_account_error() -> None:
