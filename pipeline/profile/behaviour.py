@@ -11,7 +11,6 @@ from pipeline.profile import answers, quantities, template_lines
 from pipeline.profile.families import masked
 from pipeline.profile.letters import is_letter
 from pipeline.profile.overlap import overlap
-from pipeline.profile.probe import ProbeResult, probe, probe_sets
 from pipeline.profile.sample import Sampled, last_user
 from traffic import hardness
 from traffic.features import Features, estimate_tokens, features_of, request_type
@@ -22,8 +21,6 @@ WORDED = 60
 COMPARED = 250
 CLOSED_WORDS = 8
 BODY_CHARS = 160
-PROBED = 400
-FEW_NUMBERS = 2
 CLOSED_SHARE = 0.75
 STATED_SHARE = 0.8
 """Answers that state a label with a reason from which on the label is looked at."""
@@ -31,7 +28,6 @@ EMPTY_WORDS, EMPTY_SHARE = 2, 0.05
 FEW_VALUES = 40
 MAX_UNSEEN = 0.12
 """Probability that the next value of a field is a new one, up to which the field takes values out of a closed set."""
-_DIGITS = re.compile(r"\d+")
 TEMPLATE_WORDS = 15
 """Words that all messages of a shape have from which on they are an instruction."""
 LISTED_FACTS = 3
@@ -139,8 +135,14 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that differ from others only in numbers, and in the answer."""
     verdict_share: float = 0.0
     """Longer answers that state one of a few labels: at their end, at their beginning or in a JSON field."""
+    verdict_option_share: float = 0.0
+    """Of all answers: those whose label is the letter of an option in the message."""
     verdict_skill: float | None = None
     """Cohen's kappa on that label, where a reason is given before or after it."""
+    comparison_skill: float | None = None
+    """Cohen's kappa of a classifier that sees only how alike the parts of a message are, where `skill` is low."""
+    picked_skill: float | None = None
+    """Cohen's kappa on the text of the listed item that an answer names by its number or letter."""
     candidates_p50: int = 0
     """Number of the shape's short answers that a request names, without those that nearly every request names."""
     puzzle_share: float = 0.0
@@ -162,7 +164,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     done = [s for s in ordered if s.ok and (s.answer.strip() or s.tool_calls)]
     shown = _every(done, COMPARED)
     answered = [s for s in done if s.answer.strip()]
-    bare = _bare(answered)
+    bare = bare_values(answered)
     structure = _structure(answered) if answered else {}
     texts = _every(bare, COMPARED)
     lengths = [answers.word_count(s.answer) for s in texts]
@@ -172,7 +174,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
         values |= overlap(_telling(texts) if values["common_answer_share"] < CLOSED_SHARE else texts)
         values |= {
             "single_value": bare is not answered and "json_share" in structure,
-            "verdict_share": _verdicts(texts, closed=values["common_answer_share"] >= CLOSED_SHARE),
+            **_verdicts(texts, closed=values["common_answer_share"] >= CLOSED_SHARE),
             "candidates_p50": _candidates(texts, values["labels"]),
             "answer_words_p50": _quantile(lengths, 0.5),
             "answer_words_p90": _quantile(lengths, 0.9),
@@ -193,7 +195,7 @@ def _every(samples: Sequence[_T], most: int) -> Sequence[_T]:
     return samples[:: max(1, -(-len(samples) // most))]
 
 
-def _bare(answered: Sequence[Sampled]) -> Sequence[Sampled]:
+def bare_values(answered: Sequence[Sampled]) -> Sequence[Sampled]:
     """The requests with the one value that varies as their answer, where there is one; the same list where not."""
     values = answers.payloads([s.answer for s in answered])
     if values is None:
@@ -201,54 +203,6 @@ def _bare(answered: Sequence[Sampled]) -> Sequence[Sampled]:
     return [
         msgspec.structs.replace(s, answer=value) for s, value in zip(answered, values, strict=True) if value.strip()
     ]
-
-
-def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
-    """The measurements with how well a cheap classifier predicts the answers, where they are short and closed."""
-    short = measured.answer_words_p90 <= CLOSED_WORDS or (measured.is_record and measured.closed_value_share >= 0.9)
-    done = _bare([s for s in samples if s.ok and s.answer.strip()])
-    messages = [last_user(s) for s in done]
-    argued = measured.verdict_share >= STATED_SHARE and measured.common_answer_share < CLOSED_SHARE
-    if not short or (argued and not measured.is_record):
-        return _with_verdict_skill(measured, messages, done)
-    if measured.common_answer_share < 0.5:
-        return measured
-    labels = answers.labels([s.answer for s in done])
-    measured = msgspec.structs.replace(measured, decided_by_numbers_share=_by_numbers(messages, labels))
-    members = answers.members([s.answer for s in done])
-
-    def predict(texts: Sequence[str]) -> ProbeResult | None:
-        if members is None:
-            return probe(texts, labels, PROBED, groups=messages)
-        return probe_sets(texts, members, PROBED, groups=messages)
-
-    full = predict(messages)
-    if full is None:
-        return measured
-    without_numbers = full
-    if measured.user_numbers_p50 >= FEW_NUMBERS:
-        without_numbers = predict([_DIGITS.sub("", text) for text in messages]) or full
-    return msgspec.structs.replace(
-        measured, skill=full.skill, skill_without_numbers=without_numbers.skill, rows_per_label=full.rows_per_label
-    )
-
-
-def _with_verdict_skill(measured: Behaviour, messages: Sequence[str], done: Sequence[Sampled]) -> Behaviour:
-    if measured.verdict_share < STATED_SHARE or measured.answer_words_p90 > answers.REASON_WORDS:
-        return measured
-    verdicts = answers.verdicts([s.answer for s in done])
-    # Digits aside: a verdict that hangs on quantities is not learnt.
-    result = probe([_DIGITS.sub("", text) for text in messages], verdicts, PROBED, groups=messages)
-    return measured if result is None else msgspec.structs.replace(measured, verdict_skill=result.skill)
-
-
-def _by_numbers(messages: Sequence[str], labels: Sequence[str]) -> float:
-    of_text: dict[str, Counter[str]] = defaultdict(Counter)
-    for text, label in zip(messages, labels, strict=True):
-        of_text[masked(text.lower())][label] += 1
-    # An answer that differs once is a slip.
-    open_ = [counts.total() for counts in of_text.values() if counts.total() - max(counts.values()) >= 2]
-    return sum(open_) / len(messages) if messages else 0.0
 
 
 def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
@@ -329,10 +283,20 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
-def _verdicts(texts: Sequence[Sampled], *, closed: bool) -> float:
-    """Share of answers that state a label with a reason. Short ones do if they are not labels as they stand."""
-    longer = [s.answer for s in texts if not closed or answers.word_count(s.answer) > CLOSED_WORDS]
-    return answers.recurring_share(answers.verdicts(longer)) * len(longer) / len(texts) if longer else 0.0
+def _verdicts(texts: Sequence[Sampled], *, closed: bool) -> dict[str, float]:
+    """Answers that state a label with a reason, and one that names an option. Short ones do if they are no labels."""
+    longer = [s for s in texts if not closed or answers.word_count(s.answer) > CLOSED_WORDS]
+    if not longer:
+        return {}
+    verdicts = answers.verdicts([s.answer for s in longer])
+    options = [
+        answers.is_option(verdict) and answers.lists_options(last_user(s))
+        for s, verdict in zip(longer, verdicts, strict=True)
+    ]
+    return {
+        "verdict_share": answers.recurring_share(verdicts) * len(longer) / len(texts),
+        "verdict_option_share": sum(options) / len(texts),
+    }
 
 
 def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:

@@ -7,10 +7,11 @@ from typing import Any
 import duckdb
 
 from pipeline.profile import batches, known_call_sites
-from pipeline.profile.behaviour import Behaviour, behaviour, with_skill
+from pipeline.profile.behaviour import Behaviour, behaviour
 from pipeline.profile.propose import propose
 from pipeline.profile.proposed_registry import Profiled
 from pipeline.profile.shapes import Shape
+from pipeline.profile.skill import with_skill
 
 _LABEL_CHARS = 80
 _LABELS = 500

@@ -19,11 +19,25 @@ FEW_LABELS = 6
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 LONG_WORDS = 200
+COMPARED = 0.55
+"""Skill of a classifier that only sees how alike a message's parts are, from which on it predicts the answer."""
+PICKED = 0.55
+"""The same of one that predicts the text of the listed item that an answer names."""
 REASONING_SIGNS = ("reasoning", "deliberation", "judgement", "analysis")
 
 
 def asks_for_reasoning(b: Behaviour) -> bool:
     return max(b.signs.get(sign, 0.0) for sign in REASONING_SIGNS) >= 0.5
+
+
+def is_compared(b: Behaviour) -> bool:
+    """How alike the parts of the message are predicts the answer: the same item or not, in the document or not."""
+    return b.comparison_skill is not None and b.comparison_skill >= COMPARED
+
+
+def is_picked(b: Behaviour) -> bool:
+    """Answers name one of the listed items, and a cheap classifier predicts which."""
+    return b.picked_skill is not None and b.picked_skill >= PICKED
 
 
 def has_premises(b: Behaviour) -> bool:

@@ -8,9 +8,11 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
 
+from pipeline.profile.comparison import likeness
 from pipeline.profile.families import masked
 
 MIN_ROWS = 20
@@ -47,27 +49,11 @@ def probe(
 
     `groups`: texts whose masked form defines the groups of rows, if `texts` lack it.
     """
-    counts = Counter(labels)
-    together = [masked(text[:_CHARS].lower())[:400] for text in groups or texts]
-    rows = [
-        ((t[:_CHARS], whole[:_CHARS]), label, group)
-        for t, whole, label, group in zip(texts, groups or texts, labels, together, strict=True)
-        if counts[label] >= MIN_PER_LABEL
-    ]
-    rows = rows[:: max(1, -(-len(rows) // max_rows))]
-    kept = Counter(label for _, label, _ in rows)
-    if len(rows) < MIN_ROWS or len(kept) < 2:
-        return None
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.metrics import cohen_kappa_score
-    from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
     from sklearn.svm import LinearSVC
 
-    folds = [group for _, _, group in rows]
-    if len(set(folds)) < min(MIN_TEXTS, FEW_TEXTS * len(rows)):
-        return None
     ngrams = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, max_features=_FEATURES)
     model = make_pipeline(
         make_union(
@@ -76,11 +62,43 @@ def probe(
         ),
         LinearSVC(class_weight="balanced", dual=True, max_iter=500),
     )
+    inputs = [(t[:_CHARS], whole[:_CHARS]) for t, whole in zip(texts, groups or texts, strict=True)]
+    return _validated(model, inputs, labels, groups or texts, max_rows)
+
+
+def probe_comparison(messages: Sequence[str], labels: Sequence[str], max_rows: int = 600) -> ProbeResult | None:
+    """The same for a classifier that sees only how alike the parts of each message are."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    model = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=0)
+    return _validated(model, likeness(messages), labels, messages, max_rows)
+
+
+def _validated(
+    model: Any, inputs: Sequence[Any], labels: Sequence[str], texts: Sequence[str], max_rows: int
+) -> ProbeResult | None:
+    """Cross-validated; inputs whose texts differ only in numbers are in one fold."""
+    counts = Counter(labels)
+    rows = [
+        (given, label, masked(text[:_CHARS].lower())[:400])
+        for given, label, text in zip(inputs, labels, texts, strict=True)
+        if counts[label] >= MIN_PER_LABEL
+    ]
+    rows = rows[:: max(1, -(-len(rows) // max_rows))]
+    kept = Counter(label for _, label, _ in rows)
+    folds = [group for _, _, group in rows]
+    if len(rows) < MIN_ROWS or len(kept) < 2 or len(set(folds)) < min(MIN_TEXTS, FEW_TEXTS * len(rows)):
+        return None
+    from sklearn.metrics import cohen_kappa_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+
     truth = [label for _, label, _ in rows]
     with warnings.catch_warnings():
         # Warnings on too few iterations or rows: they only reduce the accuracy that is measured.
         warnings.simplefilter("ignore")
-        predicted = cross_val_predict(model, [text for text, _, _ in rows], truth, groups=folds, cv=GroupKFold(_FOLDS))
+        predicted = cross_val_predict(
+            model, [given for given, _, _ in rows], truth, groups=folds, cv=GroupKFold(_FOLDS)
+        )
     accuracy = sum(a == b for a, b in zip(truth, predicted, strict=True)) / len(truth)
     return ProbeResult(
         rows=len(rows),

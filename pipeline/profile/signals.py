@@ -11,6 +11,8 @@ from pipeline.profile.predictability import (
     add_predictability,
     asks_for_reasoning,
     has_premises,
+    is_compared,
+    is_picked,
 )
 from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
@@ -84,6 +86,11 @@ def _tools(b: Behaviour, scores: Scores) -> None:
 def _labels(b: Behaviour, scores: Scores) -> None:
     if b.is_record:
         return
+    if is_picked(b):
+        scores.add(
+            f"answers name a listed item; a cheap classifier predicts which (skill {b.picked_skill:.2f})", label=5.5
+        )
+        return
     if b.option_share >= 0.6 and b.option_list_share >= 0.5:
         scores.add("answers name one of the options that the request lists", reasoning=5.0, label=-1.0)
         return
@@ -96,7 +103,7 @@ def _labels(b: Behaviour, scores: Scores) -> None:
             label=-2.5 if b.answer_words_p90 > 15 else -0.5,
         )
         return
-    if b.number_share >= 0.5:
+    if b.number_share >= 0.5 and not is_compared(b):
         if b.largest_number <= 10 and b.distinct_answers <= 11 and kinds.is_closed(b) and b.question_share < 0.8:
             scores.add("answers are ratings", label=3.5)
         elif b.copied_word_share < 0.5:
@@ -224,7 +231,14 @@ def _code(b: Behaviour, scores: Scores) -> None:
 
 
 def _reasoned(b: Behaviour, scores: Scores) -> None:
-    if b.verdict_skill is not None and b.verdict_skill >= PREDICTABLE_VERDICT and b.code_input_share < 0.5:
+    if b.verdict_option_share >= 0.6:
+        scores.add("a reason, then one of the options that the request lists", reasoning=5.0, structured=-1.0)
+    elif is_compared(b) and b.verdict_share >= 0.7:
+        scores.add(
+            f"a label with a reason; it follows from how alike the parts of the message are ({b.comparison_skill:.2f})",
+            label=5.5, structured=-2.0,
+        )  # fmt: skip
+    elif b.verdict_skill is not None and b.verdict_skill >= PREDICTABLE_VERDICT and b.code_input_share < 0.5:
         scores.add(
             f"a label with a reason; a cheap classifier predicts the label (skill {b.verdict_skill:.2f})",
             label=5.5, structured=-2.0,
@@ -252,6 +266,14 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
         points = round(min(6.0, 1.2 * math.log2(b.reasoning_tokens_p50 / 32)), 1)
         scores.add(f"{b.reasoning_tokens_p50} reasoning tokens", reasoning=points)
     if not (kinds.is_short(b) or kinds.is_closed_structure(b)):
+        return
+    if is_picked(b):
+        return
+    if is_compared(b):
+        scores.add(
+            f"the answer follows from how alike the parts of the message are (skill {b.comparison_skill:.2f})",
+            label=4.0,
+        )  # fmt: skip
         return
     add_predictability(b, scores)
     if b.decided_by_numbers_share >= 0.2:

@@ -5,9 +5,10 @@ import random
 import pytest
 
 from pipeline.profile import batches
-from pipeline.profile.behaviour import behaviour, with_skill
+from pipeline.profile.behaviour import behaviour
 from pipeline.profile.propose import propose
 from pipeline.profile.sample import Sampled
+from pipeline.profile.skill import with_skill
 from traffic.record import Message, Params
 
 TEXTS = {

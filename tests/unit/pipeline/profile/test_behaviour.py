@@ -4,8 +4,9 @@ import random
 
 import msgspec
 
-from pipeline.profile.behaviour import behaviour, with_skill
+from pipeline.profile.behaviour import behaviour
 from pipeline.profile.sample import Sampled
+from pipeline.profile.skill import with_skill
 from traffic.record import Message, Params
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pipeline.profile.probe import probe
+from pipeline.profile.probe import probe, probe_comparison
 
 
 def text(draw: random.Random, cue: str = "") -> str:
@@ -37,3 +37,25 @@ def test_whether_two_records_are_the_same_is_learnt() -> None:
     learnt = probe([f"A: {a}\nB: {b}" for a, b in texts], labels)
     assert learnt is not None
     assert learnt.skill > 0.6
+
+
+def _pairs(draw: random.Random, labels: list[str]) -> list[str]:
+    """Two texts each, alike where the label is "same"."""
+    pairs = [(first := text(draw), f"{first} more" if label == "same" else text(draw)) for label in labels]
+    return [f"claim: {a}\ndocument: {b}" for a, b in pairs]
+
+
+def test_comparison_is_learnt_from_how_alike_the_parts_are() -> None:
+    draw = random.Random(8)
+    labels = [draw.choice(["same", "other"]) for _ in range(60)]
+    learnt = probe_comparison(_pairs(draw, labels), labels)
+    assert learnt is not None
+    assert learnt.skill > 0.8
+
+
+def test_comparison_does_not_learn_a_word() -> None:
+    draw = random.Random(9)
+    labels = [draw.choice(["open", "shut"]) for _ in range(60)]
+    guessed = probe_comparison([f"{text(draw)}\nthe gate is {label}\n{text(draw)}" for label in labels], labels)
+    assert guessed is not None
+    assert guessed.skill < 0.4

@@ -1,0 +1,82 @@
+"""How alike the parts of a message are, which an answer that compares them depends on."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from rapidfuzz import fuzz
+
+STANDING_SHARE = 0.8
+"""Share of the messages that have a word from which on it is part of their template."""
+PART_CHARS, MESSAGE_CHARS = 600, 1500
+"""Compared of a part and of a whole message: likeness takes time by the square of the length."""
+PARTS = 4
+"""Parts at the beginning of which each is compared with each."""
+FEATURES = 13
+_WORD = re.compile(r"\w+")
+_PARTS = re.compile(r"\n|\t| \| ")
+_SENTENCES = re.compile(r"(?<=[.!?;])\s+|:\s")
+_CAPTION = re.compile(r"^[^:\n]{1,30}:\s+")
+
+
+def likeness(messages: Sequence[str]) -> list[list[float]]:
+    """For each message, `FEATURES` numbers from 0 to 1: words, numbers and characters that its parts share.
+
+    A message of one part has zeros.
+    """
+    counts = Counter(word for message in messages for word in _words(message))
+    standing = {word for word, n in counts.items() if n >= STANDING_SHARE * len(messages)}
+    return [_likeness(message, standing) for message in messages]
+
+
+def _likeness(message: str, standing: Collection[str]) -> list[float]:
+    parts = [(text, own) for text in _split(message) if (own := _words(text).difference(standing))]
+    if len(parts) < 2:
+        return [0.0] * FEATURES
+    longest, second, *_ = by_length = sorted(range(len(parts)), key=lambda n: -len(parts[n][1]))
+    shortest = by_length[-1]
+    texts, words = [text[:PART_CHARS] for text, _ in parts], [own for _, own in parts]
+    first_others, last_others = set().union(*words[1:]), set().union(*words[:-1])
+    shortest_others = set().union(*(own for n, own in enumerate(words) if n != shortest))
+    rest = message[:MESSAGE_CHARS].replace(parts[shortest][0], " ")
+    pairs = [fuzz.ratio(texts[a], texts[b]) for a in range(min(PARTS, len(texts))) for b in range(a)]
+    return [
+        _covered(words[0], first_others),
+        _covered(words[-1], last_others),
+        _covered(words[shortest], shortest_others),
+        _covered(words[second], words[longest]),
+        _jaccard(words[second], words[longest]),
+        _numbers(words[0], first_others),
+        _numbers(words[-1], last_others),
+        _numbers(words[second], words[longest]),
+        fuzz.ratio(texts[0], texts[-1]) / 100,
+        fuzz.partial_ratio(texts[shortest], rest) / 100,
+        fuzz.token_set_ratio(texts[longest], texts[second]) / 100,
+        fuzz.ratio(texts[longest], texts[second]) / 100,
+        max(pairs) / 100,
+    ]
+
+
+def _split(message: str) -> list[str]:
+    """The lines of a message, or its sentences if it is one line, without captions."""
+    parts = [part for part in _PARTS.split(message) if part.strip()]
+    if len(parts) < 2:
+        parts = [part for part in _SENTENCES.split(message) if part.strip()]
+    return [_CAPTION.sub("", part) or part for part in parts]
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
+
+
+def _covered(words: Collection[str], others: Collection[str]) -> float:
+    return len(set(words) & set(others)) / len(words)
+
+
+def _jaccard(a: Collection[str], b: Collection[str]) -> float:
+    return len(set(a) & set(b)) / len(set(a) | set(b))
+
+
+def _numbers(a: Collection[str], b: Collection[str]) -> float:
+    numbers = [{word for word in words if word.isdigit()} for words in (a, b)]
+    return _jaccard(*numbers) if any(numbers) else 0.5
