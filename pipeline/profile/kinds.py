@@ -18,7 +18,7 @@ SMALL_MESSAGE_WORDS, SMALL_ANSWER_WORDS = 25, 10
 MIN_LENGTH_CORRELATION, MAX_LENGTH_SPREAD = 0.5, 0.3
 """Limits of `length_tracking` and `length_spread` for answers whose length follows the message's."""
 TRANSFORMED_WORDS, REWORDED_WORDS = 18, 25
-"""Words of an answer up to which its message is a line (longer translations are Tier 2), or a line or two that are reworded."""
+"""Words of an answer up to which its message is a line (longer translations are Tier 2), or two that are reworded."""
 EDITED_LETTER = 0.75
 """Likeness of a letter to its message from which on the message was a letter too, and not the facts for one."""
 ADDED_TO_MESSAGE = 1.25
