@@ -36,7 +36,9 @@ def test_short_texts_as_long_as_their_messages_are_rewrites() -> None:
     assert tier(**line | {"length_tracking": 0.1}) == 2
     assert tier(**line | {"length_spread": 0.6}) == 2
     assert tier(**line | {"answer_words_p50": 45}) == 2
-    assert tier(**line | {"answer_words_p50": 45, "signs": {"rewrite": 1.0}}) == 1
+    assert tier(**line | {"answer_words_p50": 22}) == 2
+    assert tier(**line | {"answer_words_p50": 22, "signs": {"rewrite": 1.0}}) == 1
+    assert tier(**line | {"answer_words_p50": 45, "signs": {"rewrite": 1.0}}) == 2
     assert tier(**line | {"material_ratio": 1.6, "signs": {"generation": 1.0}}) == 2
 
 

@@ -1,0 +1,41 @@
+"""What cheap classifiers learn or do not learn, by the tier that it leads to."""
+
+from tests.fakes.proposed_tiers import tier
+
+UNLEARNT = {"skill": 0.0, "distinct_answers": 2, "user_numbers_p50": 4, "majority_share": 0.5}
+PICKED = {
+    "skill": 0.05, "number_share": 1.0, "largest_number": 9, "distinct_answers": 10, "question_share": 1.0,
+    "option_list_share": 1.0, "user_words_p50": 60,
+}  # fmt: skip
+ARGUED = {
+    "answer_words_p50": 10, "answer_words_p90": 14, "distinct_answers": 150, "common_answer_share": 0.1,
+    "new_answer_share": 0.9, "verdict_share": 0.95, "verdict_skill": 0.4, "user_words_p50": 60,
+}  # fmt: skip
+
+
+def test_a_verdict_that_follows_from_how_alike_the_parts_of_a_message_are_is_a_label() -> None:
+    assert tier(**UNLEARNT) == 3
+    assert tier(**UNLEARNT, comparison_skill=0.3) == 3
+    assert tier(**UNLEARNT, comparison_skill=0.8) == 1
+
+
+def test_the_same_is_a_label_written_as_one_or_zero() -> None:
+    numbered = UNLEARNT | {"number_share": 1.0, "largest_number": 1.0, "question_share": 1.0}
+    assert tier(**numbered) == 3
+    assert tier(**numbered, comparison_skill=0.8) == 1
+
+
+def test_the_same_is_a_label_stated_with_a_reason() -> None:
+    assert tier(**ARGUED) > 1
+    assert tier(**ARGUED, comparison_skill=0.8) == 1
+
+
+def test_the_number_of_a_listed_item_is_a_label_where_its_text_is_learnt() -> None:
+    assert tier(**PICKED) == 3
+    assert tier(**PICKED, picked_skill=0.2) == 3
+    assert tier(**PICKED, picked_skill=0.8) == 1
+
+
+def test_an_argument_for_one_of_the_listed_options_is_reasoning() -> None:
+    assert tier(**ARGUED, verdict_option_share=0.0) < 3
+    assert tier(**ARGUED, verdict_option_share=0.95) == 3
