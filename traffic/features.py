@@ -22,10 +22,8 @@ from traffic.record import Message, Params
 from traffic.stated_answers import PROSE_KEYS
 from traffic.wording_search import Literals
 
-LONG_CONTEXT_TOKENS = 4000
+LONG_CONTEXT_TOKENS = 1500
 """Minimum for the type `long_context`; a question with a few retrieved passages stays below."""
-LONG_UNSPECIFIED_TOKENS = 2000
-"""The same for an instruction that names no task."""
 
 RATED_WORDS = 150
 """Words of a text from which on its rating weighs many things."""
@@ -44,6 +42,10 @@ TASKS = frozenset(
 _tasks_of = attrgetter("names_fields", *(f"asks_{name}" for name in sorted(TASKS - {"fields"})))
 _OF_SHORT_PROMPTS = frozenset({"technology", "judgement"})
 _SHORT_CHARS = 120
+_PERSONA_CHARS = 300
+"""Maximum of a system prompt that says who the assistant is and little else."""
+_EASY_TO_ASK = frozenset({"label", "options", "extraction", "fields", "rewrite", "summary", "generation", "draft"})
+"""Signs of what an open assistant is asked for that a standard model does as well."""
 BOILERPLATE = re.compile(
     r".{0,50}|you are (?:an? |the )?[^.]{0,60}\b(?:assistant|ai|model|chatbot|bot|expert)\b[^.]{0,30}\.?"
     r"(?: [^.]{0,20}\b(?:concise|helpful|honest|friendly|polite|brief)\b[^.]{0,30}\.?)?",
@@ -143,6 +145,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     asks_reasoning: bool = False
     asks_analysis: bool = False
     """A sentence orders to analyse, judge, plan or calculate something."""
+    names_author: bool = False
+    """Someone who writes texts, or how a text should be written: its tone, style or length."""
     asks_judgement: bool = False
     """To apply rules, a contract or professional knowledge to a case: liability, entitlement, dosage."""
     asks_code: bool = False
@@ -269,6 +273,7 @@ def _of_signs(signs: frozenset[str]) -> Features:
         asks_deliberation="deliberation" in signs,
         asks_reasoning="reasoning" in signs,
         asks_analysis="analysis" in signs,
+        names_author="author" in signs,
         asks_judgement="judgement" in signs,
         asks_code="code" in signs,
         names_technology="technology" in signs,
@@ -304,7 +309,7 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     # The fields of data to write a text from look like those of an answer.
     if not f.asks_draft and ((f.asks_extraction and not f.asks_summary) or (f.names_fields and not f.schema_prose)):
         return "extraction"
-    if f.asks_options:
+    if f.asks_options and not (f.asks_draft or f.names_author):
         return _label_type(f, text)
     return "rewrite" if f.asks_rewrite and not f.asks_draft else _prose_type(f, text)
 
@@ -312,8 +317,10 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
 def _hard_type(f: Features, text: str) -> RequestType | None:
     names_task = True in _tasks_of(f)
     free_task = f.instruction != "system" or not names_task
-    transforms_text = f.asks_extraction or f.names_fields or f.asks_rewrite or f.asks_summary
-    judges = f.asks_judgement and not (transforms_text or f.asks_generation or f.orders_text)
+    transforms_text = f.asks_extraction or f.asks_rewrite or f.asks_summary
+    # Fields without an order to extract may hold a verdict or a result; those of a topic are read off the message.
+    reads_off = transforms_text or (f.names_fields and f.names_topic)
+    judges = f.asks_judgement and not (reads_off or f.asks_generation or f.orders_text)
     # In an extraction or a rewrite, numbers are values to copy, not quantities to calculate with.
     copies = f.names_fields or ((f.asks_extraction or f.asks_rewrite) and f.instruction == "user")
     is_hard = hardness.is_problem if copies else hardness.of_message
@@ -331,7 +338,7 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
     if f.asks_code or (free_task and f.code_fence) or (f.names_technology and not names_task):
         return "code"
     untyped = not (names_task or f.json_schema or f.asks_generation)
-    return "long_context" if untyped and f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS else None
+    return "long_context" if untyped and f.input_tokens_estimate >= LONG_CONTEXT_TOKENS else None
 
 
 def _rates_long_text(f: Features, text: str) -> bool:
@@ -355,7 +362,7 @@ def _label_type(f: Features, text: str) -> RequestType:
         )
     ):
         return "reasoning"
-    if f.input_tokens_estimate >= LONG_UNSPECIFIED_TOKENS and not f.asks_label:
+    if f.input_tokens_estimate >= LONG_CONTEXT_TOKENS and not f.asks_label:
         return "long_context"
     return "intent" if f.asks_intent else "moderation" if f.asks_moderation else "classification"
 
@@ -406,9 +413,17 @@ def _instruction(
     if not system or ("order" not in of_system and BOILERPLATE.fullmatch(system.strip())):
         return "user", signs(user[0], head=500, tail=200, repeats=False) | (of_system & _OF_SHORT_PROMPTS)
     # A system prompt without a known sign may still state the task ("Write a haiku."); a general assistant's does not.
-    if "helper" not in of_system and (len(system) < _SHORT_CHARS or "generation" in of_system):
+    if of_system.isdisjoint(("helper", "wish")) and (len(system) < _SHORT_CHARS or "generation" in of_system):
         return "system", of_system
-    return "ad_hoc", signs(user[-1], head=400, tail=150, repeats=False, is_template=False)
+    of_user = signs(user[-1], head=400, tail=150, repeats=False, is_template=False)
+    # Whoever helps with no stated task, and not with texts alone, is asked anything.
+    open_ = (
+        "helper" in of_system
+        and len(system) <= _PERSONA_CHARS
+        and of_system.isdisjoint(("author", "order", "list"))
+        and _EASY_TO_ASK.isdisjoint(of_user)
+    )
+    return "ad_hoc", of_user | {"open_chat"} if open_ else of_user
 
 
 def _last_user(messages: Sequence[Message]) -> str:

@@ -125,6 +125,9 @@ _SMALL_WORDS = frozenset(
 _JSON_SKETCH = re.compile(r"\{[^{}]{3,300}\}")
 _SKETCHED_VALUE = re.compile(r"[\"']?\w+[\"']?\s*:\s*([^,{}]+)")
 _CHOICE = re.compile(r"bool(?:ean)?|[\"']?[\w -]+(?: ?[|/] ?[\w -]+)+[\"']?|true ?(?:[|/]|or) ?false")
+_CLAUSE = re.compile(r"(?:^|\s)(?:\([1-9a-h]\)|(?<=\n)[1-9a-h][).]?)(?= [^\W\d])")
+"""`(1) No permanent post`: one of the rules that a case is decided by."""
+_CLAUSES = 3
 _TWO_OBJECTS = re.compile(r"\{[^{}]{3,60}\},? (?:or|oder|ou|o) \{[^{}]{3,60}\}")
 _PARAGRAPHS = "\n\0\n"
 """Stands between paragraphs, so that they are read in one pass and apart: no wording and no list goes on behind it."""
@@ -301,11 +304,13 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
         names.discard("number")
     if not is_template:
         names = names - {"analysis"}
+    if "exception" in names and "label" not in names and len(_CLAUSE.findall(text)) >= _CLAUSES:
+        names.add("judgement")
     if names.isdisjoint(("order", "summary", "explanation")):
         choices = _sketches_choices(text)
         fields = "json" in names and names_fields(lower)
         stated = (lower,) if repeats else _outer_paragraphs(lower) if is_template else ()
-        open_ = not fields and names.isdisjoint(("label", "rewrite"))
+        open_ = not fields and names.isdisjoint(("label", "rewrite", "helper") if repeats else ("label", "rewrite"))
         if choices or (open_ and any(map(states_options, stated))):
             names.add("options")
         elif fields:

@@ -16,9 +16,10 @@ from pipeline.profile.predictability import (
 )
 from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
-from traffic.features import LONG_CONTEXT_TOKENS
 
 FEW = 5
+LONG_CONTEXT_TOKENS = 4000
+"""Median input of a call site that reads long contexts; the rules, which see one request, ask for less."""
 PREDICTABLE_VERDICT = 0.6
 UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""

@@ -1,0 +1,34 @@
+"""The shipped rules on requests of the kinds that lie between two tiers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.fakes.chat_requests import TOOL
+from traffic import policy
+from traffic.config import CONFIGS
+from traffic.features import features_of, request_type
+from traffic.record import Message
+
+KINDS = yaml.safe_load((Path(__file__).parent / "borderline_requests.yaml").read_text(encoding="utf-8"))
+RULES = policy.load(CONFIGS / "router.yaml")
+
+
+def tier_of(request: dict[str, Any]) -> int:
+    user = request["user"] * request.get("repeat", 1)
+    system = [Message("system", request["system"])] if request["system"] else []
+    messages = [*system, Message("user", user)]
+    features = features_of(messages, [TOOL] * request.get("tools", 0))
+    return policy.decide(RULES, features, request_type(features, messages), None).tier
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_request_between_two_tiers_is_sent_too_low(kind: str) -> None:
+    assert [r["system"] or r["user"] for r in KINDS[kind] if tier_of(r) < r["tier"]] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_easy_work_beside_it_stays_on_its_tier(kind: str) -> None:
+    assert [r["system"] or r["user"] for r in KINDS[kind] if tier_of(r) > r["tier"] == 1] == []
