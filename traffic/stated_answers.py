@@ -229,6 +229,8 @@ def _enumerates(text: str) -> bool:
         return True
     if text.count("_") >= 2 and any(listed[1].count("_") >= 2 for listed in _LIST_OF_NAMES.finditer(text)):
         return True
+    if not ("," in text or "/" in text or ";" in text):
+        return False
     if text.count(",") + text.count("/") + text.count(";") < 2 or not _SEVERAL_ITEMS.search(text):
         return False
     if _LIST_AFTER.search(text) or _LIST_IN.search(text):

@@ -82,7 +82,9 @@ class WordIndex:
     """Finds many short texts in a long one. A space in a short text matches any character that no word has (`\\W`)."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._of_bytes = BytesAhoCorasick([text.encode() for text in texts], implementation=Implementation.DFA)
+        # What no ASCII text has is left out, for a smaller table.
+        of_ascii = [text.encode() if text.isascii() else b"\xff" for text in texts]
+        self._of_bytes = BytesAhoCorasick(of_ascii, implementation=Implementation.DFA)
         self._of_text = AhoCorasick(texts, implementation=Implementation.DFA, store_patterns=False)
 
     def find(self, text: str) -> list[Hit]:
