@@ -19,7 +19,7 @@ FEW_LABELS = 6
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 LONG_WORDS = 200
-COMPARED = 0.55
+COMPARED = 0.5
 """Skill of a classifier that only sees how alike a message's parts are, from which on it predicts the answer."""
 PICKED = 0.55
 """The same of one that predicts the text of the listed item that an answer names."""
