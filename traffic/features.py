@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from traffic import fences, forced_calls, hardness, task_words
+from traffic import forced_calls, hardness, programs, task_words
 from traffic.callsites import CallSite, RequestType
 from traffic.hardness import CJK
 from traffic.phrases import signs, signs_of_system
 from traffic.prompts import SYSTEM_ROLES
 from traffic.record import Message, Params
 from traffic.stated_answers import PROSE_KEYS
-from traffic.wording_search import Literals
 
 LONG_CONTEXT_TOKENS = 1500
 """Minimum for the type `long_context`; a question with a few retrieved passages stays below."""
@@ -51,24 +50,6 @@ BOILERPLATE = re.compile(
     r"(?: [^.]{0,20}\b(?:concise|helpful|honest|friendly|polite|brief)\b[^.]{0,30}\.?)?",
     re.IGNORECASE,
 )
-_DIFF = re.compile(r"^(?:@@ -\d|diff --git |--- a/)", re.MULTILINE)
-_DEFINITION = re.compile(
-    r"[ \t]*(?:(?:async )?def \w+\(.*:|"
-    r"(?:public |abstract |final )*class \w+(?:\([\w., ]*\)| (?:extends|implements) [\w, ]+)? ?[:{]|"
-    r"(?:export |async )*function \w*\(.*\) ?\{|func \w+\(.*\{|#include *[<\"].*|"
-    r"(?:public|private|protected) [\w<>\[\] ]+[({].*[{;])[ \t]*$",
-    re.MULTILINE,
-)
-"""A whole line."""
-_DIFF_STARTS = ("@@ -", "diff --git ", "--- a/")
-"""Texts without which `_DIFF` cannot match."""
-_DEFINITION_STARTS = ("#include", "def ", "class ", "function ", "func ", "public ", "private ", "protected ")
-"""The same for `_DEFINITION`."""
-_CODE_STARTS = Literals((*_DIFF_STARTS, *_DEFINITION_STARTS))
-_SIGNATURE = re.compile(
-    r"\s*`?[a-z]++(?:_\w++|[a-z\d]*+[A-Z]\w*+)\((?:[\w.]++(?:: ?[\w\[\]]++)?(?:, )?)*+\)`?(?: ?->|:)", re.ASCII
-)
-"""A function's signature that begins a message; its name tells it from a heading such as `note (s):`."""
 _SCHEMA_PROSE_KEYS = PROSE_KEYS | {"description", "text", "content", "message", "title", "subject", "sections"}
 
 
@@ -171,7 +152,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def code_fence(self) -> bool:
         """A user message contains a fenced program, a diff or the definition of a function or class."""
-        return any(map(_has_code, self.user_texts))
+        return any(map(programs.holds_code, self.user_texts))
 
     @property
     def heavy_words(self) -> int:
@@ -298,7 +279,8 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
     if f.high_effort:
         return "reasoning"
     text = _last_user(messages)
-    if f.asks_label and not (f.asks_deliberation or f.names_fields or f.asks_draft):
+    copies = f.asks_extraction and not (f.names_topic or f.asks_intent)
+    if f.asks_label and not (f.asks_deliberation or f.names_fields or f.asks_draft or copies):
         return _label_type(f, text)
     if f.asks_open_chat:
         return "chat"
@@ -320,9 +302,10 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
     transforms_text = f.asks_extraction or f.asks_rewrite or f.asks_summary
     # Fields without an order to extract may hold a verdict or a result; those of a topic are read off the message.
     reads_off = transforms_text or (f.names_fields and f.names_topic)
-    judges = f.asks_judgement and not (reads_off or f.asks_generation or f.orders_text)
-    # In an extraction or a rewrite, numbers are values to copy, not quantities to calculate with.
-    copies = f.names_fields or ((f.asks_extraction or f.asks_rewrite) and f.instruction == "user")
+    judges = f.asks_judgement and not (reads_off or f.many_labels or f.asks_generation or f.orders_text)
+    # Numbers to extract from, to rewrite or to write a text from are copied; nothing is calculated with them.
+    writes = f.orders_text and f.asks_generation
+    copies = f.names_fields or (writes if f.instruction == "system" else f.asks_extraction or f.asks_rewrite)
     is_hard = hardness.is_problem if copies else hardness.of_message
     analyses = f.asks_analysis and not (transforms_text or f.asks_decision or f.asks_options)
     if (
@@ -350,7 +333,7 @@ def _label_type(f: Features, text: str) -> RequestType:
     read_off = f.names_topic or f.asks_moderation or f.asks_intent or f.many_labels
     least = PREMISE_WORDS if f.instruction == "system" else 2 * PREMISE_WORDS
     if (
-        f.asks_judgement
+        (f.asks_judgement and not f.many_labels)
         or f.asks_reasoning
         or f.asks_number
         or f.only_contract
@@ -431,31 +414,6 @@ def _last_user(messages: Sequence[Message]) -> str:
         if message.role == "user":
             return message.text[: hardness.READ_CHARS]
     return ""
-
-
-def _has_code(text: str) -> bool:
-    """A fenced program, a diff, the definition of a function or class, or a signature that begins the text."""
-    if _SIGNATURE.match(text) is not None or ("`" in text and fences.holds_program(text)):
-        return True
-    starts = _CODE_STARTS.find(text)
-    if not starts:
-        return False
-    if any(start in _DIFF_STARTS for start, _ in starts) and _DIFF.search(text) is not None:
-        return True
-    return _has_definition(text, starts)
-
-
-def _has_definition(text: str, starts: Sequence[tuple[str, int]]) -> bool:
-    """Some line defines something, of those in which `starts` are."""
-    line_end = -1
-    for _, at in starts:
-        if at > line_end:
-            if _DEFINITION.match(text, text.rfind("\n", 0, at) + 1):
-                return True
-            line_end = text.find("\n", at)
-            if line_end < 0:
-                return False
-    return False
 
 
 def _high_effort(parameters: dict[str, Any]) -> bool:

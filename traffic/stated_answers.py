@@ -82,7 +82,7 @@ _WRITING = (
     r"(write|compose|create|generate|suggest|describe|translate|invent|explain|prepare|summari[sz]e|propose|condense)",
     rf"(draft|design|outline|produce|plan){_NO_NOUN}",
     r"review (the|this|our|each|every)",
-    r"answer (the|a|an|our|(\w+ )?questions?|customers?|from|in(?! \w+ (lines?|words?)\b)|using|users?)",
+    r"answer (the|a|an|our|(\w+ )?questions?|customers?|from|in(?! (json|\w+ (lines?|words?))\b)|using|users?)",
     r"(schreib\w*|erstell\w*|verfass\w*|entwirf|übersetz\w*|erklär\w*|fasse)",
     r"(rédige[rz]?|écri[sv]\w*|tradui\w*|résume\w*|redact\w*|escrib\w*|traduc\w*|resum\w*|redig\w*|escrev\w*|scriv\w*)",
     r"(riassum\w*|schrijf|maak|skriv|napisz|напиши)",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.chat_requests import TOOL, features_for, schema
-from traffic.features import _DEFINITION, _DIFF, _has_code, estimate_tokens, features_of
+from traffic.features import estimate_tokens, features_of
 from traffic.phrases import _PHRASES, _SEARCH
 from traffic.record import Message, Params
 from traffic.wording_search import pattern_text
@@ -136,34 +136,6 @@ def test_sentences_that_begin_like_a_definition_are_not_code(text: str) -> None:
 def test_an_unterminated_definition_takes_linear_time(start: str) -> None:
     # Minutes where the search goes back over the line for each of its brackets.
     assert not features_for(None, start + ") : ; { ," * 60_000 + "x").code_fence
-
-
-CODE_PIECES = [
-    "def ",
-    "class ",
-    "A",
-    "f(",
-    "(x)",
-    ")",
-    ":",
-    " {",
-    "{",
-    ";",
-    "public ",
-    "async ",
-    "func ",
-    "#include ",
-    "<a",
-]
-CODE_PIECES += ["function ", "@@ -", "1", "diff --git ", "--- a/", "--", " ", "\n", "\t", "é"]
-
-
-@given(st.lists(st.sampled_from(CODE_PIECES), max_size=12).map("".join))
-def test_code_is_found_wherever_a_pattern_finds_it(text: str) -> None:
-    definition = re.compile(f"^(?:{_DEFINITION.pattern})", re.MULTILINE)
-    # Not at the beginning, where a signature is code too.
-    text = f"? {text}"
-    assert _has_code(text) == any(pattern.search(text) for pattern in (_DIFF, definition))
 
 
 def test_the_indexed_search_finds_every_wording() -> None:
