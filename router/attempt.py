@@ -216,11 +216,11 @@ async def _read_stream(
     """
     stream = dialect.stream(request, attempt.target)
     waiting: list[bytes] = []
-    data, ending = first, False
+    data, complete = first, False
+    _note_tier(attempt, first)
     try:
         while data:
             time_limit.alive()
-            _note_tier(attempt, data)
             waiting += stream.feed(data)
             if stream.begun and attempt.ttft_ms is None:
                 attempt.ttft_ms = attempt.elapsed_ms()
@@ -229,12 +229,15 @@ async def _read_stream(
                 attempt.forwarding = True
                 await time_limit.pausing(forward(b"".join(waiting)))
                 waiting = []
+            if stream.finish_reason is not None:
+                _note_tier(attempt, data)
+                # The reason is that of the first choice.
+                if not (complete or stream.done) and request.body.n in (None, 1):
+                    complete = True
+                    time_limit.ending()
             if stream.done:
                 break
-            if not ending and stream.finish_reason is not None and request.body.n in (None, 1):
-                ending = True
-                time_limit.ending()
-            data = await _more(response, time_limit, complete=ending)
+            data = await (_rest(response, time_limit) if complete else response.readany())
         attempt.body = stream.end()
     finally:
         attempt.output, attempt.usage = stream.output, stream.usage
@@ -246,20 +249,19 @@ async def _read_stream(
 def _note_tier(attempt: Attempt, data: bytes) -> None:
     """Read the service tier, which the protocols state in different places. Inside of a text its quotes are escaped."""
     # `in` is slow for bytes.
-    if data.find(b'"service_tier"') >= 0 and (match := _SERVICE_TIER.search(data)) is not None:
-        attempt.service_tier = match[1].decode()
+    if attempt.service_tier is None and (position := data.find(b'"service_tier"')) >= 0:
+        match = _SERVICE_TIER.match(data, position)
+        attempt.service_tier = match[1].decode() if match is not None else None
 
 
-async def _more(response: Response, time_limit: AttemptTimeout, *, complete: bool) -> bytes:
-    """The next bytes of a stream; none if it is cut or silent behind a `complete` answer: only its usage is missing."""
-    try:
-        return await response.readany()
-    except ConnectionError:
-        if not complete:
-            raise
-    except asyncio.CancelledError:
-        if not (complete and time_limit.forgive()):
-            raise
+async def _rest(response: Response, time_limit: AttemptTimeout) -> bytes:
+    """The next bytes behind a complete answer; none if the stream is cut or silent: only its usage is missing."""
+    with contextlib.suppress(ConnectionError):
+        try:
+            return await response.readany()
+        except asyncio.CancelledError:
+            if not time_limit.forgive():
+                raise
     return b""
 
 
