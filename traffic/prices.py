@@ -82,15 +82,7 @@ class Price(Rates, frozen=True, kw_only=True):
         """Cost of one attempt in USD, not rounded. Raises: UnknownPrice for web searches or sound without a price."""
         if usage.web_searches and self.web_search_usd is None:
             raise UnknownPrice(f"no price for web searches in {self.source}")
-        sound = 0.0
-        for heard, audio_usd, text_usd in (
-            (usage.input_audio, self.input_audio_mtok_usd, self.input_mtok_usd),
-            (usage.output_audio, self.output_audio_mtok_usd, self.output_mtok_usd),
-        ):
-            if heard:
-                if audio_usd is None:
-                    raise UnknownPrice(f"no price for sound in {self.source}")
-                sound += heard * (audio_usd - text_usd)
+        sound = self._sound(usage) if usage.input_audio or usage.output_audio else 0.0
         rates: Rates = self
         for step in self.steps:
             if usage.input_total > step.above_input_tokens:
@@ -108,6 +100,16 @@ class Price(Rates, frozen=True, kw_only=True):
             usage.input_uncached * rates.input_mtok_usd + usage.cache_read * rates.read_mtok_usd + cache_writes + output
         )
         return self.request_usd + usage.web_searches * (self.web_search_usd or 0.0) + (tokens + sound) / MTOK
+
+    def _sound(self, usage: Usage) -> float:
+        """What tokens of sound cost more than text, in USD per million. Raises: UnknownPrice."""
+        parts = (
+            (usage.input_audio, self.input_audio_mtok_usd, self.input_mtok_usd),
+            (usage.output_audio, self.output_audio_mtok_usd, self.output_mtok_usd),
+        )
+        if any(tokens and audio_usd is None for tokens, audio_usd, _ in parts):
+            raise UnknownPrice(f"no price for sound in {self.source}")
+        return sum(tokens * (audio_usd - text_usd) for tokens, audio_usd, text_usd in parts if audio_usd is not None)
 
 
 class Cost(msgspec.Struct, frozen=True):
