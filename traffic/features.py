@@ -119,6 +119,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     names_fields: bool = False
     """The answer is JSON with named fields that hold values, not prose."""
     asks_rewrite: bool = False
+    asks_edit: bool = False
+    """To correct, mask, normalise or shorten: most of the text stays, or it becomes a line."""
     asks_summary: bool = False
     asks_explanation: bool = False
     asks_deliberation: bool = False
@@ -249,6 +251,7 @@ def _of_signs(signs: frozenset[str]) -> Features:
         asks_json="json" in signs,
         names_fields="fields" in signs,
         asks_rewrite="rewrite" in signs,
+        asks_edit="edit" in signs,
         asks_summary="summary" in signs,
         asks_explanation="explanation" in signs,
         asks_deliberation="deliberation" in signs,

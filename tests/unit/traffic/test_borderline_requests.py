@@ -32,3 +32,11 @@ def test_no_request_between_two_tiers_is_sent_too_low(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_easy_work_is_not_sent_higher(kind: str) -> None:
     assert [r["system"] or r["user"] for r in KINDS[kind] if tier_of(r) > r["tier"]] == []
+
+
+def test_other_words_for_a_passage_are_a_new_text_and_for_a_sentence_an_edit() -> None:
+    system = "Paraphrase what the mate wrote."
+    sentence = "The tug left late since the pilot came at nine."
+    assert tier_of({"system": system, "user": sentence}) == 1
+    assert tier_of({"system": system, "user": sentence, "repeat": 4}) == 2
+    assert tier_of({"system": "Correct the spelling of what the mate wrote.", "user": sentence, "repeat": 4}) == 1
