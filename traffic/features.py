@@ -315,6 +315,7 @@ def _hard_type(f: Features, text: str) -> RequestType | None:
         f.asks_deliberation
         or f.asks_reasoning
         or analyses
+        or (f.asks_number and not (transforms_text or f.names_fields))
         or judges
         or (f.asks_explanation and not f.asks_summary and hardness.is_problem(text))
         or _rates_long_text(f, text)

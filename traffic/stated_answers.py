@@ -183,6 +183,7 @@ _ARRAY = re.compile(r"\b(?:array|list|object|liste|objekt|lista|keys?|fields?)\b
 _WORD = re.compile(r"[^\W\d]+")
 PROSE_KEYS = frozenset(
     {"summary", "explanation", "reason", "reasoning", "rationale", "analysis", "answer", "reply", "response", "draft"}
+    | {"caption", "feedback", "ideas", "prompt", "slogan", "suggestions", "tagline", "tips", "translation", "variants"}
     | {"steps", "advice", "recommendation", "recommendations", "paragraphs", "story", "body"}
 )
 """Fields of JSON that hold prose, whatever the form is for."""
