@@ -13,12 +13,12 @@ import msgspec
 from pipeline import store
 from pipeline.ingest import sources, tables
 from pipeline.ingest.content import Content
+from pipeline.ingest.tags import READ_TIMES
 from pipeline.ingest.values import Notes, identity, optional_time
 from traffic.artifacts import Home
 from traffic.errors import InputError
 
 _ID_NAMES = ("id", "request_id", "response_id", "record_id", "trace_id")
-_TIME_NAMES = ("consumed_at", "read_at", "seen_at", "viewed_at", "opened_at")
 _NEVER = frozenset({"", "none", "null", "nan", "nat", "never"})
 
 
@@ -56,7 +56,7 @@ def join(path: str, home: Home) -> ReadsSummary:
         rows += 1
         names = {str(key).casefold(): value for key, value in row.items()}
         own = identity(*(names[name] for name in _ID_NAMES if name in names))
-        time_name = next((name for name in _TIME_NAMES if name in names), None)
+        time_name = next((name for name in READ_TIMES if name in names), None)
         if rows == 1 and (own is None or (time_name is None and not _is_sparse(file))):
             raise InputError(f"{path}: needs the columns id and consumed_at; it has {', '.join(map(str, row))}")
         if own is None:

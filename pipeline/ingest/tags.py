@@ -55,6 +55,8 @@ _DOWN = frozenset(
 )
 
 
+READ_TIMES = ("consumed_at", "read_at", "seen_at", "viewed_at", "opened_at")
+
 _NAMES: dict[str, tuple[str, ...]] = {
     "call_site": ("call_site", "use_case", "prompt_name", "task", "function_id"),
     "feature": ("feature", "feature_name", "product_feature"),
@@ -71,12 +73,18 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "session_id": ("session_id", "session", "conversation_id", "thread_id", "helicone_session_id"),
     "tier": ("tier",),
-    "consumed_at": ("consumed_at", "read_at", "seen_at"),
+    "consumed_at": READ_TIMES,
 }
 _COHORT_NAMES: dict[str, tuple[str, ...]] = {
     "plan": ("plan", "user_plan", "subscription", "customer_plan"),
     "language": ("language", "lang", "locale"),
+    "environment": ("environment", "env"),
 }
+_WITHOUT_USERS = frozenset(
+    "local dev develop development test testing tests qa uat ci integration stage staging preview sandbox experiment "
+    "eval evaluation loadtest".split()
+)
+"""Environments that are kept as a cohort; others, such as production, would only repeat the whole log."""
 CONSENT = "training"
 """The cohort key for consent to training."""
 _FEEDBACK_NAMES = ("thumb", "thumbs", "rating", "score", "value", "vote")
@@ -187,7 +195,7 @@ class TagReader:
             name: place
             for name, places in self._cohort
             if (place := _first_place(values, places)) is not None
-            and (name == CONSENT or _cohort_text(name, values[place]))
+            and (name in (CONSENT, "environment") or _cohort_text(name, values[place]))
         }
         feedback: list[tuple[int, tuple[Any, ...]]] = []
         consents: list[tuple[int, consent.Plan]] = []
@@ -250,6 +258,9 @@ def _cohort_text(name: str, value: Any) -> str | None:
     """Text of a cohort; objects and lists as JSON."""
     if name == CONSENT:
         return consent.word_of(value)
+    if name == "environment":
+        word = (_text(value) or "").casefold()
+        return word if word in _WITHOUT_USERS else None
     if type(value) is str:
         return value or None
     if isinstance(value, Mapping | list) and value:

@@ -199,19 +199,23 @@ def _by_type(profiled: Sequence[Profiled]) -> tuple[Share, ...]:
 def _sites(
     connection: duckdb.DuckDBPyConnection, proposed: Sequence[tuple[CallSite, list[Profiled]]], requests: int
 ) -> list[SiteLine]:
-    by_shape = {int(line.name): line for line in spend.by(connection, "shape")}
+    cases = " ".join(
+        f"when shape in ({', '.join(str(p.number) for p in listed)}) then {n}"
+        for n, (_, listed) in enumerate(proposed) if listed
+    )  # fmt: skip
+    lines = {line.name: line for line in spend.by(connection, f"case {cases} end")} if cases else {}
     sites = []
-    for site, listed in proposed:
-        lines = [by_shape[p.number] for p in listed if p.number in by_shape]
-        if not lines:
+    for number, (site, listed) in enumerate(proposed):
+        line = lines.get(str(number))
+        if line is None:
             continue
-        line = max(lines, key=lambda each: each.requests) if len(lines) > 1 else lines[0]
-        n, usd = sum(each.requests for each in lines), sum(each.spend_usd for each in lines)
         sites.append(
             SiteLine(
-                call_site=site.name, requests=n, spend_usd=usd, share=n / max(1, requests),
+                call_site=site.name, requests=line.requests, spend_usd=line.spend_usd,
+                share=line.requests / max(1, requests),
                 request_type=site.request_type or "generation", tier=site.tier or 2, confidence=site.confidence or 0.0,
-                shapes=len(listed), owner=site.owner, reason=site.reason, totals=line,
+                shapes=len(listed), owner=site.owner, reason=site.reason,
+                totals=msgspec.structs.replace(line, name=site.name),
             )
         )  # fmt: skip
     return sorted(sites, key=lambda each: (-each.spend_usd, each.call_site))

@@ -32,8 +32,11 @@ class ProfileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     storm_failures: Annotated[int, msgspec.Meta(ge=2)] = 30
     """Failed attempts of repeatedly failing requests, in a row of short pauses, that make a retry storm."""
     storm_pause_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
-    debug_names: str = r"(^|[._/-])(debug|test|testing|trace|dry[_-]?run|tmp|temp|experiment|sandbox)([._/-]|_|$)"
-    """Call sites whose calls nobody should pay for, by name."""
+    debug_names: str = (
+        r"(^|[._/ -])(debug|debugging|tests?|testing|trace|dry[_-]?run|tmp|temp|experiment|sandbox|playground|scratch|"
+        r"staging|smoke|load[_-]?test|evals?|golden)([._/ -]|$)"
+    )
+    """Call sites whose calls nobody should pay for, by name. CamelCase is read as camel_case."""
     debug_prompts: str = r"^\W*debug(ging)?[ _-](mode|run|call|output|trace)\b"
     """The same by the beginning of the system prompt."""
     top: Annotated[int, msgspec.Meta(ge=1)] = 3

@@ -1,7 +1,7 @@
 """Temp table `facts` for all totals: the log's compact columns with the shape of each request.
 
-Bodies are not copied: 1 M records take about 200 MB here. A missing cost is estimated from other requests of the same
-shape and model, and kept apart from logged costs.
+Bodies are not copied: 1 M records take about 200 MB here. Costs without a logged usage are kept apart from logged
+costs: those of ingest's estimated tokens, and missing ones, estimated from other requests of the same shape and model.
 """
 
 import duckdb
@@ -13,11 +13,13 @@ select r.id, r.request_id, r.purpose, r.attempt, r.ts, s.shape, coalesce(r.call_
        coalesce(r.feature, r.call_site, '(none)') as feature, coalesce(r.cohort['plan'], '(unknown)') as plan,
        coalesce(r.customer_id, '') as customer_id, coalesce(r.model, '(unknown)') as model, r.status,
        r.status between 200 and 399 as ok, r.cost_usd, r.usage is not null as has_usage,
+       coalesce(r.usage.estimated, false) as has_estimated_usage,
        coalesce(r.usage.input_uncached, 0) + coalesce(r.usage.cache_read, 0) + coalesce(r.usage.cache_write, 0)
            as input_tokens,
        coalesce(r.usage.cache_read, 0) as cached_tokens, coalesce(r.usage.output, 0) as output_tokens,
        coalesce(r.input_chars, 0) as input_chars, coalesce(length(r.output.text), 0) as output_chars,
        r.ttft_ms, r.latency_ms, coalesce(r.params.stream, false) as stream, r.params.max_tokens as max_tokens,
+       coalesce(r.params.temperature, 1) as temperature, r.cohort['environment'] is not null as in_test_environment,
        r.output.finish_reason as finish_reason, r.request_hash, r.system_hash, r.visibility, r.cache_hit,
        r.session_id, r.user_id
 from records r join shaped s using (id)
@@ -31,8 +33,8 @@ with rate as (
 ),
 any_rate as (select model, sum(cost_usd) / nullif(sum(input_chars + 4 * output_chars), 0) as usd_per_char
              from facts where cost_usd is not null and has_usage and ok group by all)
-select f.*, coalesce(f.cost_usd, 0) as logged_usd,
-       case when f.cost_usd is not null then 0
+select f.*, case when f.has_estimated_usage then 0 else coalesce(f.cost_usd, 0) end as logged_usd,
+       case when f.cost_usd is not null then if(f.has_estimated_usage, f.cost_usd, 0)
             when not f.ok or f.cache_hit then 0
             else coalesce(r.usd_per_char, a.usd_per_char) * (f.input_chars + 4 * f.output_chars) end as estimated_usd,
        case when f.has_usage and f.input_tokens > 0 then f.input_tokens
@@ -49,7 +51,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     spend_usd: float
     """Sum of logged costs."""
     estimated_usd: float
-    """Additional estimated cost of attempts without a logged one."""
+    """Additional cost of attempts whose usage or cost is estimated."""
     uncosted: int
     """Attempts without a logged cost and without an estimate."""
     first: str

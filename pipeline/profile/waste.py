@@ -47,6 +47,7 @@ _OPENINGS = 100
 _REFERENCES = 5
 _CACHED_ENOUGH = 0.6
 _LONG_PROMPT_TOKENS = 300
+_IMPROBABLE = 0.001
 
 
 class Waste(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +106,8 @@ def find(
     debugging = [p.number for p in profiled if re.search(config.debug_prompts, p.shape.prompt, re.IGNORECASE)]
     connection.execute(
         f"insert into wasted select id, 'debug', {_USD} from priced "  # noqa: S608
-        "where regexp_matches(lower(call_site), ?) or list_contains(?::int[], shape)",
+        "where regexp_matches(lower(regexp_replace(call_site, '([a-z0-9])([A-Z])', '\\1_\\2', 'g')), ?) "
+        "or in_test_environment or list_contains(?::int[], shape)",
         [config.debug_names, debugging],
     )
     connection.execute(
@@ -130,18 +132,18 @@ def _identical(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         insert into wasted
         select id, 'identical', {_USD} from priced where purpose in ('serve', 'retry') and ok and not cache_hit
-        qualify row_number() over (partition by request_hash order by ts, id) > 1
+        qualify row_number() over (partition by request_hash, temperature order by ts, id) > 1
     """)  # noqa: S608
 
 
 def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Profiled]) -> None:
-    """Copies that differ in the last message's case, spaces and punctuation, with equal tools and earlier messages."""
+    """Copies that differ in the last message's case, spaces and punctuation; all else is equal."""
     exact = [p.number for p in profiled if p.proposal.request_type in _EXACT_WORDING]
     connection.execute(
         f"""
         insert into wasted
         with answered as (
-            select p.id, p.ts, {_USD} as usd, p.call_site, hash(r.tools) as tools,
+            select p.id, p.ts, {_USD} as usd, p.call_site, hash(r.tools, p.temperature) as settings,
                    case when json_array_length(r.messages) = if(p.system_hash is null, 1, 2) then hash(p.system_hash)
                         else hash(list_slice(json_extract(r.messages, '$[*]'), 1, -2)) end as earlier,
                    case when list_contains($exact::int[], p.shape) then hash(r.output.text) else 0 end as answer,
@@ -151,43 +153,59 @@ def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Pr
               and p.id not in (select id from wasted)
         ),
         normalised as (
-            select id, ts, usd, call_site, tools, earlier, answer, {_NORMALISED} as words
+            select id, ts, usd, call_site, settings, earlier, answer, {_NORMALISED} as words
             from answered where length(last) between 1 and 8000
         ),
         hashed as (select * exclude (words), hash(words) as words from normalised where words <> '')
         select id, 'near_identical', usd from hashed
-        qualify row_number() over (partition by call_site, tools, earlier, answer, words order by ts, id) > 1
+        qualify row_number() over (partition by call_site, settings, earlier, answer, words order by ts, id) > 1
         """,  # noqa: S608
         {"exact": exact, "punctuation": _PUNCTUATION},
     )
 
 
 def _retries(connection: duckdb.DuckDBPyConnection) -> None:
-    # The attempt with the answer is not waste; earlier ones are, if they cost anything.
+    """Attempts that another one of the same request follows. Most failed attempts are free, but not all."""
     connection.execute(f"""
         insert into wasted
         with tries as (
-            select id, request_id, purpose, case when ok then 0 else {_USD} end as usd,
-                   lag(status) over (partition by request_id order by attempt, ts) as before
+            select id, status, case when ok then 0 else {_USD} end as usd,
+                   lead(purpose) over (partition by request_id order by attempt, ts) as next
             from priced where purpose in ('serve', 'retry')
         )
-        select id, case when before between 400 and 499 and before not in (408, 409, 425, 429) then 'retry_after_4xx'
+        select id, case when status between 400 and 499 and status not in (408, 409, 425, 429) then 'retry_after_4xx'
                         else 'retry' end, usd
-        from tries where purpose = 'retry'
+        from tries where next = 'retry'
     """)  # noqa: S608
 
 
 def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Unopened background answers at call sites whose application records reads."""
+    """Unopened background answers at call sites whose application records reads.
+
+    Some logs leave empty tags out: if a call site has reads only, an answer without one is unread. Answers before the
+    first read are too, unless so many in a row are improbable: then reads were not recorded yet.
+    """
     connection.execute("""
         create or replace temp table tracked as
-        select p.call_site from priced p join consumed c using (id) group by 1 having count(c.consumed_at) > 0
+        with answered as (
+            select p.call_site, p.ts, c.consumed_at is not null as read, c.id is not null and not read as said_unread,
+                   min(p.ts) filter (where c.consumed_at is not null) over (partition by p.call_site) as first_read
+            from priced p left join consumed c using (id) where p.ok and not p.cache_hit
+        )
+        select call_site, bool_or(said_unread) or call_site = '(none)' as says_unread, first_read,
+               pow(1 - avg(read::int) filter (where ts >= first_read),
+                   count(*) filter (where ts < first_read)) as chance
+        from answered where first_read is not null group by call_site, first_read
     """)
-    connection.execute(f"""
-        insert into wasted select p.id, 'unread', {_USD} from priced p join consumed c using (id)
+    connection.execute(
+        f"""
+        insert into wasted
+        select p.id, 'unread', {_USD} from priced p join tracked t using (call_site) left join consumed c on c.id = p.id
         where p.visibility = 'background' and c.consumed_at is null and p.ok and not p.cache_hit
-          and p.call_site in (select call_site from tracked)
-    """)  # noqa: S608
+          and (c.id is not null or (not t.says_unread and (p.ts >= t.first_read or t.chance > ?)))
+        """,  # noqa: S608
+        [_IMPROBABLE],
+    )
     tagged = connection.execute("select count(*) from priced where visibility in ('background', 'human')").fetchall()
     if tagged[0][0] == 0:
         return ["background calls: the log does not say which requests a person waits for"]

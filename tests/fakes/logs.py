@@ -223,7 +223,7 @@ def litellm_line(a: Attempt) -> bytes:
         "response_cost": a.cost_usd,
         "prompt_tokens": a.input_tokens if counted else 0,
         "completion_tokens": a.output_tokens if counted else 0,
-        "request_tags": [f"feature:{a.call_site}", "env:test"],
+        "request_tags": [f"feature:{a.call_site}", "env:production"],
         "end_user": a.user,
         "api_base": "https://api.example.com",
         "messages": a.messages,

@@ -139,6 +139,7 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
         "logged": row["price_source"] == "logged",
         "searches": usage and usage["web_searches"],
         "consent": dict(row["cohort"]).get("training"),
+        "environment": dict(row["cohort"]).get("environment"),
     }
 
 

@@ -390,7 +390,8 @@ def _tags(row: Mapping[str, Any], a: Mapping[str, Any]) -> dict[str, Any]:
     groups: dict[str, Any] = {"attributes": a}
     resource = row.get("resource")
     if isinstance(resource, Mapping):
-        groups["resource"] = attributes_of(resource.get("attributes"))
+        described = attributes_of(resource.get("attributes"))
+        groups["resource"] = {"environment": described.get("deployment.environment.name")} | described
     if isinstance(metadata := opened_value(a.get("metadata")), Mapping):
         groups["metadata"] = dict(metadata)
     for key, value in a.items():

@@ -483,6 +483,20 @@ CASES = [
         [topic(consent="false")],
     ),
     Case(
+        "environment-of-the-resource",
+        jsonl(
+            {
+                "resourceSpans": [
+                    {
+                        "resource": {"attributes": listed({"deployment.environment.name": "staging"})},
+                        "scopeSpans": [{"spans": [span(MODEL | COUNTS | TEXTS)]}],
+                    }
+                ]
+            }
+        ),
+        [topic(environment="staging")],
+    ),
+    Case(
         "a-failed-span-flattened-to-one-level",
         jsonl(
             {"traceId": "a" * 32, "spanId": "b" * 16, "startTime": TIME, "endTime": LATER, "type": "x", "level": "E"}

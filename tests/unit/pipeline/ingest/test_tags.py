@@ -50,6 +50,21 @@ def test_read_times_tell_unread_from_untracked() -> None:
     assert read == datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("name", ["consumed_at", "readAt", "viewed_at", "Opened-At"])
+def test_read_times_have_several_names(name: str) -> None:
+    read = tags({"tags": {name: "2026-01-01T00:00:00Z"}}, tags_under=("tags",))
+    assert read.consumed_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_an_environment_without_users_is_a_cohort() -> None:
+    reader = TagReader(TagMapping(tags_under=("tags",), cohort={"environment": ("environment",)}))
+    assert reader.read({"environment": "production"}).cohort == {}
+    assert reader.read({"environment": "eu-west"}).cohort == {}
+    assert reader.read({"environment": "Staging"}).cohort == {"environment": "staging"}
+    for listed in (["env:staging"], {"Environment": "staging"}, {"deployment.environment": "staging"}):
+        assert reader.read({"tags": listed}).cohort == {"environment": "staging"}
+
+
 @pytest.mark.parametrize(
     "written,thumb",
     [

@@ -14,7 +14,7 @@ from traffic import callsites, config, tiers
 from traffic.artifacts import Home
 from traffic.errors import NotFound
 from traffic.prices import PriceTable
-from traffic.record import Output, Record, decode_messages
+from traffic.record import Output, Record, Usage, decode_messages
 from traffic.shapes import ShapeIndex
 
 pytestmark = pytest.mark.slow
@@ -90,6 +90,26 @@ def test_what_the_messages_of_one_task_share_is_its_data(tmp_path: Path) -> None
         raw = msgspec.Raw(msgspec.json.encode(messages))
         records.append(msgspec.structs.replace(record, messages=raw, output=answer))
     assert len(run(filled(tmp_path, records)).shapes) == 1
+
+
+def test_the_totals_of_a_call_site_are_those_of_all_its_shapes(tmp_path: Path) -> None:
+    result = run(filled(tmp_path, one_call_site("pier.box", "pier.letter")))
+    (site,) = result.by_call_site
+    assert site.shapes == 2
+    assert (site.totals.name, site.totals.requests) == ("office", site.requests)
+    assert site.totals.input_tokens == result.totals.input_tokens
+
+
+def test_the_cost_of_estimated_tokens_is_estimated(tmp_path: Path) -> None:
+    records = profiled_logs.records()
+    estimated = [
+        msgspec.structs.replace(r, cost_usd=0.01, usage=Usage(input_uncached=100, output=5, estimated=n < 30))
+        for n, r in enumerate(records)
+    ]
+    result = run(filled(tmp_path, estimated))
+    assert result.estimated_usd == pytest.approx(0.3)
+    assert result.logged_usd == pytest.approx(0.01 * (len(records) - 30))
+    assert result.spend_usd == pytest.approx(0.01 * len(records))
 
 
 def test_an_accepted_proposal_is_the_registry_and_matches_untagged_requests(tmp_path: Path) -> None:

@@ -288,3 +288,77 @@ def test_a_fixed_part_behind_an_opening_that_changes_is_found_too(tmp_path: Path
     wasted = waste_of(find(tmp_path, listed), "uncached_prefix")
     assert wasted is not None
     assert wasted.requests == 29
+
+
+def test_retries_cost_what_their_failed_attempts_cost(tmp_path: Path) -> None:
+    answered = [record(n, "the boat was late", request_id="r1", attempt=n) for n in (1, 2, 3)]
+    listed = [
+        msgspec.structs.replace(a, status=408, output=Output(), purpose="retry" if a.attempt > 1 else "serve")
+        for a in answered[:2]
+    ]
+    listed.append(msgspec.structs.replace(answered[2], purpose="retry"))
+    wasted = waste_of(find(tmp_path, listed), "retry")
+    assert wasted is not None
+    assert (wasted.requests, wasted.spend_usd) == (2, pytest.approx(0.002))
+
+
+@pytest.mark.parametrize("copy", ["the boat was late", "The boat was late."])
+def test_another_temperature_is_another_request(tmp_path: Path, copy: str) -> None:
+    listed = [
+        record(1, "the boat was late", params=Params(temperature=0.2)),
+        record(2, copy, params=Params(temperature=0.9)),
+        record(3, copy, params=Params(temperature=0.9)),
+    ]
+    report = find(tmp_path, listed)
+    assert [line.examples for line in report.lines if line.kind.endswith("identical")] == [("r3",)]
+
+
+def test_the_default_temperature_may_be_left_out(tmp_path: Path) -> None:
+    listed = [record(1, "late"), record(2, "late", params=Params(max_tokens=64, temperature=1.0))]
+    assert count(find(tmp_path, listed), "identical") == 1
+
+
+DEBUG_SITES = [
+    "note.debug",
+    "eval-golden-set",
+    "playground",
+    "qa.smoke",
+    "load-test/notes",
+    "noteDebug",
+    "notes_staging",
+]
+OTHER_SITES = ["contest.notes", "evaluator.notes", "attempt.notes", "latest.notes", "smokehouse.menu", "retrieval"]
+
+
+@pytest.mark.parametrize("site", DEBUG_SITES)
+def test_debug_test_and_evaluation_calls_are_known_by_name(tmp_path: Path, site: str) -> None:
+    assert count(find(tmp_path, [record(1, "note", call_site=site)]), "debug") == 1
+
+
+def test_names_that_only_contain_such_a_word_are_no_debug_calls(tmp_path: Path) -> None:
+    listed = [record(n, f"note {n}", call_site=site) for n, site in enumerate(OTHER_SITES)]
+    assert count(find(tmp_path, listed), "debug") == 0
+
+
+def test_calls_of_an_environment_without_users_are_debug_calls(tmp_path: Path) -> None:
+    listed = [record(n, f"note {n}", cohort={"environment": "staging"}) for n in range(4)]
+    assert count(find(tmp_path, [*listed, record(9, "note 9", cohort={"plan": "pro"})]), "debug") == 4
+
+
+def background(count: int) -> list[Record]:
+    return [record(n, f"note {n}", visibility="background") for n in range(count)]
+
+
+def test_where_only_reads_are_logged_an_answer_without_one_is_unread(tmp_path: Path) -> None:
+    read: dict[str, dt.datetime | None] = {"r2": START, "r5": START}
+    assert count(find(tmp_path, background(10), read=read), "unread") == 8
+
+
+def test_answers_before_reads_were_recorded_are_not_unread(tmp_path: Path) -> None:
+    read: dict[str, dt.datetime | None] = {f"r{n}": START for n in range(20, 40, 2)}
+    assert count(find(tmp_path, background(40), read=read), "unread") == 10
+
+
+def test_where_unread_answers_are_logged_one_without_either_is_unknown(tmp_path: Path) -> None:
+    read: dict[str, dt.datetime | None] = {"r2": START, "r5": None}
+    assert count(find(tmp_path, background(10), read=read), "unread") == 1
