@@ -6,7 +6,10 @@ Exit status: 0 success, 1 refused by a gate, 2 usage or input error (one line on
 """
 
 import contextlib
+import errno
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,6 +54,9 @@ COMMANDS = {
 RENAMED = {("route", "--explain"): "fasttier explain REQUEST", ("route", "--replay"): "fasttier replay"}
 """Former spellings, and the command that replaced each."""
 OWN_PACKAGES = frozenset({"cli", "traffic", "pipeline", "serving", "router", "demo"})
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""System errors that the user mends: the disk is full, the folder is read-only or belongs to somebody else."""
 
 app = App(
     name="fasttier",
@@ -132,13 +138,34 @@ def run_stage(common: Common, stage: "Callable[[Home], Summary]") -> int:
         return 2
     except ModuleNotFoundError as error:
         return _missing_package(error)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        remedy = (
+            "" if error.errno in (errno.EACCES, errno.EPERM) else "; free space, or name another folder with --home"
+        )
+        _print_error(f"{error.filename or common.home}: {os.strerror(error.errno)}{remedy}")
+        return 2
     line = _as_json(summary)
     if common.out:
         write_atomic(common.out, line + "\n")
     # Line breaks are kept, but control characters in names from the log are escaped.
-    lines = (printable(part) for text in summary.lines() for part in text.split("\n"))
+    lines = (printable(part) for text in _with_home(summary.lines(), common.home) for part in text.split("\n"))
     print(line if common.json else "\n".join(lines), flush=True)
     return int(getattr(summary, "exit_status", 0))
+
+
+def _with_home(lines: Sequence[str], home: Path) -> list[str]:
+    """The lines, with the option --home in the next commands if they would otherwise use another home."""
+    if home == Path(os.environ.get("FASTTIER_HOME") or DEFAULTS.home):
+        return list(lines)
+    option = f" --home {shlex.quote(str(home))}"
+    return [
+        re.sub(r"\bfasttier (label )?[a-z]+\b(?!.* --home )", lambda command: command[0] + option, line)
+        if line.startswith("next: ")
+        else line
+        for line in lines
+    ]
 
 
 def announce(line: str) -> None:

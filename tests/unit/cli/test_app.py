@@ -1,12 +1,14 @@
 """The command line: help, usage errors, exit status."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cli.app import COMMANDS, main
+from cli.app import COMMANDS, Common, main, run_stage
 from tests.fakes.logs import litellm_lines, write_log
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -115,3 +117,54 @@ def test_an_option_that_takes_a_list_has_no_form_that_empties_it(
     status, _, err = run("extract", "--task", "t", "--empty-set", "--home", str(tmp_path), capsys=capsys)
     assert status == 2
     assert "--empty-set" in err
+
+
+class Done:
+    """Summary of a finished stage."""
+
+    def lines(self) -> list[str]:
+        return ["wrote x", "next: fasttier label import todo.csv   (3 items)"]
+
+
+def test_the_next_command_names_a_home_that_the_option_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FASTTIER_HOME", raising=False)
+    run_stage(Common(home=tmp_path / "my home"), lambda home: Done())
+    assert f"next: fasttier label import --home '{tmp_path / 'my home'}' todo.csv" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("home", ["data", "/from/the/environment"])
+def test_the_next_command_names_no_home_that_applies_anyway(
+    home: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTTIER_HOME", home)
+    run_stage(Common(home=Path(home)), lambda home: Done())
+    assert "--home" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_home_that_takes_no_files_is_reported_in_one_line(
+    number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stage(home: object) -> Done:
+        raise OSError(number, os.strerror(number), str(tmp_path / "records"))
+
+    assert run_stage(Common(home=tmp_path), stage) == 2
+    err = capsys.readouterr().err
+    assert str(tmp_path) in err
+    assert err.count("\n") == 1
+
+
+def test_other_errors_of_the_system_are_not_hidden(tmp_path: Path) -> None:
+    def stage(home: object) -> Done:
+        raise OSError(errno.EIO, "input/output error")
+
+    with pytest.raises(OSError, match="input/output"):
+        run_stage(Common(home=tmp_path), stage)
+
+
+def test_commands_end_without_messages_of_the_database() -> None:
+    script = "import pipeline.alerts, pipeline.costs, pipeline.dashboard, pipeline.profile, pipeline.replay"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
