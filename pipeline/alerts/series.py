@@ -4,9 +4,14 @@ import datetime as dt
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import duckdb
 import msgspec
+
+if TYPE_CHECKING:
+    # Structs of `causes` outlive the interpreter's end together with the globals of this module; the database would
+    # report its own as leaks.
+    import duckdb
 
 # The database sums hours, and Python merges them into batches, so the log is never sorted.
 _HOURS = """
@@ -151,7 +156,7 @@ def size_of(series: str, before: Batch, after: Batch) -> float:
     return abs(new - old) if floor_of(series, 1) else abs(new - old) / max(old, 1e-12)
 
 
-def batches(connection: duckdb.DuckDBPyConnection, since: dt.date, size: int) -> dict[str, list[Batch]]:
+def batches(connection: "duckdb.DuckDBPyConnection", since: dt.date, size: int) -> dict[str, list[Batch]]:
     """Batches of at least `size` requests by call site, in order of time; an incomplete last one is left out."""
     rows = connection.execute(_HOURS.format(since=since)).fetchall()
     by_site: dict[str, list[Batch]] = {}
