@@ -17,7 +17,7 @@ from pipeline.profile import FOLDER as PROFILE
 from pipeline.profile.playbook import Step
 from traffic import artifacts, callsites, deployments
 from traffic.artifacts import Home
-from traffic.number_format import percent, usd
+from traffic.number_format import count, percent, usd
 
 DAYS = 7
 """Number of days at the end of the log that the tests cover."""
@@ -94,8 +94,8 @@ def run(books: Books, *, home: Home, today: dt.date) -> Playbook:
             ),
             _measured(
                 "route by rules", "at least 50% on Tier 1, 95% of it within 1 s", days, _routed,
-                lambda d: f"{percent(_ratio(d, 'tier_1', 'tiered'))} on Tier 1, "
-                f"{percent(_ratio(d, 'fast', 'tier_1_answers'))} of its answers within 1 s",
+                lambda d: f"{percent(_ratio(d, 'tier_1', 'requests'))} of {count(_sum(d, 'requests'), 'request')} "
+                f"on Tier 1, {percent(_ratio(d, 'fast', 'tier_1_answers'))} of its answers within 1 s",
                 "no request of this log has a tier",
             ),
             _measured(
@@ -116,7 +116,8 @@ def run(books: Books, *, home: Home, today: dt.date) -> Playbook:
             Step(
                 step="fine-tune and self-host", test="a decision that has not expired for each deployed call site",
                 holds=None if not decided else lasting == decided,
-                value=f"{decided} decisions, {lasting} still hold; {len(deployed)} call sites deployed at Tier 1",
+                value=f"{count(decided, 'decision')}, {lasting} not expired; "
+                f"{count(len(deployed), 'call site')} deployed at Tier 1",
             ),
         ),
     )  # fmt: skip
@@ -134,9 +135,11 @@ def _measured(
     since = None
     if result:
         for day in reversed(days):
-            if holds([day]) is False:
+            held = holds([day])
+            if held is False:
                 break
-            since = str(day.day)
+            if held:
+                since = str(day.day)
     return Step(step=step, test=test, holds=result, value=unknown if result is None else value(last), since=since)
 
 
@@ -152,7 +155,8 @@ def _ratio(days: Sequence[Day], part: str, denominator: str) -> float:
 def _routed(days: Sequence[Day]) -> bool | None:
     if not _sum(days, "tiered"):
         return None
-    return _ratio(days, "tier_1", "tiered") >= 0.5 and _ratio(days, "fast", "tier_1_answers") >= 0.95
+    # Requests without a tier passed no router: they are traffic, and not on Tier 1.
+    return _ratio(days, "tier_1", "requests") >= 0.5 and _ratio(days, "fast", "tier_1_answers") >= 0.95
 
 
 def _metered(days: Sequence[Day]) -> bool:
