@@ -92,6 +92,17 @@ def own_model(candidate: AdapterConfig | BaseConfig, task: str, home: Home) -> O
     )
 
 
+def no_adapter(candidate: AdapterConfig | BaseConfig, task: str, home: Home) -> str | None:
+    """Why a candidate is skipped: the task has no adapter yet. None if it has, or if the entry names a model."""
+    if (candidate.adapter if isinstance(candidate, AdapterConfig) else candidate.model) is not None:
+        return None
+    try:
+        home.adapter(task)
+    except NotFound as error:
+        return str(error)
+    return None
+
+
 def _adapter(candidate: str, name: str, home: Home) -> Path:
     try:
         return home.adapter(name)
@@ -102,14 +113,14 @@ def _adapter(candidate: str, name: str, home: Home) -> Path:
 def needs_server(
     candidates: CandidatesConfig, dataset: Path, home: Home, given: Collection[str] = ()
 ) -> list[ServerNeed]:
-    """Servers that own candidates need; those in `given` have an endpoint already.
+    """Servers that own candidates need; those in `given` have an endpoint already, and skipped ones need none.
 
     Raises: NotFound, ConfigError, ModelUnavailable if the base model's weights are not on this machine.
     """
     task = datasets.load(dataset).task
     by_base: dict[Path, list[OwnModel]] = {}
     for candidate in _own_candidates(candidates):
-        if candidate.name not in given:
+        if candidate.name not in given and no_adapter(candidate, task, home) is None:
             model = own_model(candidate, task, home)
             by_base.setdefault(model.base_path.resolve(), []).append(model)
     needs = []

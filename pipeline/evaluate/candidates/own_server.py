@@ -10,12 +10,12 @@ from pipeline.evaluate.candidates import progress
 from pipeline.evaluate.candidates.candidate import Answered, Resources
 from pipeline.evaluate.client import ChatClient
 from pipeline.evaluate.config import AdapterConfig, BaseConfig
-from pipeline.evaluate.endpoints import OwnModel, own_model
+from pipeline.evaluate.endpoints import OwnModel, no_adapter, own_model
 from pipeline.evaluate.items import Item, Items, Messages
 from pipeline.evaluate.scores import Graded
 from traffic.adapters import CallSitePrompts
 from traffic.callsites import Checks
-from traffic.errors import EndpointError
+from traffic.errors import EndpointError, NotFound
 
 TOP_LOGPROBS = 5
 """Log-probabilities per token: the chosen one and its rivals, from which confidence signals are computed."""
@@ -26,18 +26,21 @@ class OwnServerModel:
 
     def __init__(self, config: AdapterConfig | BaseConfig, task: str, resources: Resources) -> None:
         self.config, self._resources = config, resources
-        self._model = own_model(config, task, resources.home)
+        self._missing = no_adapter(config, task, resources.home)
+        self._model = None if self._missing else own_model(config, task, resources.home)
 
     def unavailable(self, items: Items) -> str | None:
-        return None
+        return self._missing
 
     def answers(self, items: Items) -> Answered:
+        if self._model is None:
+            raise NotFound(f"candidate {self.config.name}: {self._missing}")
         prompts = items.dataset.call_sites
         questions = [_question_of(self.config, item, prompts[item.call_site]) for item in items.items]
         return ask(self.config, self._model, questions, items, self._resources)
 
     def notes(self, items: Items, graded: Graded) -> list[str]:
-        adapter = self._model.adapter if isinstance(self.config, AdapterConfig) else None
+        adapter = self._model.adapter if self._model and isinstance(self.config, AdapterConfig) else None
         if adapter is None or adapter.dataset == items.dataset.name:
             return []
         return [

@@ -82,9 +82,19 @@ def test_missing_weights_are_an_error_with_a_remedy(home: Home, tmp_path: Path) 
         needs_server(OWN, make(home.datasets, others=2), home)
 
 
-def test_a_task_without_an_adapter_is_an_error_with_a_remedy(home: Home) -> None:
-    with pytest.raises(NotFound, match=r"candidate adapter: .*fasttier train.*remove the candidate"):
-        needs_server(OWN, make(home.datasets, others=2), home)
+def test_a_task_without_an_adapter_needs_no_server(home: Home) -> None:
+    assert needs_server(OWN, make(home.datasets, others=2), home) == []
+
+
+def test_an_adapter_that_the_candidates_file_names_must_exist(home: Home) -> None:
+    named = CandidatesConfig(candidates=(AdapterConfig(name="adapter", adapter="support.intent@33333333"),))
+    with pytest.raises(NotFound, match=r"candidate adapter: .*remove the candidate"):
+        needs_server(named, make(home.datasets, others=2), home)
+
+
+def test_an_endpoint_of_a_task_without_an_adapter_is_refused(home: Home) -> None:
+    with pytest.raises(NotFound, match="fasttier train"):
+        from_options(["adapter=http://127.0.0.1:8000"], OWN, make(home.datasets, others=2), home)
 
 
 def test_the_identity_of_an_adapter_is_its_content_hash(home: Home, weights: Path) -> None:

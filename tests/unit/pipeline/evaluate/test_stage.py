@@ -10,7 +10,7 @@ import pytest
 from pipeline import dataset as datasets
 from pipeline import evaluate
 from pipeline.evaluate import EvaluateSummary
-from pipeline.evaluate.config import CandidatesConfig, ClassicalConfig, TeacherConfig
+from pipeline.evaluate.config import AdapterConfig, BaseConfig, CandidatesConfig, ClassicalConfig, TeacherConfig
 from tests.fakes import task_datasets
 from traffic.artifacts import Home
 
@@ -51,3 +51,10 @@ def test_timings_of_another_machine_are_not_reused(home: Home) -> None:
     assert [summary.scores[0].candidate for summary in summaries] == ["classical"] * 3
     assert summaries[0].folders["classical"] == summaries[1].folders["classical"] != summaries[2].folders["classical"]
     assert len(list((home.runs / "evaluate").glob("classical@*/answers.jsonl"))) == 2
+
+
+def test_own_models_are_skipped_until_the_task_has_an_adapter(home: Home) -> None:
+    chosen = CandidatesConfig(candidates=(TEACHER, AdapterConfig(name="adapter"), BaseConfig(name="base")))
+    summary = evaluate.run(home.dataset(None), chosen, home=home, endpoints={})
+    assert [scores.candidate for scores in summary.scores] == ["teacher"]
+    assert list(summary.skipped) == ["adapter", "base"]
