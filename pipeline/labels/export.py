@@ -4,6 +4,7 @@ fasttier label export --task support.intent --disagreements --sample 200 --out t
 """
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -88,6 +89,12 @@ def run(
     if suspects:
         doubted = _suspects(folder)
         items = [item for item in items if item.record_id in doubted]
+        if not items and (elsewhere := Counter(of for of in doubted.values() if of != split)):
+            other = elsewhere.most_common(1)[0][0]
+            raise NotEnoughData(
+                f"{card.name}: none of its {len(doubted)} suspects is in the {split} split and without a label; "
+                f"most are in {other}: --split {other}"
+            )
     if only is not None:
         ids = _ids(only)
         items = [item for item in items if item.record_id in ids]
@@ -142,9 +149,10 @@ def _ids(path: Path) -> set[str]:
         raise NotFound(f"--items {path}: {error.strerror}") from None
 
 
-def _suspects(folder: Path) -> set[str]:
+def _suspects(folder: Path) -> dict[str, str]:
+    """Split by id of a row whose logged answer is probably wrong."""
     path = folder / SUSPECTS
     if not path.is_file():
         raise NotFound(f"no {path}; run `fasttier extract` again, with label_quality.action other than off")
     with path.open(encoding="utf-8", newline="") as file:
-        return {spreadsheets.restore(row["record_id"]) for row in csv.DictReader(file)}
+        return {spreadsheets.restore(row["record_id"]): row["split"] for row in csv.DictReader(file)}

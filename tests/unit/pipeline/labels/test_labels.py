@@ -190,8 +190,15 @@ def test_samples_are_deterministic_and_suspects_require_their_file(home, tmp_pat
     assert ids[0] == ids[1]
     with pytest.raises(NotFound, match=r"suspects\.csv"):
         export.run("support.intent", out, home=home, suspects=True)
-    (home.dataset(None) / "suspects.csv").write_text("record_id,quality\nr00060,0.01\nr00001,0.02\n")
+    (home.dataset(None) / "suspects.csv").write_text("record_id,split,quality\nr00060,test,0.01\nr00001,train,0.02\n")
     assert export.run("support.intent", out, home=home, suspects=True).items == 1
+
+
+def test_suspects_of_other_splits_are_named_with_the_option_that_exports_them(home, tmp_path):
+    (home.dataset(None) / "suspects.csv").write_text("record_id,split,quality\nr00001,train,0.02\n")
+    with pytest.raises(NotEnoughData, match="--split train"):
+        export.run("support.intent", tmp_path / "todo.csv", home=home, suspects=True)
+    assert export.run("support.intent", tmp_path / "todo.csv", home=home, suspects=True, split="train").items == 1
 
 
 def test_label_studio_tasks_have_predictions_and_its_export_is_imported(home, tmp_path):
