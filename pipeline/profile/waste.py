@@ -101,7 +101,7 @@ def find(
     unknown: list[str] = []
     _identical(connection)
     _near_identical(connection, profiled)
-    _retries(connection)
+    unknown += _retries(connection)
     unknown += _unread(connection)
     debugging = [p.number for p in profiled if re.search(config.debug_prompts, p.shape.prompt, re.IGNORECASE)]
     connection.execute(
@@ -164,7 +164,7 @@ def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Pr
     )
 
 
-def _retries(connection: duckdb.DuckDBPyConnection) -> None:
+def _retries(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Attempts that another one of the same request follows. Most failed attempts are free, but not all."""
     connection.execute(f"""
         insert into wasted
@@ -177,6 +177,10 @@ def _retries(connection: duckdb.DuckDBPyConnection) -> None:
                         else 'retry' end, usd
         from tries where next = 'retry'
     """)  # noqa: S608
+    nobody = connection.execute("""
+        select count(*) from priced where not ok and purpose = 'serve' and session_id is null and user_id is null
+    """).fetchall()[0][0]
+    return [f"retries: unknown for {nobody:,} failed attempts without a session and a user"] if nobody else []
 
 
 def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:

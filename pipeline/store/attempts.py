@@ -1,9 +1,10 @@
 """Links retries to the request that they repeat if the log does not.
 
-A retry has the same call site, messages, tools and session as a failed attempt, and starts soon after that ended. The
-same prompt after a success is a new request. Attempts that the log itself links (the router's retries, escalations and
-shadows share a `request_id`) count as one request, and only whole requests are linked. Records are never rewritten:
-links are small files beside them, one per day and commit; the newest of each day counts. The view `records` joins them.
+A retry has the same call site, messages, tools and session as a failed attempt, and starts soon after that ended.
+Without a session the user counts, then the trace: clients often open a trace for each attempt. The same prompt after a
+success is a new request. Attempts that the log itself links (the router's retries, escalations and shadows share a
+`request_id`) count as one request, and only whole requests are linked. Records are never rewritten: links are small
+files beside them, one per day and commit; the newest of each day counts. The view `records` joins them.
 """
 
 from bisect import bisect_left, bisect_right
@@ -28,7 +29,7 @@ _ATTEMPTS = """
 create or replace temp table attempts as
 with every as not materialized (
     select request_id, id, ts, status, purpose, attempt,
-           coalesce('s' || session_id, 't' || trace_id, 'u' || user_id) as caller, call_site, request_hash,
+           coalesce('s' || session_id, 'u' || user_id, 't' || trace_id) as caller, call_site, request_hash,
            ts + to_microseconds(cast(coalesce(latency_ms, 0) * 1000 as bigint)) as ended
     from read_parquet({parts}, hive_partitioning = false)
     where purpose in ('serve', 'retry', 'escalation', 'consistency')

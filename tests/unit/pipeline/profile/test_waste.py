@@ -193,6 +193,13 @@ def test_a_log_that_does_not_say_who_waits_leaves_background_waste_unknown(tmp_p
     assert len(report.unknown) == 1
 
 
+def test_failed_attempts_of_nobody_leave_retries_unknown(tmp_path: Path) -> None:
+    human: dict[str, Any] = {"visibility": "human"}
+    known = [failed(record(1, "note 1", user_id="u", **human), 500), record(2, "note 2", **human)]
+    assert find(tmp_path / "known", known).unknown == ()
+    assert len(find(tmp_path / "unknown", [*known, failed(record(3, "note 3", **human), 500)]).unknown) == 1
+
+
 def test_calls_whose_prompt_says_that_they_debug_are_waste(tmp_path: Path) -> None:
     listed = [
         record(n, f"note {n}", call_site="pier.why", system="DEBUG MODE: say why the note went to its tray.")

@@ -266,7 +266,13 @@ def test_without_any_caller_nothing_is_linked(home: Home) -> None:
     assert stored(home, [record("a", status=500, **nobody), record("b", seconds=3, **nobody)])["b"][1] == "serve"
 
 
-def test_the_trace_and_then_the_user_stand_in_for_a_missing_session(home: Home) -> None:
+def test_attempts_of_a_user_in_traces_of_their_own_are_linked(home: Home) -> None:
+    user: dict[str, Any] = {"session_id": None, "user_id": "u"}
+    rows = stored(home, [record("a", status=500, trace_id="1", **user), record("b", seconds=3, trace_id="2", **user)])
+    assert rows["b"][:2] == ("a", "retry")
+
+
+def test_the_user_and_then_the_trace_stand_in_for_a_missing_session(home: Home) -> None:
     for key in ("trace_id", "user_id"):
         caller: dict[str, Any] = {"session_id": None, key: key, "text": key}
         rows = stored(home, [record(f"{key}1", status=500, **caller), record(f"{key}2", seconds=3, **caller)])
