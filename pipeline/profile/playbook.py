@@ -49,7 +49,8 @@ def steps(
     """).fetchall()[0]
     share = sum(p.requests for p in profiled if p.proposal.tier == 1) / max(1, sum(p.requests for p in profiled))
     documented = total_sites - len(undocumented)
-    kinds = sorted({line.kind for line in waste.lines if line.in_total})
+    largest = sorted((line for line in waste.lines if line.in_total), key=lambda line: -line.spend_usd)[:2]
+    sources = "".join(f", {line.kind} at {line.call_site} {line.spend_usd:,.2f} USD" for line in largest)
     tracked = connection.execute(
         "select count(*) filter (where call_site <> '(none)'), count(*) filter (where plan <> '(unknown)'), count(*) "
         "from priced"
@@ -62,7 +63,7 @@ def steps(
              value=f"{len(profiled)} shapes"),
         Step(step="kill waste", test="every call site has a reason; the largest waste is named with its cost",
              holds=total_sites > 0 and not undocumented,
-             value=f"{documented}/{total_sites} documented; {len(kinds)} kinds of waste, {waste.total_usd:,.2f} USD"),
+             value=f"{documented}/{total_sites} documented; {waste.total_usd:,.2f} USD wasted{sources}"),
         Step(step="route by rules", test="at least 50% on Tier 1, its p95 under 1 s",
              holds=None if not routed else tier_1 / routed >= 0.5 and (p95 or 1e9) < 1000,
              value=(f"{tier_1 / routed:.1%} on Tier 1, p95 {p95 or 0:,.0f} ms" if routed

@@ -118,6 +118,8 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
             output.append(
                 f"  {self.logged_usd:,.2f} USD logged, {self.estimated_usd:,.2f} estimated where the log is silent"
             )
+        if self.uncosted:
+            output.append(f"  {self.uncosted:,} attempts have no price and are not in it")
         if not self.worth_it:
             output.append(
                 f"  below {self.worth_calls_per_day:,} calls a day an own model saves less than the work it takes: "

@@ -64,3 +64,12 @@ def test_requests_that_the_gateway_answered_do_not_count_for_the_prompt_cache(tm
 def test_a_registry_without_tier_1_says_nothing_about_own_models(tmp_path: Path) -> None:
     registry = Registry(call_sites=(CallSite(name="pier.box", tier=3),))
     assert steps(tmp_path, [record(1, 3)], registry)["fine-tune and self-host"].holds is None
+
+
+def test_the_two_largest_sources_of_waste_are_named_with_their_cost(tmp_path: Path) -> None:
+    sites = ["a.test"] * 9 + ["b.test"] * 21 + ["c.test"]
+    listed = [record(n, 2, call_site=site) for n, site in enumerate(sites)]
+    value = steps(tmp_path, listed)["kill waste"].value
+    assert "debug at b.test 0.02 USD" in value
+    assert "debug at a.test 0.01 USD" in value
+    assert "c.test" not in value
