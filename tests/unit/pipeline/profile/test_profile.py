@@ -218,15 +218,6 @@ def test_a_shape_that_changes_its_behaviour_is_reported(tmp_path: Path) -> None:
     assert "pier.gone: vanished" in text
 
 
-def test_a_renamed_call_site_is_known_by_its_prompt(tmp_path: Path) -> None:
-    home = filled(tmp_path, profiled_logs.records())
-    run(home, accept=True)
-    older = callsites.load(home.root / callsites.FILE)
-    renamed = [msgspec.structs.replace(s, name="quay") if s.name == "pier.fare" else s for s in older.call_sites]
-    result = run(home, older=msgspec.structs.replace(older, call_sites=tuple(renamed)))
-    assert result.changes == ("pier.fare: renamed, was quay",)
-
-
 def test_attempts_without_a_price_are_told(tmp_path: Path) -> None:
     unpriced = [
         msgspec.structs.replace(r, cost_usd=None, model="in-house") if r.call_site == "pier.box" else r
