@@ -19,7 +19,8 @@ select r.id, r.request_id, r.purpose, r.attempt, r.ts, s.shape, coalesce(r.call_
        coalesce(r.usage.cache_read, 0) as cached_tokens, coalesce(r.usage.output, 0) as output_tokens,
        coalesce(r.input_chars, 0) as input_chars, coalesce(length(r.output.text), 0) as output_chars,
        r.ttft_ms, r.latency_ms, coalesce(r.params.stream, false) as stream, r.params.max_tokens as max_tokens,
-       coalesce(r.params.temperature, 1) as temperature, r.cohort['environment'] is not null as in_test_environment,
+       hash(coalesce(r.params.temperature, 1), r.response_format) as settings,
+       r.cohort['environment'] is not null as in_test_environment,
        r.output.finish_reason as finish_reason, r.request_hash, r.system_hash, r.visibility, r.cache_hit,
        r.session_id, r.user_id
 from records r join shaped s using (id)

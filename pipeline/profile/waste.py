@@ -132,7 +132,7 @@ def _identical(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         insert into wasted
         select id, 'identical', {_USD} from priced where purpose in ('serve', 'retry') and ok and not cache_hit
-        qualify row_number() over (partition by request_hash, temperature order by ts, id) > 1
+        qualify row_number() over (partition by request_hash, settings order by ts, id) > 1
     """)  # noqa: S608
 
 
@@ -143,7 +143,7 @@ def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Pr
         f"""
         insert into wasted
         with answered as (
-            select p.id, p.ts, {_USD} as usd, p.call_site, hash(r.tools, p.temperature) as settings,
+            select p.id, p.ts, {_USD} as usd, p.call_site, hash(r.tools, p.settings) as settings,
                    case when json_array_length(r.messages) = if(p.system_hash is null, 1, 2) then hash(p.system_hash)
                         else hash(list_slice(json_extract(r.messages, '$[*]'), 1, -2)) end as earlier,
                    case when list_contains($exact::int[], p.shape) then hash(r.output.text) else 0 end as answer,

@@ -320,6 +320,12 @@ def test_another_temperature_is_another_request(tmp_path: Path, copy: str) -> No
     assert [line.examples for line in report.lines if line.kind.endswith("identical")] == [("r3",)]
 
 
+@pytest.mark.parametrize("copy", ["the boat was late", "The boat was late."])
+def test_another_response_format_is_another_request(tmp_path: Path, copy: str) -> None:
+    listed = [record(1, "the boat was late"), record(2, copy, response_format={"type": "json_object"})]
+    assert [line.kind for line in find(tmp_path, listed).lines if line.kind.endswith("identical")] == []
+
+
 def test_the_default_temperature_may_be_left_out(tmp_path: Path) -> None:
     listed = [record(1, "late"), record(2, "late", params=Params(max_tokens=64, temperature=1.0))]
     assert count(find(tmp_path, listed), "identical") == 1
