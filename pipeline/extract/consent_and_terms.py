@@ -29,8 +29,9 @@ _IDS = "SELECT customer_id FROM records WHERE customer_id <> '' UNION SELECT use
 
 
 _LATEST = """
-    SELECT coalesce(nullif(user_id, ''), customer_id) AS who, arg_max(coalesce(cohort[$flag], ''), (ts, id)) AS word
-    FROM records WHERE who <> '' GROUP BY who HAVING word <> ''
+    SELECT coalesce(customer_id, '') AS customer, coalesce(user_id, '') AS who,
+        arg_max(coalesce(cohort[$flag], ''), (ts, id)) AS word
+    FROM records WHERE customer <> '' OR who <> '' GROUP BY ALL HAVING word <> ''
 """
 
 
@@ -41,8 +42,9 @@ class Permissions(NamedTuple):
     config: RightsConfig
     opted_out: frozenset[str]
     """Customer and user ids of the opt-out list."""
-    withdrawn: frozenset[str] = frozenset()
-    """Users (customers, where no user is logged) whose latest record refuses, which counts for the earlier ones too."""
+    withdrawn: frozenset[tuple[str | None, str]] = frozenset()
+    """Customer and user (each "" where none is logged) whose latest record refuses, which counts for the earlier ones
+    too; for rows without a customer also None and the user."""
 
 
 def load(config: RightsConfig, connection: duckdb.DuckDBPyConnection | None = None) -> Permissions:
@@ -59,7 +61,10 @@ def load(config: RightsConfig, connection: duckdb.DuckDBPyConnection | None = No
         )
     listed = opt_out_list.read(Path(config.opted_out)) if config.opted_out else frozenset[str]()
     latest = connection.execute(_LATEST, {"flag": config.cohort_flag}).fetchall() if connection is not None else []
-    return Permissions(table, config, listed, frozenset(who for who, word in latest if consent_of(word) == "no"))
+    refusing = [(customer, user) for customer, user, word in latest if consent_of(word) == "no"]
+    # Users of several customers may have the same id.
+    withdrawn = frozenset([*refusing, *((None, user) for _, user in refusing if user)])
+    return Permissions(table, config, listed, withdrawn)
 
 
 def refuse_unknown_list(connection: duckdb.DuckDBPyConnection, config: RightsConfig) -> None:
@@ -156,7 +161,10 @@ def report(rows: Iterable[Row], filters: Sequence[Filter], permissions: Permissi
 
 
 def _opted_out(row: Row, permissions: Permissions) -> bool:
-    if consent_of(_consent(row, permissions)) == "no" or (row.user_id or row.customer_id) in permissions.withdrawn:
+    user = row.user_id or ""
+    if consent_of(_consent(row, permissions)) == "no":
+        return True
+    if not permissions.withdrawn.isdisjoint([(row.customer_id or None, user), ("", user)]):
         return True
     return any(opt_out_list.key_of(name) in permissions.opted_out for name in (row.customer_id, row.user_id) if name)
 

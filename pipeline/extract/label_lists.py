@@ -30,14 +30,15 @@ _SEPARATES = re.compile(rf"{_MARKS}|[)\]]{_MARKS}[(\[]|[\"'`»”」』]{_MARKS}
 _QUOTES = re.compile(r" ?[\"'`“”„«»「」『』(\[{)\]}]+ ?")
 _CIRCLED = re.compile("[\u2460-\u2473\u2776-\u277f]")
 """Circled numbers of points, which count as letters otherwise."""
-_END_OF_ROW = re.compile(r"[.!?:]\s|[。！？：]|(?<![,;/+、，；،؛ ])\s*\n")
+# The second lookbehind: a run of spaces would be searched from each of them, in quadratic time.
+_END_OF_ROW = re.compile(r"[.!?:]\s|[。！？：]|(?<![,;/+、，；،؛])(?<![^\S\n])[^\S\n]*\n")
 _END_OF_PARAGRAPH = re.compile(r"\n\s*\n")
 _POINT = r"(?<!\w)(?:\d{1,3}|[a-zA-Z]|[ivxlc]{2,5})(?!\w)"
 _ENDS_ITEM = re.compile(
     rf"[\n\t,;|、，；،؛:：\"“”`«»「」『』<>(){{}}\[\]=→{_LABEL}{_LAST}]|\s[-–—/+]+\s|[.!?](?=\s|$)|。"
 )
 _BEFORE_ITEM = " *'-•–·"
-_HEADER = re.compile(r"^.*\n(?=[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|)+)", re.MULTILINE)
+_HEADER = re.compile(r"^.*\n(?=(?:[ \t]*+\|)?(?:[ \t]*+:?-{2,}+:?[ \t]*+\|)+)", re.MULTILINE)
 """The first row of a Markdown table."""
 _RANGE = re.compile(r"(?<![\w.,-])(\d{1,2})(?!\d|[.,]\d)[^\d\n]{1,40}?(?<![\d.,])(\d{1,2})(?![\d%])")
 

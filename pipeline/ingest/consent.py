@@ -16,6 +16,7 @@ from pipeline.ingest.consent_names import (
     Kind,
     is_about_data,
     is_list_of_tags,
+    is_of_a_standard,
     kind_of,
     limits_purposes,
     snake,
@@ -133,6 +134,8 @@ def _search(tags: Mapping[Any, Any], planned: Plan, depth: int, words: list[str]
     for key, meaning in planned.fields:
         if (word := word_of(tags[key], meaning)) is not None:
             if meaning == "data" and consent_of(word) != "no" and word != "zero":
+                continue
+            if meaning == "opt_out" and consent_of(word) == "yes" and is_of_a_standard(str(key)):
                 continue
             is_clear = meaning in ("consent", "opt_out") or (meaning == "use" and consent_of(word) == "no")
             words.append(word if is_clear else f"{key}: {word}"[:_MAX_CHARS])

@@ -181,6 +181,11 @@ _NO_TRAINING = re.compile(r"(?:x_)?(?:no_?(?:gen_?)?(?:ai|ml|llm)|tdm_reserv(?:e
 """Names of standards and of contracts that rule training out, such as the TDM Reservation Protocol of the W3C."""
 
 
+def is_of_a_standard(key: str) -> bool:
+    """Whether a tag only tells of a standard or a contract; that it does not apply is no consent."""
+    return _NO_TRAINING.fullmatch(snake(key)) is not None
+
+
 def _words(name: str) -> list[str]:
     if _NO_TRAINING.fullmatch(name):
         return ["no", "training"]

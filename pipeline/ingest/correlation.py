@@ -25,6 +25,8 @@ _ROW_BYTES = 256
 _UNIQUE = 0.8
 """Minimum share of different values for an id to be of one request each; others are of a trace, session or customer."""
 _MAX_ID_CHARS = 512
+_MAX_ID_FIELDS = 32
+"""Fields of requests, and of answers, that are compared in pairs."""
 _ID = re.compile(r"(?:.*[_.-])?(?:[a-z]?id|uuid|guid|ref|correlation|reply_to|key)|.*(?:Id|ID|Uuid|Ref|Key)")
 _TIMES = (
     *("timestamp", "ts", "time", "@timestamp", "created_at", "createdAt", "datetime", "date", "at", "started_at"),
@@ -59,7 +61,7 @@ Ids = tuple[dict[str, Counter[str]], dict[str, Counter[str]]]
 
 
 class Halves(NamedTuple):
-    """A file with such rows."""
+    """A file with rows that are requests or answers."""
 
     ids: Ids
     """Of the first rows."""
@@ -126,9 +128,11 @@ def ids_of(rows: Iterable[Mapping[str, Any]]) -> Ids:
     ids: Ids = ({}, {})
     for row in rows:
         if (half := half_of(row)) is not None:
+            fields = ids[half.is_answer]
             for key, value in row.items():
-                if isinstance(value, str | int) and not isinstance(value, bool) and _ID.fullmatch(key):
-                    ids[half.is_answer].setdefault(key, Counter())[str(value)[:_MAX_ID_CHARS]] += 1
+                has_room = key in fields or len(fields) < _MAX_ID_FIELDS
+                if isinstance(value, str | int) and not isinstance(value, bool) and has_room and _ID.fullmatch(key):
+                    fields.setdefault(key, Counter())[str(value)[:_MAX_ID_CHARS]] += 1
     return ids
 
 
@@ -137,32 +141,14 @@ def keys_of(ids: Ids) -> Keys | None:
     ranked = []
     for (own, asked), (other, answered) in product(ids[False].items(), ids[True].items()):
         if common := (asked & answered).total():
-            is_unique = all(len(values) >= _UNIQUE * values.total() for values in (asked, answered))
+            is_unique = _are_unique(asked) and _are_unique(answered)
             rank = is_unique, common, len(asked.keys() & answered.keys()), own == other
             ranked.append((rank, Keys(own, other, is_unique)))
     return max(ranked)[1] if ranked else None
 
 
-def keys_of_files(files: Sequence[Ids]) -> list[Keys | None]:
-    """The fields by which each file's rows belong together, or belong to those of other files."""
-    alone = [keys_of(ids) for ids in files]
-    apart: Ids = ({}, {})
-    for ids, keys in zip(files, alone, strict=True):
-        for place, counters in zip(apart, ids, strict=True) if keys is None else ():
-            for field, counter in counters.items():
-                place[field] = place.get(field, Counter()) + counter
-    together = keys_of(apart)
-    if together is None or not together.is_unique:
-        # Between files that hold requests or answers alone, the order says nothing.
-        return alone
-    shared = apart[False][together.request] & apart[True][together.answer]
-    return [
-        keys or (together if shared & _values(ids, together) else None) for ids, keys in zip(files, alone, strict=True)
-    ]
-
-
-def _values(ids: Ids, keys: Keys) -> Counter[str]:
-    return ids[False].get(keys.request, Counter()) + ids[True].get(keys.answer, Counter())
+def _are_unique(values: Counter[str]) -> bool:
+    return len(values) >= _UNIQUE * values.total()
 
 
 def path_of(rows: Sequence[Mapping[str, Any]]) -> envelope.Path:
@@ -205,6 +191,58 @@ class Waiting:
 
     def rest(self) -> Iterator[bytes]:
         yield from self._rows.values()
+
+
+class Joining(NamedTuple):
+    """How the rows of a file are joined."""
+
+    keys: Keys
+    waiting: Waiting
+    """Shared by files whose rows may belong together."""
+
+
+def joinings(files: Sequence[Ids]) -> list[Joining | None]:
+    """How each file's rows are joined with each other or with those of other files; None: they are not.
+
+    Between files only ids of one request each say what belongs together, and only if they do not begin anew in each.
+    """
+    keys_of_file = [keys_of(ids) for ids in files]
+    shared = {
+        keys: Waiting()
+        for keys in set(keys_of_file)
+        if keys is not None
+        and keys.is_unique
+        and all(map(_are_unique, _values(_together(files, keys_of_file, keys), keys)))
+    }
+    apart = _together(files, keys_of_file, None)
+    between = keys_of(apart)
+    asked, answered = ((), ()) if between is None or not between.is_unique else _values(apart, between)
+    common = {value for value in asked if value in answered}
+    waiting = Waiting()
+    joined: list[Joining | None] = []
+    for ids, keys in zip(files, keys_of_file, strict=True):
+        if keys is not None:
+            joined.append(Joining(keys, shared.get(keys) or Waiting()))
+        elif between is not None and any(not common.isdisjoint(values) for values in _values(ids, between)):
+            joined.append(Joining(between, waiting))
+        else:
+            joined.append(None)
+    return joined
+
+
+def _together(files: Sequence[Ids], keys_of_file: Sequence[Keys | None], keys: Keys | None) -> Ids:
+    """The ids of all files with these keys."""
+    together: Ids = ({}, {})
+    for ids, own in zip(files, keys_of_file, strict=True):
+        for place, fields in zip(together, ids, strict=True) if own == keys else ():
+            for field, values in fields.items():
+                place.setdefault(field, Counter()).update(values)
+    return together
+
+
+def _values(ids: Ids, keys: Keys) -> tuple[Counter[str], Counter[str]]:
+    """The ids of requests and of answers."""
+    return ids[False].get(keys.request, Counter()), ids[True].get(keys.answer, Counter())
 
 
 def pairs(

@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.ingest import content, correlation, documents, envelope, lenient, tables
 from pipeline.ingest.content import Content
-from pipeline.ingest.correlation import Halves, Keys, Waiting
+from pipeline.ingest.correlation import Halves, Joining
 from pipeline.ingest.formats import FORMATS, Format, formats_of
 from pipeline.ingest.sources import SPREADSHEET
 from pipeline.ingest.typed_values import untyped
@@ -203,13 +203,13 @@ def _of_halves(objects: Sequence[Mapping[str, Any]], rows: Callable[[], Iterator
     return Halves(ids, path, rows, why_not) if any(ids) else why_not
 
 
-def joined_halves(halves: Halves, keys: Keys, waiting: Waiting, *, is_last: bool) -> Recognised:
-    """How to read a file of halves after others that left rows `waiting`."""
+def joined_halves(halves: Halves, joining: Joining, *, is_last: bool) -> Recognised:
+    """How to read a file of halves after others whose rows may wait for it."""
 
     def rows() -> Iterator[bytes]:
-        return correlation.pairs(halves.rows, halves.path, keys, waiting, is_last=is_last)
+        return correlation.pairs(halves.rows, halves.path, *joining, is_last=is_last)
 
-    why = f"requests and answers on rows of their own, joined by {keys.request}"
+    why = f"requests and answers on rows of their own, joined by {joining.keys.request}"
     return Recognised(FORMATS["openai_pairs"], (), rows, why)
 
 

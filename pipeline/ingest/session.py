@@ -12,7 +12,7 @@ from pipeline.ingest import content, retry
 from pipeline.ingest.blocks import Job, Report
 from pipeline.ingest.companions import AMBIGUOUS, Pairing
 from pipeline.ingest.content import SMALL_BYTES, Content, Piece
-from pipeline.ingest.correlation import Halves, Ids, Waiting, keys_of_files
+from pipeline.ingest.correlation import Halves, Ids, joinings
 from pipeline.ingest.formats import FORMATS, Format, mapped, mapping_of
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.pending import PendingFile, SharedBlock
@@ -122,16 +122,18 @@ class Session:
 
     def _read_halves(self) -> None:
         """Read the files with a request or an answer in each row. One commit: rows may wait for the next file."""
-        keys_of = keys_of_files([ids for _, ids in self._halves])
-        last = {keys: number for number, keys in enumerate(keys_of)}
-        waiting = {keys: Waiting() for keys in last}
-        for number, ((file, _), keys) in enumerate(zip(self._halves, keys_of, strict=True)):
+        joined = joinings([ids for _, ids in self._halves])
+        last = {id(joining.waiting): n for n, joining in enumerate(joined) if joining is not None}
+        for number, ((file, _), joining) in enumerate(zip(self._halves, joined, strict=True)):
             opened = Content(file)
             # Again, since the rows of all these documents would take too much memory.
             how = recognise_content(opened)
             if isinstance(how, Halves):
-                is_last = last[keys] == number
-                how = how.why_not if keys is None else joined_halves(how, keys, waiting[keys], is_last=is_last)
+                how = (
+                    how.why_not
+                    if joining is None
+                    else joined_halves(how, joining, is_last=last[id(joining.waiting)] == number)
+                )
             self._read_as(file, opened, how, "")
 
     def _write_waiting(self, pairing: Pairing, before: Sequence[Path]) -> None:

@@ -3,8 +3,9 @@
 They are read if they were copied along with the log: below its folder, under the end of their name.
 """
 
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,7 +47,7 @@ def with_stored(row: bytes, names: Mapping[str, str], log: str) -> bytes:
 
 def _beside(log: str, name: str) -> Any:
     try:
-        path = next(filter(Path.is_file, _candidates(log, name)), None)
+        path = next(_copies(Path(log).parent, name), None)
         document = None if path is None else Content(sources.find([path])[0]).document()
     except (InputError, OSError, ValueError):
         # The copy is damaged, or the name is none of a file.
@@ -54,11 +55,12 @@ def _beside(log: str, name: str) -> Any:
     return None if document is None else json_or(document)
 
 
-def _candidates(log: str, name: str) -> Iterator[Path]:
-    """Where a copy may be. Only below the log's own folder, since the log's author chose the name."""
+def _copies(folder: Path, name: str) -> Iterator[Path]:
+    """Files under the end of the name. Only below the log's own folder, since the log's author chose the name."""
     if len(name) > _MAX_NAME:
         return
     url = urlsplit(name)
-    parts = [part for part in (url.netloc, *PurePosixPath(url.path).parts) if part not in ("", "/")]
-    if ".." not in parts:
-        yield from (Path(log).parent.joinpath(*parts[start:]) for start in range(len(parts)))
+    parts = [part for part in (url.netloc, *url.path.split("/")) if part]
+    for path in (folder.joinpath(*parts[start:]) for start in range(len(parts))):
+        if path.is_file() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+            yield path

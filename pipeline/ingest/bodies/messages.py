@@ -133,7 +133,7 @@ class Conversation:
     def _add_parts(self, message: Mapping[str, Any], role: str, parts: list[Any]) -> None:
         texts: list[str] = []
         media: list[dict[str, Any]] = []
-        calls = [_call(call) for call in loose_json.trees(message.get("tool_calls"))]
+        calls: list[dict[str, Any]] = []
         results: list[dict[str, Any]] = []
         for part in parts:
             if (call := _call_part(part)) is not None:
@@ -147,6 +147,8 @@ class Conversation:
             elif isinstance(part, Mapping) and not _is_aside(part):
                 # An unknown kind of part (arguments of a template): kept unchanged.
                 texts.append(msgspec.json.encode(part).decode())
+        # LangChain writes the calls of a message's parts a second time beside them.
+        calls = calls or [_call(call) for call in loose_json.trees(message.get("tool_calls"))]
         # Tool results come first: they answer the previous assistant message.
         self.messages += results
         if not texts and not media and not calls and results:

@@ -23,8 +23,8 @@ _CAPS = (
     "n_predict",
 )
 _TEMPERATURES = ("temperature",)
-PARAMETERS = frozenset({"optional_params", "model_parameters", "parameters", "kwargs"})
-"""Keys of an object with sampling parameters inside a request."""
+PARAMETERS = ("optional_params", "model_parameters", "parameters", "kwargs")
+"""Keys of an object with sampling parameters inside a request; the first one counts."""
 _SORTED_ELSEWHERE = frozenset(
     {*_CAPS, "temperature", "stream", "tools", "functions", "response_format", "messages", "model", "metadata"}
 )
@@ -48,10 +48,9 @@ def read_prompt(tree: Any, notes: Notes, *, parameters: Mapping[str, Any] | None
     if isinstance(inside := tree.get("input"), Mapping) and not inside.keys().isdisjoint(("messages", "prompt")):
         # DashScope's requests.
         tree = {**_beside(tree, "input"), **inside}
-    if not PARAMETERS.isdisjoint(tree):
-        apart = [inside for key in PARAMETERS if isinstance(inside := opened_value(tree.get(key)), Mapping)]
-        if apart:
-            tree, parameters = _beside(tree, *PARAMETERS), {**apart[0], **(parameters or {})}
+    apart = next((inside for key in PARAMETERS if isinstance(inside := opened_value(tree.get(key)), Mapping)), None)
+    if apart is not None:
+        tree, parameters = _beside(tree, *PARAMETERS), {**apart, **(parameters or {})}
     read = next((read for recognises, read in _READERS if recognises(tree)), None)
     if read is None:
         keys = ", ".join(map(str, list(tree)[:8]))

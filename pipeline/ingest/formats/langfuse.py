@@ -64,7 +64,9 @@ def _is_trace(tree: Mapping[str, Any]) -> bool:
 
 
 def _is_score(tree: Mapping[str, Any]) -> bool:
-    return tree.keys() >= _SCORE_KEYS and ("dataType" in tree or "data_type" in tree)
+    return tree.keys() >= _SCORE_KEYS and not (
+        tree.keys().isdisjoint(("dataType", "data_type")) or tree.keys().isdisjoint(("traceId", "trace_id"))
+    )
 
 
 _TRACE_KEYS = {"id", "timestamp", "name", "public", "tags"}
@@ -96,7 +98,8 @@ def _in_trace(observation: Mapping[str, Any], trace: Mapping[str, Any], scores: 
     """An observation with the tags of its trace, and the scores of either."""
     shared = {key: _field(trace, key) for key in ("userId", "sessionId", "tags", "environment") if _field(trace, key)}
     around = {key: trace[key] for key in ("metadata", "tags", "name") if key in trace}
-    around = {**observation.get("_trace", {}), **around, **({"scores": scores} if scores else {})}
+    known = observation.get("_trace")
+    around = {**(known if isinstance(known, dict) else {}), **around, **({"scores": scores} if scores else {})}
     return {**shared, **{k: v for k, v in observation.items() if v is not None}, "_trace": around}
 
 
@@ -291,7 +294,9 @@ def _given(row: Mapping[str, Any]) -> list[Part]:
     if _is_trace(row):
         return [(_key(row["id"], None), 0, {"trace": {key: row[key] for key in _OF_TRACE if key in row}})]
     if _is_score(row):
-        return [(_key(_field(row, "traceId"), _field(row, "observationId")), 0, {"score": row})]
+        # Scores of sessions have no trace.
+        trace = _field(row, "traceId")
+        return [(_key(trace, _field(row, "observationId")), 0, {"score": row})] if trace else []
     parent = _field(row, "parentObservationId")
     if not parent:
         return []

@@ -55,14 +55,28 @@ def test_a_refusal_in_the_latest_record_of_a_user_counts_for_the_earlier_ones() 
             ('', 'c2', 1, MAP {}), (NULL, 'c2', 2, MAP {'training': 'opt_out'})"""
     )
     permissions = consent_and_terms.load(RightsConfig(), connection)
-    assert permissions.withdrawn == {"withdrew", "c2"}
     rows = [
-        row(1, user_id="withdrew", cohort={"training": "yes"}),
-        row(2, user_id="returned", customer_id="c2"),
+        row(1, user_id="withdrew", customer_id="c1", cohort={"training": "yes"}),
+        row(2, user_id="returned", customer_id="c1"),
         row(3, customer_id="c2"),
+        row(4, user_id="per request", customer_id="c1"),
     ]
-    kept = consent_and_terms.permitted(rows, "shop.topic", permissions, Ledger(3))
-    assert [row.id for row in kept] == ["r00002"]
+    kept = consent_and_terms.permitted(rows, "shop.topic", permissions, Ledger(4))
+    assert [row.id for row in kept] == ["r00002", "r00004"]
+
+
+@pytest.mark.parametrize("refusing", [("7", "c1"), ("7", ""), ("", "c1")])
+def test_users_of_two_customers_with_the_same_id_are_two(refusing: tuple[str, str]) -> None:
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE records (user_id TEXT, customer_id TEXT, ts INT, cohort MAP(TEXT, TEXT), id INT)")
+    insert = "INSERT INTO records VALUES (?, ?, ?, MAP {'training': ?}, 1)"
+    connection.execute(insert, [*refusing, 1, "no"])
+    connection.execute(insert, ["7", "c2", 2, "yes"])
+    rows = [row(1, user_id="7", customer_id="c1"), row(2, user_id="7", customer_id="c2"), row(3, user_id="7")]
+    permissions = consent_and_terms.load(RightsConfig(), connection)
+    kept = {row.id for row in consent_and_terms.permitted([*rows, row(9)], "shop.topic", permissions, Ledger(4))}
+    kept_by_refusing = {("7", "c1"): {"r00002"}, ("7", ""): set[str](), ("", "c1"): {"r00001", "r00002", "r00003"}}
+    assert kept == kept_by_refusing[refusing] | {"r00009"}
 
 
 @pytest.mark.parametrize("said", ["given", "active", "opted_in"])

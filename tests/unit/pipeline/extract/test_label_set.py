@@ -142,11 +142,14 @@ def test_all_grades_of_a_scale_are_labels() -> None:
 
 @pytest.mark.parametrize(
     "run",
-    ["<a", "a", "a/", "(", "「a", "a, ", "|-", "a. ", "a = ", '<a b="', " ", "yes, no: ", "(yes) ", "\n- no", "1 to "],
+    [
+        *("<a", "a", "a/", "(", "「a", "a, ", "|-", "a. ", "a = ", '<a b="', "yes, no: ", "(yes) ", "\n- no", "1 to "),
+        *(" ", "\t", "\u00a0", "| ", ", and "),
+    ],
 )
 def test_a_long_line_is_read_in_linear_time(run: str) -> None:
     began = time.process_time()
-    discover(Counter({"yes": 9, "no": 9}), run * 50_000, CONFIG)
+    discover(Counter({"yes": 9, "no": 9}), f"A line\nyes, no{run * 50_000}, yes, no", CONFIG)
     assert time.process_time() - began < 2
 
 

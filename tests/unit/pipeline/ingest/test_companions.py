@@ -278,3 +278,21 @@ def test_an_input_may_come_before_or_behind_its_answers(tmp_path: Path, home: Ho
     summary = ingest.run([tmp_path / "in"], home=home, processes=1)
     assert not summary.waiting
     assert texts(home) == [("say blue", "blue"), ("say red", "red")]
+
+
+def test_scores_of_no_trace_are_those_of_no_generation(home: Home, tmp_path: Path) -> None:
+    moment = "2026-11-01T08:00:00Z"
+    generation = {"id": "g", "traceId": None, "type": "GENERATION", "startTime": moment, "input": "say one"}
+    score = {"name": "user-feedback", "value": 0, "source": "API", "dataType": "BOOLEAN", "traceId": None}
+    written(tmp_path / "log" / "generations.jsonl", [generation | {"output": "one"}])
+    written(tmp_path / "log" / "scores.jsonl", [score | {"id": "s", "sessionId": "of another customer"}])
+    ingest.run([tmp_path / "log"], home=home)
+    assert store.connect(home).execute("select thumb from feedback").fetchall() == []
+
+
+def test_a_langfuse_row_with_a_trace_of_another_type_is_read(home: Home, tmp_path: Path) -> None:
+    moment = "2026-11-01T08:00:00Z"
+    generation = {"id": "g", "traceId": "t", "type": "GENERATION", "startTime": moment, "input": "a", "output": "b"}
+    score = {"id": "s", "traceId": "t", "name": "user-feedback", "value": 0, "source": "API", "dataType": "BOOLEAN"}
+    summary = ingest.run([written(tmp_path / "log.jsonl", [generation | {"_trace": 5}, score])], home=home)
+    assert summary.accepted == 1

@@ -86,6 +86,7 @@ def test_consent_is_one_in_every_form(tags: dict[str, Any]) -> None:
         {"tags": ["training", "consented", "train"]}, {"improve_answer": True}, {"model_improvement_id": 7},
         {"data_retention": 30}, {"data_retention": "30d"}, {"data_collection": "allow"}, {"reservation": "yes"},
         {"no_ai_assist": True}, {"optimize": "no"}, {"widersprochen_am": None},
+        {"zdr": False}, {"zero_data_retention": "off"}, {"tdm_reservation": 0}, {"noAI": "false"},
     ],
 )  # fmt: skip
 def test_other_consents_and_empty_ones_say_nothing(tags: dict[str, Any]) -> None:

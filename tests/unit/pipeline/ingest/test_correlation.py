@@ -1,6 +1,7 @@
 """Requests and answers on rows of their own."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from pipeline import ingest, store
 from pipeline.ingest import correlation
-from pipeline.ingest.correlation import half_of, ids_of, keys_of
+from pipeline.ingest.correlation import half_of, ids_of, joinings, keys_of
 from tests.fakes import reported
 from tests.fakes.reported import ASK, CLAUDE, CLAUDE_ASK, REQUEST, TIME, Case, chat, jsonl, topic
 from traffic.artifacts import Home
@@ -195,3 +196,36 @@ def test_ids_that_repeat_in_other_files_join_nothing(tmp_path: Path) -> None:
     folder = files(tmp_path / "log", asked1=asked, asked2=asked, answers1=answered, answers2=answered)
     with pytest.raises(UnknownFormat):
         ingest.run([folder], home=Home(tmp_path / "home"))
+
+
+def test_ids_that_begin_anew_in_each_file_join_nothing_between_files(tmp_path: Path) -> None:
+    rows = [[{**row, "customer_id": tenant} for n in range(4) for row in reversed(other(n))] for tenant in "ab"]
+    # The first tenant's last request has no answer; the other's answer to a request of this id comes first.
+    folder = files(tmp_path / "log", a=[*rows[0][:-2], rows[0][-1]], b=rows[1])
+    ingest.run([folder], home=Home(tmp_path / "home"))
+    query = "select customer_id, output.text from records where messages->>'$[0].content' = 'text 3' order by 1"
+    assert store.connect(Home(tmp_path / "home")).execute(query).fetchall() == [("a", None), ("b", "answer 3")]
+
+
+def test_ids_of_sessions_join_nothing_between_files(tmp_path: Path) -> None:
+    rows = [{"session_id": "s", **row} for n in range(3) for row in other(n)]
+    rows = [{key: value for key, value in row.items() if key != "request_id"} for row in rows]
+    folder = files(tmp_path / "log", a=rows[:5], b=[rows[1], *rows[:4]])
+    ingest.run([folder], home=Home(tmp_path / "home"))
+    query = "select output.text from records where messages->>'$[0].content' = 'text 2'"
+    assert store.connect(Home(tmp_path / "home")).execute(query).fetchall() == [(None,)]
+
+
+def test_many_files_of_halves_take_linear_time() -> None:
+    asked = [ids_of([{"id": f"{file}-{n}", "request": REQUEST} for n in range(20)]) for file in range(1500)]
+    answered = [ids_of([{"id": f"{file}-{n}", "response": chat()} for n in range(20)]) for file in range(1500)]
+    started = time.perf_counter()
+    assert {joined and joined.keys for joined in joinings(asked + answered)} == {correlation.Keys("id", "id", True)}
+    assert time.perf_counter() - started < 2.0
+
+
+def test_many_fields_that_may_be_ids_take_linear_time() -> None:
+    many = {f"{n}_id": "a" for n in range(20_000)}
+    started = time.perf_counter()
+    assert keys_of(ids_of([{"id": "a", "request": REQUEST, **many}, {"id": "a", "response": chat(), **many}]))
+    assert time.perf_counter() - started < 2.0

@@ -56,10 +56,18 @@ def test_uploaded_messages_of_a_span_are_read_where_they_were_copied(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "name", ["s3://bucket/home/r.json", "../r.json", "/x/../../r.json", "a" * 300, "\0", "r" * 9000]
+    "name",
+    [
+        *("s3://bucket/home/r.json", "../r.json", "/x/../../r.json", "a" * 300, "\0", "r" * 9000),
+        *("s3://bucket/{folder}/r.json", "s3:///{folder}/r.json", "s3://bucket/link.json", "linked/r.json"),
+    ],
 )
 def test_only_files_below_the_folder_of_the_log_are_read(tmp_path: Path, name: str) -> None:
     (tmp_path / "r.json").write_text(json.dumps(ASK))
+    (tmp_path / "09").mkdir()
+    (tmp_path / "09" / "link.json").symlink_to(tmp_path / "r.json")
+    (tmp_path / "09" / "linked").symlink_to(tmp_path)
+    name = name.format(folder=tmp_path)
     summary = ingested(tmp_path, bedrock(name, name))
     assert (summary.accepted, summary.reasons) == (0, {"body_elsewhere": 1})
 
