@@ -25,6 +25,7 @@ from pipeline.ingest.formats import FORMATS, LineReader, NotARequest, Reading, U
 from pipeline.ingest.formats.format import UNDATED, StepReader
 from pipeline.ingest.mapping import TagMapping
 from pipeline.ingest.stored_content import StoredElsewhere, with_stored
+from pipeline.ingest.summary import DATED_WITH_FILE
 from pipeline.ingest.values import TIMEOUTS
 from pipeline.store.derived import read_row
 from pipeline.store.identity import content_hash
@@ -40,6 +41,7 @@ _BRACKETS = frozenset({b"[", b"]"})
 """Lines before and after the rows of a JSON list with one row per line."""
 _LINES_AT_ONCE = 64
 _MAX_SEARCHES = 20
+_SHOWN_DETAIL = 120
 """A file may hold many lines of other programs. What is a request may depend on values too, so one is not enough."""
 
 
@@ -71,7 +73,8 @@ class Report(msgspec.Struct, frozen=True):
     pieces: list[PieceCount]
     days: list[str]
     counts: dict[str, dict[str, int]]
-    """By name: `reasons`, `unpriced`, `call_sites`, `nulled`, `unknown`, `passed_over`, `marks`, `tags`, `notes`."""
+    """By name: `reasons`, `examples` (one per reason and block), `unpriced`,
+    `call_sites`, `nulled`, `unknown`, `passed_over`, `marks`, `tags`, `notes`."""
 
 
 _Row = tuple[int, bytes, Reading | Exception]
@@ -181,7 +184,7 @@ class _Block:
             record = reading.record
             if record.ts is UNDATED:
                 record = msgspec.structs.replace(record, ts=piece.modified)
-                self.counts["notes"]["dated with their file"] += 1
+                self.counts["notes"][DATED_WITH_FILE] += 1
             if self.is_limited and self._is_outside(record.ts):
                 self.counts["passed_over"]["outside --since and --until"] += 1
                 return
@@ -247,6 +250,8 @@ class _Block:
         reason, detail = _why(row, error)
         counted.read += 1
         counted.rejected += 1
+        if not self.counts["reasons"][reason]:
+            self.counts["examples"][f"{reason}: {detail[:_SHOWN_DETAIL]}"] += 1
         self.counts["reasons"][reason] += 1
         self.rejected.append(RejectedLine.of(piece.source, line_number, reason, detail, row))
 

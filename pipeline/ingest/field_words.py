@@ -1,4 +1,4 @@
-"""Words in German, French, Spanish, Italian, Portuguese and Dutch names of fields, and their English ones."""
+"""Abbreviations, and German, French, Spanish, Italian, Portuguese and Dutch words in names of fields, in English."""
 
 import unicodedata
 from functools import lru_cache
@@ -38,7 +38,8 @@ _ENGLISH = {
     "plan": "tarif forfait abonnement",
     "feature": "funktion fonction funcion funzione funcao functie",
     "history": "verlauf historique historial cronologia historico geschiedenis",
-    "tokens": "jetons",
+    "tokens": "jetons tok toks",
+    "system": "sys systeme sistema systeem",
     "count": "anzahl nombre numero aantal",
     "": "de du des la le el der die das von del della da do van",
 }

@@ -51,6 +51,9 @@ class RecordPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Position of such a row; texts are joined in this order."""
     id: Places = ()
     time: Places = ()
+    time_format: str | None = None
+    """Format of `time` and `end` as in Python's strptime, for times such as 30/11/2026 14:05, whose order of day and
+    month a row does not show. Without a zone (%z) they are UTC."""
     end: Places = ()
     """Of the answer, for the latency where no other place has it."""
     request: Places = ()

@@ -256,7 +256,10 @@ class Session:
         if self._options.mapping is not None:
             return self._options.mapping
         if name == mapped.FORMAT.name:
-            raise ConfigError("--format mapped needs a mapping with a `record` section: --config MAPPING.yaml")
+            raise ConfigError(
+                "CSV, Parquet and unknown formats need a mapping with a `record` section: --config MAPPING.yaml; "
+                "`fasttier ingest --suggest FILE` proposes one"
+            )
         if name not in self._mappings:
             self._mappings[name] = mapping_of(name)
         return self._mappings[name]
@@ -413,6 +416,7 @@ class Session:
             formats=_by_format(self._committed),
             recognised={f"{name}: {why}": files for (name, why), files in self._whys.items()},
             reasons=counts("reasons"),
+            examples={why: detail for why, _, detail in (text.partition(": ") for text in counts("examples"))},
             unpriced=counts("unpriced"),
             call_sites=counts("call_sites"),
             nulled=counts("nulled"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest import content, envelope, sources, tables
+from pipeline.ingest import content, envelope, sources, tables, time_formats
 from pipeline.ingest.bodies import Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.streams import joined
 from pipeline.ingest.consent_names import snake
@@ -30,6 +30,8 @@ from traffic.usage import usage_of
 _SAMPLE = 200
 _MAX_DEPTH = 5
 _SHOWN = 60
+_SHOWN_UNUSED = 20
+_SHOWN_REASONS = 5
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -43,6 +45,10 @@ class Suggestion(msgspec.Struct, frozen=True):
     """The first row's value at each proposed place."""
     reasons: dict[str, int]
     """Why other rows of the sample cannot be read with it."""
+    missing: tuple[str, ...] = ()
+    """Fields that cost or routing need and that have no place."""
+    unused: dict[str, str] = {}
+    """Values without a place in the mapping: path, and an example."""
 
     def yaml(self) -> str:
         """The mapping file."""
@@ -62,7 +68,12 @@ class Suggestion(msgspec.Struct, frozen=True):
         return "\n".join(lines) + "\n"
 
     def lines(self) -> list[str]:
-        return self.yaml().splitlines() + [f"# not readable: {reason} {n}" for reason, n in self.reasons.items()]
+        shown = list(self.reasons.items())[:_SHOWN_REASONS]
+        lines = self.yaml().splitlines() + [f"# not readable: {reason} {n}" for reason, n in shown]
+        if self.missing:
+            lines.append(f"# no place found for: {', '.join(self.missing)}; add those that the log has")
+        lines += [f"# not used: {path}  # {example}" for path, example in list(self.unused.items())[:_SHOWN_UNUSED]]
+        return lines
 
 
 def suggest(source: str) -> Suggestion:
@@ -86,6 +97,10 @@ def suggest(source: str) -> Suggestion:
         if place is not None and not (field in _PARTS and _PARTS[field] & record.keys()):
             record[field] = (place,)
             used.add(place)
+    if "time" not in record and (found := _formatted_time(values, used, len(rows))):
+        place, record["time_format"] = found
+        record["time"] = (place,)
+        used.add(place)
     texts = [place for field in _TEXT_FIELDS for place in record.get(field, ())]
     if texts and all(len(values[place]) < len(rows) for place in texts):
         # Other lines of the application.
@@ -99,7 +114,34 @@ def suggest(source: str) -> Suggestion:
     mapping = TagMapping(**tags, record=RecordPlaces(**record))
     readable, reasons = _try(rows, mapping)
     examples = {place: _shown(values[place][0]) for place in used}
-    return Suggestion(source, mapping, len(rows), readable, examples, reasons)
+    unused = {
+        path: _shown(given[0])
+        for path, given in values.items()
+        if not any(path == place or path.startswith(f"{place}.") for place in used)
+        and not isinstance(given[0], Mapping | list | None)
+    }
+    return Suggestion(source, mapping, len(rows), readable, examples, reasons, _missing(mapping), unused)
+
+
+def _formatted_time(values: Mapping[str, Sequence[Any]], used: set[str], rows: int) -> tuple[str, str] | None:
+    """Place and format of a time that needs a `time_format`; None if the sample does not show which."""
+    names = next(names for field, names, _ in _FIELDS if field == "time")
+    place = _best(values, names, time_formats.is_time, used, rows)
+    form = time_formats.format_of(value for value in values[place] if value not in (None, "")) if place else None
+    return (place, form) if place and form else None
+
+
+def _missing(mapping: TagMapping) -> tuple[str, ...]:
+    record = mapping.record or RecordPlaces()
+    whole = record.request or record.response
+    places = {
+        "time": record.time,
+        "model": record.model or whole,
+        "input_tokens": record.input_tokens or record.usage or record.response,
+        "output_tokens": record.output_tokens or record.usage or record.response,
+        "call_site": mapping.call_site or mapping.feature,
+    }
+    return tuple(field for field, place in places.items() if not place)
 
 
 def _sample(opened: Content) -> tuple[list[dict[str, Any]], envelope.Path]:
@@ -335,10 +377,17 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
     ("request", _ANY, _is_request),
     ("response", _ANY, _is_response),
     ("messages", _ANY, _is_messages),
-    ("system", ("system", "systemprompt", "systemmessage", "instructions"), _is_text),
+    ("system", ("system", "systemprompt", "systemmessage", "systemtext", "systemcontent", "instructions"), _is_text),
     ("prompt", _PROMPT_NAMES, _is_answer),
     ("answer", _ANSWER_NAMES, _is_answer),
-    ("id", _names("id requestid callid logid eventid messageid uuid spanid responseid completionid rowid"), _is_id),
+    (
+        "id",
+        _names(
+            "id requestid callid logid eventid messageid uuid spanid responseid completionid rowid reqid requestuuid "
+            "requuid corrid"
+        ),
+        _is_id,
+    ),
     (
         "time",
         _names(
@@ -398,9 +447,11 @@ _TAG_NAMES = {
     "call_site": _names(
         "callsite usecase task taskname promptname functionname endpoint route operation template agent component"
     ),
-    "feature": ("feature", "product", "module"),
+    "feature": ("feature", "product", "module", "servicename"),
     "user_id": ("userid", "user", "enduser"),
-    "customer_id": _names("customerid customer accountid tenantid tenant orgid workspaceid"),
+    "customer_id": _names(
+        "customerid customer accountid tenantid tenant orgid workspaceid accountref customerref tenantref"
+    ),
     "session_id": ("sessionid", "session", "conversationid", "threadid", "chatid"),
     "visibility": ("visibility",),
     "plan": ("plan", "subscription", "userplan", "planname"),

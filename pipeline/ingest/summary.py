@@ -1,11 +1,12 @@
 """Summary of an ingest, as text and as JSON."""
 
-import shlex
-
 import msgspec
 
 from pipeline.ingest.reads import ReadsSummary
-from traffic.number_format import some
+from traffic.number_format import count, some
+
+DATED_WITH_FILE = "dated with their file"
+"""Note on records whose row has no time."""
 
 
 class FormatCounts(msgspec.Struct):
@@ -46,6 +47,8 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Format and why it was chosen -> files."""
     reasons: dict[str, int]
     """Rejected lines by reason."""
+    examples: dict[str, str] = {}
+    """The detail of one rejected line by reason."""
     unpriced: dict[str, int]
     """Records without a cost, by what is missing: a model's price, or the usage."""
     call_sites: dict[str, int]
@@ -74,6 +77,11 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
     other_mapping: int = 0
     """Skipped files that had been read with another mapping."""
 
+    @property
+    def exit_status(self) -> int:
+        """2 if rows were read and none of them is a record."""
+        return 2 if self.rejected and not self.accepted and not self.already_known else 0
+
     def lines(self) -> list[str]:
         rate = self.bytes / 1e6 / self.seconds if self.seconds else 0.0
         lines = [
@@ -89,11 +97,12 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
         lines += self._about_files() + self._about_values()
         lines += self.reads.lines() if self.reads else []
         lines.append(f"records: {self.records_path}")
-        if self.call_sites:
-            busiest = max(self.call_sites, key=lambda name: (self.call_sites[name], name))
-            lines.append(f"next: fasttier extract --task {shlex.quote(busiest)}   ({len(self.call_sites)} call sites)")
+        if self.exit_status:
+            lines.append("next: correct the mapping, then fasttier ingest --retry-rejected --config MAPPING.yaml")
+        elif self.call_sites:
+            lines.append(f"next: fasttier profile   ({count(len(self.call_sites), 'call site')})")
         elif self.accepted:
-            lines.append("no record has a call site: add its place to a mapping (configs/log_tags/, --config)")
+            lines.append("next: fasttier profile   (no record has a call site: requests are grouped by their prompts)")
         return lines
 
     def _about_files(self) -> list[str]:
@@ -119,6 +128,7 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
             lines.append(f"skipped, not requests: {_counts(self.passed_over)}")
         if self.rejected:
             lines.append(f"rejected: {_counts(self.reasons)}; every line with its reason is in {self.rejected_path}")
+            lines += [f"  {why}: {self.examples[why]}" for why in list(self.reasons)[:3] if self.examples.get(why)]
         return lines
 
     def _about_values(self) -> list[str]:
@@ -146,6 +156,11 @@ class IngestSummary(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.notes:
             lines.append(f"note: {_counts(self.notes)}")
+        if not self.guessed and 0 < self.accepted <= self.notes.get(DATED_WITH_FILE, 0):
+            lines.append(
+                "warning: no row has a time: all are dated with their file, and reports by day and month are wrong; "
+                "`record.time` of the mapping names its place"
+            )
         if self.unpriced:
             lines.append(
                 f"warning: {sum(self.unpriced.values()):,} records have no known cost: {_counts(self.unpriced)}; "

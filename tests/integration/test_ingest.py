@@ -30,7 +30,7 @@ def test_reading_a_log_twice_is_reported_differently(home: Home, tmp_path: Path)
     first = fasttier("ingest", log, "--home", home.root)
     assert first.returncode == 0, first.stderr
     assert "100 accepted, 1 rejected" in first.stdout
-    assert "next: fasttier extract --task helpdesk.topic" in first.stdout
+    assert "next: fasttier profile" in first.stdout
     again = fasttier("ingest", log, "--home", home.root, "--json")
     summary = json.loads(again.stdout)
     assert (summary["read"], summary["skipped_files"]) == (0, 1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ingest import envelope
+from pipeline.ingest import envelope, time_formats
 from pipeline.ingest.bodies import Answer, Prompt, Unreadable, read_answer, read_prompt
 from pipeline.ingest.bodies.finish import finish_reason
 from pipeline.ingest.bodies.messages import begins_like_messages
@@ -130,6 +130,8 @@ class _Reader:
         if (other := self.other_kind(row)) is not None or row.get(_AROUND):
             raise NotARequest(other or "request around others")
         fields = {name: find(row) for name, find in self._find.items()}
+        if self._places.time_format is not None:
+            fields |= {name: self._time(fields.get(name)) for name in ("time", "end")}
         get = fields.get
         prompt, answer = self._prompt(fields, notes), self._answer(fields, notes)
         if prompt is not None and self._is_conversation and prompt.messages[-1].get("role") == "assistant":
@@ -157,6 +159,11 @@ class _Reader:
             cache_hit=get("cache_hit"),
             trace_id=get("trace_id"),
         )
+
+    def _time(self, value: Any) -> str | None:
+        """The time in the mapping's format. Raises: ValueError."""
+        form = self._places.time_format
+        return None if form is None or value in (None, "") else time_formats.parse(value, form).isoformat()
 
     def _prompt(self, fields: Mapping[str, Any], notes: Notes) -> Prompt | None:
         parameters = opened_value(fields.get("parameters"))

@@ -174,3 +174,15 @@ def test_a_mapping_is_proposed_by_names_and_values_without_empty_places(tmp_path
 def test_every_shipped_mapping_loads() -> None:
     for path in (config.CONFIGS / "log_mappings").glob("*.yaml"):
         assert config.load(path, mapped.TagMapping).record is not None
+
+
+def test_times_are_read_in_the_mappings_format(tmp_path: Path) -> None:
+    rows = [{"at": "02/11/2026 09:30", "q": "hello", "a": "hi"}, {"at": "11/30/2026 09:30", "q": "hello", "a": "hi"}]
+    log = write_log(tmp_path / "app.log", [json.dumps(row).encode() for row in rows])
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text('record: {prompt: [q], answer: [a], time: [at], time_format: "%d/%m/%Y %H:%M"}')
+    home = Home(tmp_path / "home")
+    summary = ingest.run([log], home=home, mapping=mapping)
+    assert (summary.accepted, summary.reasons) == (1, {"wrong_types": 1})
+    [read] = store.connect(home).execute("select ts::varchar from records").fetchall()
+    assert read[0].startswith("2026-11-02 09:30")

@@ -254,4 +254,23 @@ def test_a_file_of_which_nothing_can_be_read_is_an_error(home: Home, tmp_path: P
 
 def test_the_summary_names_the_next_command(home: Home, tmp_path: Path) -> None:
     summary = ingest.run([write_log(tmp_path / "log.jsonl", litellm_lines(40, 1))], home=home)
-    assert summary.lines()[-1].startswith("next: fasttier extract --task helpdesk.topic")
+    assert summary.lines()[-1].startswith("next: fasttier profile")
+    assert summary.exit_status == 0
+
+
+def test_a_log_of_which_every_row_is_rejected_is_an_error_with_an_example(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("q,a,at\nhello,hi,02/11/2026\nhello,hi,30/11/2026\n")
+    (tmp_path / "mapping.yaml").write_text("record: {prompt: [q], answer: [a], time: [at]}")
+    summary = ingest.run([tmp_path / "log.csv"], home=home, mapping=tmp_path / "mapping.yaml")
+    assert (summary.accepted, summary.rejected, summary.exit_status) == (0, 2, 2)
+    assert "02/11/2026" in summary.examples["wrong_types"]
+    (tmp_path / "mapping.yaml").write_text("record: {prompt: [q], answer: [a], time: [at], time_format: '%d/%m/%Y'}")
+    retried = ingest.retry_rejected(home=home, mapping=tmp_path / "mapping.yaml")
+    assert (retried.accepted, retried.exit_status) == (2, 0)
+
+
+def test_a_mapping_whose_time_no_row_has_is_a_warning(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("q,a,at\nhello,hi,2026-11-02\nbye,hi,2026-11-30\n")
+    (tmp_path / "mapping.yaml").write_text("record: {prompt: [q], answer: [a], time: [att]}")
+    summary = ingest.run([tmp_path / "log.csv"], home=home, mapping=tmp_path / "mapping.yaml")
+    assert any(line.startswith("warning: no row has a time") for line in summary.lines())

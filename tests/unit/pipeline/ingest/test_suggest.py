@@ -157,3 +157,46 @@ def test_values_with_their_types_are_read_at_the_places_of_plain_ones(tmp_path: 
     usage = mapped.FORMAT.reader(mapping)(json.dumps(row).encode()).record.usage
     assert usage is not None
     assert usage.input_uncached == 20
+
+
+GATEWAY = {
+    "event_time": "30/11/2026 14:05:11.250", "corr_id": "c1", "service_name": "inbox", "use_case": "inbox.triage",
+    "vendor_model": "gpt-4o", "sys_text": "Sort the message.", "user_text": "q", "bot_text": "a", "tok_in": "20",
+    "tok_out": "3", "account_ref": "acme",
+}  # fmt: skip
+
+
+def of_rows(folder: Path, *rows: dict[str, Any]) -> suggest.Suggestion:
+    return suggest.suggest(str(write_log(folder / "log", [json.dumps(row).encode() for row in rows])))
+
+
+def test_places_are_found_under_abbreviated_names(tmp_path: Path) -> None:
+    mapping = of_rows(tmp_path, GATEWAY, GATEWAY).mapping
+    record = mapping.record
+    assert record is not None
+    assert (record.system, record.prompt, record.answer) == (("sys_text",), ("user_text",), ("bot_text",))
+    assert (record.input_tokens, record.output_tokens, record.id) == (("tok_in",), ("tok_out",), ("corr_id",))
+    assert (mapping.feature, mapping.customer_id) == (("service_name",), ("account_ref",))
+
+
+def test_the_order_of_day_and_month_is_proposed_where_the_sample_shows_it(tmp_path: Path) -> None:
+    early = GATEWAY | {"event_time": "02/11/2026 09:00:00.000"}
+    suggestion = of_rows(tmp_path, early, GATEWAY)
+    record = suggestion.mapping.record
+    assert record is not None
+    assert (record.time, record.time_format) == (("event_time",), "%d/%m/%Y %H:%M:%S.%f")
+    assert (suggestion.readable, suggestion.missing) == (2, ())
+
+
+def test_a_time_of_unknown_order_is_left_to_the_user(tmp_path: Path) -> None:
+    early = GATEWAY | {"event_time": "02/11/2026 09:00:00.000"}
+    suggestion = of_rows(tmp_path, early, early)
+    assert suggestion.missing == ("time",)
+    assert suggestion.unused == {"event_time": "02/11/2026 09:00:00.000"}
+
+
+def test_values_without_a_place_are_listed_with_an_example(tmp_path: Path) -> None:
+    row = {"question": "q", "reply": "a", "zone": "eu", "more": {"x": 1}}
+    suggestion = of_rows(tmp_path, row, row)
+    assert suggestion.unused == {"zone": "eu", "more.x": "1"}
+    assert suggestion.missing == ("time", "model", "input_tokens", "output_tokens", "call_site")
