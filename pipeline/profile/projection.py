@@ -71,14 +71,18 @@ def project(
     wasted_usd: float,
     today: dt.date,
 ) -> Projection:
-    """The bill if every shape is sent to its proposed tier; requests without a shape go to Tier 2."""
+    """The bill if every shape is sent to its proposed tier; requests without a shape go to Tier 2.
+
+    Attempts without a known cost are on neither side: the present bill has nothing to compare with theirs.
+    """
     scale = config.month_days / days if days >= 1 else None
     tier_of = {p.number: p.proposal.tier for p in profiled}
     usage = {tier: [0, 0.0, 0, 0, 0] for tier in (1, 2, 3)}
     rows = connection.execute("""
         select shape, count(*) filter (where purpose = 'serve'), sum(logged_usd + coalesce(estimated_usd, 0)),
-               sum(prompt_tokens - cached_tokens), sum(cached_tokens), sum(output_tokens)
-        from priced group by 1
+               sum(prompt_tokens - cached_tokens) filter (where costed), sum(cached_tokens) filter (where costed),
+               sum(output_tokens) filter (where costed)
+        from (select *, cost_usd is not null or estimated_usd is not null as costed from priced) group by 1
     """).fetchall()
     for shape, *values in rows:
         bucket = usage[tier_of.get(shape, 2)]

@@ -9,6 +9,7 @@ from pipeline.profile.projection import Projection
 from pipeline.profile.readiness import Readiness
 from pipeline.profile.spend import Bin, Line
 from pipeline.profile.waste import Storm, Waste
+from traffic.number_format import count
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -112,7 +113,7 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> list[str]:
         p, projection = self.period, self.projection
-        output = [f"{self.requests:,} requests, {self.spend_usd:,.2f} USD in {p.days:.1f} days"]
+        output = [f"{count(self.requests, 'request')}, {self.spend_usd:,.2f} USD in {p.days:.1f} days"]
         output[0] += f" ({self.calls_per_day:,.0f} a day)"
         if self.estimated_usd:
             output.append(
@@ -143,7 +144,7 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.by_call_site) > 12:
             output.append(f"  {len(self.by_call_site) - 12} more: --json")
         output.append(
-            f"waste: {self.waste_total_usd:,.2f} USD in {self.waste_total_requests:,} calls, each counted once"
+            f"waste: {self.waste_total_usd:,.2f} USD in {count(self.waste_total_requests, 'call')}, each counted once"
         )
         output += [
             f"  {w.kind:16} {w.call_site[:32]:32} {w.requests:>7,} {w.spend_usd:>9,.2f} USD  {w.remedy}"
@@ -161,9 +162,14 @@ class ProfileSummary(msgspec.Struct, frozen=True, kw_only=True):
         if ready_shapes:
             output.append("ready for an own model: " + ", ".join(f"{r.shape} ({r.score:.2f})" for r in ready_shapes))
         if self.unsure:
-            output.append(f"to decide: {len(self.unsure)} unsure shapes on Tier 2 ({', '.join(self.unsure[:4])})")
+            output.append(
+                f"to decide: {count(len(self.unsure), 'unsure shape')} on Tier 2 ({', '.join(self.unsure[:4])})"
+            )
         if self.undocumented_call_sites:
-            output.append(f"without a documented reason: {len(self.undocumented_call_sites)} call sites")
+            output.append(
+                f"without a documented reason (`reason` in the registry): "
+                f"{count(len(self.undocumented_call_sites), 'call site')}"
+            )
         output.append("the playbook's steps on this log:")
         output += [f"  {n}. {s.step:28}{_mark(s):16}{s.value}" for n, s in enumerate(self.playbook, 1)]
         output += [f"changed: {line}" for line in self.changes[:20]]

@@ -257,3 +257,16 @@ def test_names_of_call_sites_are_any_text(tmp_path: Path) -> None:
     result = run(home, accept=True)
     registry = callsites.load(home.root / callsites.FILE)
     assert {site.name for site in registry.call_sites} == set(names) == {site.call_site for site in result.by_call_site}
+
+
+def test_requests_without_a_price_are_in_neither_side_of_the_projection(tmp_path: Path) -> None:
+    priced = profiled_logs.records()
+    unpriced = [
+        msgspec.structs.replace(r, id=f"u-{r.id}", request_id=f"u-{r.request_id}", model="unheard-of", cost_usd=None)
+        for r in priced
+    ]
+    alone = run(filled(tmp_path / "a", priced))
+    both = run(filled(tmp_path / "b", priced + unpriced))
+    assert both.uncosted == len(unpriced)
+    assert both.projection.month_usd == pytest.approx(alone.projection.month_usd)
+    assert both.projection.projected_month_usd == pytest.approx(alone.projection.projected_month_usd)
