@@ -148,6 +148,18 @@ def test_the_playbook_has_seven_tests_with_their_numbers(pages: TestClient) -> N
     assert [f"{n}. " in text for n in range(1, 8)] == [True] * 7
 
 
+@pytest.mark.parametrize(
+    "query, command",
+    [
+        ("by=model&month=2026-11", "fasttier costs --by model --month 2026-11"),
+        ("by=model&month=all", "fasttier costs --by model --since 2026-11-0"),
+    ],
+)
+def test_the_cost_page_names_the_command_with_its_period(query: str, command: str, pages: TestClient) -> None:
+    assert f"<code>{command}" in pages.get(f"/?{query}").text
+    assert "<code>fasttier costs" not in pages.get(f"/?{query}&plan=pro").text
+
+
 def test_daily_totals_replaced_by_another_command_are_reloaded(tmp_path: Path) -> None:
     home = Home(tmp_path)
     store.append(home, [record(1)], source="a")
