@@ -12,6 +12,7 @@ WHOLE =
 ARGS =
 TASK =
 LOG =
+MAPPING =
 PORT = 5000
 WHEELS = wheels
 MODEL = $(if $(GPU),qwen2.5-7b,smollm2-135m)
@@ -58,10 +59,10 @@ format: dev ## fix and format the code with ruff
 demo: setup ## the whole loop on an invented company's log with a real small LLM, in data-demo (minutes)
 	$(BIN)/fasttier loop --home data-demo $(ARGS)
 
-profile: ## cost, waste and projection of LOG=file, in a light environment (default: the demo's log)
+profile: ## cost, waste and projection of LOG=file, in a light environment (default: the demo's log; MAPPING=file: own format)
 	@test -x $(BIN)/fasttier || KIND=analysis PYTHON="$(PYTHON)" requirements/setup.sh
 	@test -n "$(LOG)" || $(BIN)/python -m demo.traffic data-demo/demo/traffic.jsonl
-	$(BIN)/fasttier ingest $(or $(LOG),data-demo/demo/traffic.jsonl) --home $(if $(LOG),$(FASTTIER_HOME),data-demo)
+	$(BIN)/fasttier ingest $(or $(LOG),data-demo/demo/traffic.jsonl) --home $(if $(LOG),$(FASTTIER_HOME),data-demo) $(if $(MAPPING),--config $(MAPPING))
 	$(BIN)/fasttier profile --home $(if $(LOG),$(FASTTIER_HOME),data-demo) $(ARGS)
 
 train: setup ## fine-tune MODEL=qwen2.5-7b|llama-3.1-8b|smollm2-135m on TASK=... (default: the newest dataset; ARGS=--dry-run)
