@@ -133,7 +133,7 @@ async def ask(
         attempt.outcome = Outcome("failed", reason, forwarded=attempt.forwarding, detail=detail)
         attempt.body = b""
         if isinstance(error, StatedError):
-            _refused_inside(attempt, error)
+            _refused_inside(attempt, error, payload)
     except AttemptFailed as error:
         attempt.outcome = msgspec.structs.replace(error.outcome, forwarded=attempt.forwarding)
         attempt.status = error.status or attempt.status
@@ -145,15 +145,15 @@ async def ask(
             response.release()
 
 
-def _refused_inside(attempt: Attempt, error: StatedError) -> None:
+def _refused_inside(attempt: Attempt, error: StatedError, sent: bytes) -> None:
     """Treat an error inside an answer of status 200 like an error of the status that it states. After the beginning of
     the answer it remains a failure, and the client learns its status."""
     status, body = stated_status(error.tree), encode(error.tree)
     if status is None:
-        if classify_refusal(400, body) is None and not is_temporary(400, body):
+        if classify_refusal(400, body, sent) in (None, "unknown") and not is_temporary(400, body, sent):
             return
         status = 400
-    failure = refusal(status, body)
+    failure = refusal(status, body, sent=sent)
     if failure.outcome.kind != "failed" and not attempt.forwarding:
         attempt.outcome, attempt.body = failure.outcome, failure.body or b""
     attempt.status = status
@@ -247,9 +247,10 @@ async def _read_stream(
 
 
 def _note_tier(attempt: Attempt, data: bytes) -> None:
-    """Read the service tier, which the protocols state in different places. Inside of a text its quotes are escaped."""
+    """Read the service tier, which the protocols state in different places. Inside of a text its quotes are escaped;
+    arguments that are an object stand before it."""
     # `in` is slow for bytes.
-    if attempt.service_tier is None and (position := data.find(b'"service_tier"')) >= 0:
+    if attempt.service_tier is None and (position := data.rfind(b'"service_tier"')) >= 0:
         match = _SERVICE_TIER.match(data, position)
         attempt.service_tier = match[1].decode() if match is not None else None
 

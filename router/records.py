@@ -6,6 +6,7 @@ from router.attempt import Attempt
 from router.request import ChatRequest
 from router.routing import Route
 from router.services import Services
+from traffic.prices import billed_params
 from traffic.record import Purpose, Record, Usage, Visibility
 from traffic.usage import completed
 
@@ -67,7 +68,7 @@ class Records:
             messages=request.tree["messages"],
             tools=request.tools,
             response_format=request.body.response_format,
-            params=request.params,
+            params=billed_params(request.params, attempt.service_tier),
             rule=self._route.verdict.rule,
             source_format="native",
             tier=attempt.target.tier,

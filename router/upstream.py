@@ -100,8 +100,9 @@ class AttemptTimeout:
 
     def forgive(self) -> bool:
         """Whether only this limit cancelled the attempt, which may go on then."""
-        if not self._expired or self._task.uncancel() > self._cancelled_before:
+        if not self._expired or self._task.cancelling() - 1 > self._cancelled_before:
             return False
+        self._task.uncancel()
         self._expired = False
         return True
 
@@ -204,7 +205,7 @@ class Upstream:
         if 200 <= response.status < 300 and response.status not in NO_CONTENT:
             return response
         try:
-            raise await _refusal(response)
+            raise await _refusal(response, payload)
         finally:
             response.release()
 
@@ -265,7 +266,7 @@ class Upstream:
         return headers
 
 
-async def _refusal(response: Response) -> AttemptFailed:
+async def _refusal(response: Response, sent: bytes) -> AttemptFailed:
     """The failure for a status other than 2xx."""
     body = (await response.read(ERROR_BODY_BYTES))[:ERROR_BODY_BYTES]
     if 300 <= response.status < 400:
@@ -273,19 +274,19 @@ async def _refusal(response: Response) -> AttemptFailed:
         location = response.headers.get("location", "")
         outcome = Outcome("failed", f"status {response.status}", detail=f"moved: set base_url for {location}"[:500])
         return AttemptFailed(outcome, status=response.status, body=body)
-    return refusal(response.status, body, stated_pause_s(response.headers))
+    return refusal(response.status, body, stated_pause_s(response.headers), sent=sent)
 
 
-def refusal(status: int, body: bytes, retry_after_s: float | None = None) -> AttemptFailed:
-    """The failure for an error status and body."""
+def refusal(status: int, body: bytes, retry_after_s: float | None = None, *, sent: bytes = b"") -> AttemptFailed:
+    """The failure for an error status and body; `sent`: the body of the request."""
     reason, detail = f"status {status}", error_text(body) or ""
     if retry_after_s is None:
         retry_after_s = stated_delay_s(body)
-    kind = classify_refusal(status, body)
+    kind = classify_refusal(status, body, sent)
     if (status >= 500 and kind is None) or not 400 <= status <= 500 or status in TRY_AGAIN:
         failure = Outcome("failed", reason, retry_after_s if status in (503, 529) else None, detail=detail)
         return AttemptFailed(failure, status=status, body=body)
-    if kind is None and (status == 429 or is_temporary(status, body)):
+    if kind is None and (status == 429 or is_temporary(status, body, sent)):
         return AttemptFailed(Outcome("throttled", reason, retry_after_s, detail=detail), status=status, body=body)
     if kind is not None:
         reason = f"{reason}: {kind}"

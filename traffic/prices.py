@@ -15,16 +15,19 @@ import msgspec
 
 from traffic import config
 from traffic.errors import ConfigError, NotFound, UnknownPrice, known_names
-from traffic.record import Usage
+from traffic.record import Params, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 MTOK = 1_000_000
-HALF_PRICE = ("batch", "flex")
-"""Service tiers at half the list price at OpenAI, Anthropic, Google and AWS (price pages, 2026-11)."""
-OWN_PRICE = ("priority", "fast", "scale")
-"""Service tiers with prices of their own, which some models of the list have."""
+LIST_PRICE = frozenset({"auto", "default", "standard", "standard_only", "on_demand"})
+"""Service tiers at the list price."""
+HALF_PRICE = {
+    "batch": frozenset({"openai", "azure", "anthropic", "google", "aws", "mistral", "groq", "x-ai"}),
+    "flex": frozenset({"openai", "google", "aws"}),
+}
+"""Providers of genai-prices by service tier that costs half the list price (price pages, 2026-11)."""
 Usd = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -112,6 +115,13 @@ class Price(Rates, frozen=True, kw_only=True):
         return sum(tokens * (audio_usd - text_usd) for tokens, audio_usd, text_usd in parts if audio_usd is not None)
 
 
+def billed_params(params: Params, service_tier: str | None) -> Params:
+    """The parameters with the service tier that an answer states, as which it is billed; none at the list price."""
+    if not service_tier or (service_tier in LIST_PRICE and "service_tier" not in params.other):
+        return params
+    return msgspec.structs.replace(params, other={**params.other, "service_tier": service_tier})
+
+
 class Cost(msgspec.Struct, frozen=True):
     """Cost of an attempt; `usd` is None if the model has no price or the usage is unknown."""
 
@@ -196,19 +206,19 @@ class PriceTable:
 
         `provider`: name in a log or a configuration (`openai`, `bedrock`, `vertex_ai`, `together_ai`, ...); None:
         derived from the model's name. If a price depends on the hour, the one at noon UTC is used. `service_tier`: as
-        the provider states it; tiers other than `HALF_PRICE` and `OWN_PRICE` cost the list price.
+        the provider states it.
 
         Raises: UnknownPrice.
         """
         day = _day(on)
-        tier = service_tier if service_tier in HALF_PRICE or service_tier in OWN_PRICE else None
+        tier = None if service_tier in LIST_PRICE else service_tier
         key = (model, provider, day, tier)
         cached = self._known.get(key)
         if cached is None:
             try:
                 cached = self._find(model, provider, day)
-                if tier is not None:
-                    cached = _in_tier(cached, tier, _listed(model, provider), day)
+                if tier:
+                    cached = _in_tier(cached, tier, provider, _listed(model, provider), day)
             except UnknownPrice as error:
                 cached = error
             self._known[key] = cached
@@ -238,7 +248,7 @@ class PriceTable:
                 return Cost(price.cost_usd(usage), source)
             except UnknownPrice:
                 reason = f"{provider}/{model}" if provider else model
-                if service_tier in OWN_PRICE:
+                if service_tier and service_tier not in LIST_PRICE:
                     reason += f" ({service_tier})"
         if unpriced is not None:
             unpriced[reason] += 1
@@ -328,15 +338,19 @@ def _listed_price(model: "ModelInfo", day: dt.date) -> Price | None:
     )
 
 
-def _in_tier(price: Price, tier: str, listed: "tuple[Provider, ModelInfo] | None", day: dt.date) -> Price:
-    """The price in a service tier: as much more or less than `price` as in genai-prices, else half where half is usual.
+def _in_tier(
+    price: Price, tier: str, provider: str | None, listed: "tuple[Provider, ModelInfo] | None", day: dt.date
+) -> Price:
+    """The price in a service tier: as much more or less than `price` as in genai-prices, else by `HALF_PRICE`.
 
     Raises: UnknownPrice.
     """
     ratio = _tier_ratio(listed[1], tier, day) if listed is not None else None
-    if ratio is None and tier not in HALF_PRICE:
-        raise UnknownPrice(f"no price for the service tier {tier} in {price.source}")
-    ratio = 0.5 if ratio is None else ratio
+    if ratio is None:
+        owner = _provider_id(provider) or (listed[0].id if listed else None)
+        if owner not in HALF_PRICE.get(tier, ()):
+            raise UnknownPrice(f"no price for the service tier {tier} in {price.source}")
+        ratio = 0.5
     return msgspec.structs.replace(
         _scaled(price, ratio),
         steps=tuple(_scaled(step, ratio) for step in price.steps),

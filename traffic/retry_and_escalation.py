@@ -65,10 +65,11 @@ Kind = Literal["answered", "rejected", "failed", "refused", "throttled"]
 """`rejected`: an answer that fails its checks or is below the confidence threshold; `failed`: no connection, timeout,
 5xx, unreadable answer or cut stream; `refused`: a 4xx that a repetition would not change; `throttled`: 429."""
 
-Refusal = Literal["context_length", "content_policy", "account", "unsupported"]
+Refusal = Literal["context_length", "content_policy", "account", "unsupported", "unknown"]
 """Reasons of a 4xx for which another endpoint may answer. `context_length`: prompt and answer exceed this model's
 context; `content_policy`: blocked by the provider's filter; `account`: our key, credit, permission or the model's name;
-`unsupported`: a parameter, role or tool that this model does not take."""
+`unsupported`: a parameter, role or tool that this model does not take; `unknown`: unknown words that find no fault in
+the request."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

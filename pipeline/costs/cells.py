@@ -18,6 +18,7 @@ from pipeline.store.database import write_parquet
 from pipeline.store.identity import paths_sql
 from traffic.artifacts import Home, hash8
 from traffic.errors import NotFound
+from traffic.prices import LIST_PRICE
 
 DAYS_AT_ONCE = 31
 MONEY = "decimal(30, 12)"
@@ -37,6 +38,10 @@ with attempts as not materialized (
            try_cast(r.cost_usd as {money}) as cost_usd, r.usage is not null as has_usage,
            r.usage.input_uncached as input_uncached, r.usage.cache_read as cache_read,
            r.usage.cache_write as cache_write, r.usage.output as output, r.status, r.cache_hit, r.latency_ms,
+           -- What totals of tokens do not tell apart has prices of its own.
+           greatest(r.usage.input_audio, r.usage.output_audio, r.usage.web_searches, r.usage.cache_write_1h, 0) = 0
+               and coalesce(try_cast(r.params.other as json)->>'service_tier', 'default') in ({list_price})
+               as at_list_price,
            r.template is not null as shaped, r.input_chars, coalesce(r.price_source, '') as price_source
     from records r where r.ts >= timestamptz '{before}' and r.ts < timestamptz '{end}'
 ),
@@ -87,7 +92,7 @@ select * replace (case when cardinality(cohort) > (cohort['plan'] is not null)::
        cohort['plan'] as plan
 from (
 select cast(ts as date) as day, feature, call_site, request_type, cohort, customer_id, provider, model, tier, purpose,
-       endpoint, state, answered, cache_hit, count(*) as attempts,
+       endpoint, state, at_list_price, answered, cache_hit, count(*) as attempts,
        count(*) filter (where purpose = 'serve') as requests, sum(cost_usd) as cost_usd,
        coalesce(sum(input_uncached), 0)::bigint as input_uncached, coalesce(sum(cache_read), 0)::bigint as cache_read,
        coalesce(sum(cache_write), 0)::bigint as cache_write, coalesce(sum(output), 0)::bigint as output,
@@ -110,7 +115,7 @@ def query(start: dt.date, end: dt.date, without: Sequence[str] = ()) -> str:
         cohort = f"map_from_entries(list_filter(map_entries(r.cohort), lambda e: e.key not in ({names})))"
     return _QUERY.format(
         before=f"{start - dt.timedelta(1)} 00:00:00+00", start=f"{start} 00:00:00+00", end=f"{end} 00:00:00+00",
-        fast_ms=FAST_MS, cohort=cohort, money=MONEY,
+        fast_ms=FAST_MS, cohort=cohort, money=MONEY, list_price=", ".join(map(text_sql, sorted(LIST_PRICE))),
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ stated as (
 ),
 rated as (
     select p.*, p.cost_usd::double - coalesce(p.input_uncached * s.cached * r.discount / {mtok}, 0) as discounted_usd,
-           case when p.without_usage = 0 then (p.input_uncached * r.plain + p.cache_read * r.read
+           case when p.without_usage = 0 and p.at_list_price then (p.input_uncached * r.plain + p.cache_read * r.read
                + p.cache_write * r.write + p.output * r.output) / {mtok} end as listed_usd
     from period p
     left join stated s on s.at = p.day and s.site is not distinct from p.call_site
@@ -183,8 +183,8 @@ def _rates(
 ) -> tuple[list[tuple[object, ...]], list[str]]:
     """Prices of models with estimated costs, or without a price when their records were ingested."""
     rows = connection.execute(
-        "select distinct day, provider, model, state from cells where state in ('estimated', 'unpriced') "
-        "and model is not null and day >= ? and day < ?",
+        "select distinct day, provider, model, state from cells where (state = 'estimated' or (state = 'unpriced' "
+        "and at_list_price)) and model is not null and day >= ? and day < ?",
         [of.since, of.until],
     ).fetchall()
     rates: dict[tuple[dt.date, str | None, str], tuple[object, ...]] = {}
@@ -195,10 +195,11 @@ def _rates(
         except LookupError:
             continue
         plain, read = price.input_mtok_usd, price.read_mtok_usd
-        # Daily totals do not have the lengths of prompts, so prices with steps cannot be applied to them.
-        listed = (plain, read, price.write_mtok_usd, price.output_mtok_usd) if not price.steps else (None,) * 4
+        # Daily totals do not have the lengths of prompts, so prices with steps cannot be applied to them; nor the rest.
+        by_totals = not (price.steps or price.request_usd or price.reasoning_mtok_usd is not None)
+        listed = (plain, read, price.write_mtok_usd, price.output_mtok_usd) if by_totals else (None,) * 4
         rates[day, provider, model] = (day, provider, model, *listed, plain - read)
-        if state == "unpriced" and not price.steps:
+        if state == "unpriced" and by_totals:
             later.add(model)
     notes = [f"priced now, not when the log was read: {', '.join(sorted(later))}"] if later else []
     return list(rates.values()), notes

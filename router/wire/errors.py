@@ -122,7 +122,8 @@ _SECONDS = {
 }
 _DURATION = rf"\d+(?:\.\d+)? ?(?:{'|'.join(_SECONDS)})(?![a-z])"
 _DELAY = re.compile(
-    rf'"retryDelay"\s*:\s*"{_DURATION}|(?:retry|try again) (?:in|after) (?:{_DURATION}(?:[ ,]|and )*)+', re.IGNORECASE
+    rf'"retryDelay"\s*:\s*"{_DURATION}|(?:retry|try again) (?:in|after) (?:{_DURATION}(?:[ ,]|and )*)+',
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -138,8 +139,8 @@ def decoded(body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body.decode("utf-8", "replace")
         if text.lstrip()[:1] == "<":
-            title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-            return title.group(1) if title else ""
+            title = re.search(r"<title[^<>]*>([^<]*)", text, re.IGNORECASE)
+            return title[1] if title else ""
         return text
 
 
@@ -209,6 +210,7 @@ def _text_of(value: Any, depth: int = 0) -> str:
         return f"{'.'.join(map(str, location))}: {text}"
     if not text:
         # An error beside an empty answer, in an object of another name.
-        text = next((inner for part in value.values() if isinstance(part, dict) and (inner := _text_of(part, 6))), "")
+        others = (part for key, part in value.items() if isinstance(part, dict) and key not in _TEXT_KEYS)
+        text = next((inner for part in others if (inner := _text_of(part, max(depth + 1, 6)))), "")
     names = (value.get(key) for key in _NAME_KEYS)
     return text or next((str(name) for name in names if name and isinstance(name, str | int)), "")

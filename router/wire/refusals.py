@@ -8,7 +8,8 @@ Covers OpenAI and Azure (codes), Anthropic, vLLM, TGI, Ollama, Gemini, FastAPI a
 import re
 from typing import Any
 
-from router.wire.errors import decoded, error_text, quoted_error, stated_delay_s
+from router.refusal_text import RefusalText
+from router.wire.errors import MAX_TEXT_CHARS, decoded, error_text, quoted_error, stated_delay_s
 from traffic.retry_and_escalation import Refusal
 
 ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
@@ -88,6 +89,8 @@ _MONEY = _InOneSentence(
     r"|top up|add funds|update your|upgrade|not include|is zero"
     r"|negative|\barrear|good standing|payment required|payment method|欠费|不足|充值|用尽",
 )
+_SUBJECT = r"(?<!for this )(?<!with this )(?<!for the )(?<!with the )\b(?:models?|deployment|engine)\b"
+"""The model as what an error is about."""
 _ACCOUNT = re.compile(
     r"(?:insufficient|out of|not enough|exhausted|no remaining) (?:\S+ )?quota"
     r"|exceeded (?:your )?current (?:\S+ )?quota|billing (?:account|details|limit|hard limit|is not|not)"
@@ -99,8 +102,9 @@ _ACCOUNT = re.compile(
     r"|api[ _-]?key (?:is |was |has |been |not )*(?:invalid|expired|revoked|valid|found|disabled|authori[sz]ed|allowed)"
     r"|(?:organi[sz]ation|account|workspace|project|team) (?:\S+ ){0,4}"
     r"(?:disabled|deactivated|suspended|restricted|banned|terminated|locked)"
-    r"|model (?:\S+ ){0,6}(?:does not exist|not found|not exist|deprecated|decommissioned|retired|no longer"
-    r"|not available|unavailable|shut down)|model (?:'' )?(?:is )?(?:not|un)[ -]?(?:supported|allowed|enabled)\b"
+    rf"|{_SUBJECT} (?:\S+ ){{0,6}}(?:does not exist|not found|not exist|deprecated|decommissioned|retired"
+    r"|no longer (?:available|supported|offered|active)|not available|unavailable|shut down)"
+    r"|model (?:'' )?(?:is )?(?:not|un)[ -]?(?:supported|allowed|enabled)\b"
     r"|(?:no such|unknown|invalid|unsupported|not a valid) (?:model|deployment|engine)\b"
     r"|supported (?:\S+ )?model names are"
     r"|access to (?:\S+ )?model (?:is |was )?denied|not work with the specified model"
@@ -108,6 +112,10 @@ _ACCOUNT = re.compile(
     r"|模型不存在"
 )
 _PLACE = re.compile(r"(?:location|country|region|territory)\b[^.]{0,20}not (?:supported|available|allowed)")
+_UNAVAILABLE = (
+    r"not (?:\w+ )?(?:available|enabled|allowed|authori[sz]ed|implemented|permitted|active|offered|ready|deployed"
+    r"|installed)\b|unavailable|disabled|offline|incompatible"
+)
 _UNSUPPORTED = re.compile(
     r"(?:unsupported|unrecognized|unknown|unexpected|invalid) (?:request )?"
     r"(?:parameter|argument|field|role|keyword|variant|name)"
@@ -121,32 +129,32 @@ _UNSUPPORTED = re.compile(
     r"|additional properties are not allowed|at most 0 (?:image|video|audio)|tool choice requires|not a multimodal"
     r"|invalid type: (?:sequence|map|null), expected"
     r"|response_format (?:\S+ ){0,3}(?:is |are )?(?:unavailable|not available)"
-)
-_UNAVAILABLE = (
-    r"not (?:\w+ )?(?:available|enabled|allowed|authori[sz]ed|implemented|permitted|active|offered|ready)\b|unavailable"
-    r"|disabled|offline|incompatible|cannot (?:process|handle|use|accept)|(?:not|n't) (?:allow|handle|offer|accept)\b"
+    rf"|(?:{_UNAVAILABLE}) (?:for|with|on|by|in) th(?:is|e) (?:\S+ )?(?:model|deployment|engine)\b"
 )
 _FEATURE = _InOneSentence(
     r"\b(?:tools?|tool[ _](?:use|choice|calling)|functions?|images?|vision|audio|video|json|stream(?:ing)?|reasoning"
     r"|thinking|structured outputs?|logprobs|(?:system|developer) (?:prompts?|messages?|role))\b",
-    _UNAVAILABLE,
+    rf"{_UNAVAILABLE}|cannot (?:process|handle|use|accept)|(?:not|n't) (?:allow|handle|offer|accept)\b",
 )
 _NO_FEATURE = _InOneSentence(r"\bno endpoints?\b", r"\b(?:support|requested parameters)\b")
 """OpenRouter's 404 for one request, not for a model."""
-_MODEL = _InOneSentence(r"\b(?:models?|deployment|engine)\b", rf"{_UNAVAILABLE}|not (?:deployed|installed|exist)")
+_MODEL = re.compile(rf"{_SUBJECT} (?:\S+ ){{0,3}}(?:is|are|was|were|been|currently) (?:\w+ )?(?:{_UNAVAILABLE})")
 _LOAD = _InOneSentence(
-    r"\b(?:requests?|rate[ _-]?limit\w*|concurren\w+|queue|pool)\b|请求|访问量",
-    r"too many .*requests|(?:limit|rate)[^,]* (?:reached|exceeded|hit|too high)|too many concurrent|\bfull\b"
-    r"|pool exhausted|过大|过多|频繁|限流",
+    r"\b(?:requests|request (?:rate|queue)|rate[ _-]?limit\w*|concurren\w+|queue|pool)\b|请求|访问量",
+    r"too many .*requests|(?:limit|rate)[^,]* (?:reached|exceeded|hit|too high)|too many concurrent"
+    r"|(?:queue|pool) (?:\S+ ){0,2}(?:full|exhausted)|过大|过多|频繁|限流",
 )
 _BUSY = _InOneSentence(
     r"\b(?:servers?|services?|system|engine|model|workers?|gpu|capacity|currently)\b|系统|模型",
-    r"overloaded|busy|at capacity|no capacity|capacity reached|temporarily unavailable|loading|繁忙|过载|过大",
+    r"overloaded|busy|at capacity|no capacity|capacity reached|temporarily unavailable|(?:is|still) loading"
+    r"|繁忙|过载|过大",
 )
 _TEMPORARY = re.compile(
     r"too many requests|requests too (?:quickly|fast)|slow down|rate[ _-]?limit(?:ed| ?error| ?exception)|throttl"
     r"|^overloaded|频率"
 )
+_RATE = re.compile(r"rate[ _-]?limit|(?:\bper|/) ?(?:second|minute)\b")
+"""Of a 429 that waiting ends, also if a larger plan would."""
 _FAULT = re.compile(
     r"invalid|malformed|\b(?:bad|wrong|must|should|missing|empty|valid|string|array|list|integer|required|found)\b"
     r"|expect|duplicate|at (?:least|most)|between|unable to|could ?n[o']t|failed to|pars|decod|\[\d+\]|\.\d+\b"
@@ -163,25 +171,25 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _PROMPT_FIELD = re.compile(r"(?:messages|input|prompt|instructions|contents)\b")
 
 
-def classify_refusal(status: int, body: bytes) -> Refusal | None:
+def classify_refusal(status: int, body: bytes, sent: bytes = b"") -> Refusal | None:
     """The reason of a 4xx for which another endpoint may answer; None if it concerns the request itself.
 
-    `account`: our key, credit, permission or the model's name; also a 429 for an exhausted quota.
+    `account`: our key, credit, permission or the model's name; also a 429 for an exhausted quota. `sent`: the body of
+    the request, whose texts classify nothing where the error repeats them.
     """
     if not 400 <= status <= 500:
         return None
     error = _error_object(body)
     codes = _codes(error)
-    # Quoted text may be the client's own.
-    stated = (error_text(body) or "").lower()
-    text = _QUOTED.sub("''", stated)
+    stated = _own_text(body, sent)
+    text = _unquoted(stated)
     coded = next((refusal for code in codes if (refusal := _by_code(code)) is not None), None)
     if status == 500:
         # Of llama.cpp and Ollama.
         return "context_length" if "context_length" in (coded, _by_words(text)) else None
     if status == 429:
         # Google states the same for limits per minute, with a delay.
-        spent = _MONEY.search(text) and stated_delay_s(body) is None
+        spent = _MONEY.search(text) and not _RATE.search(text) and stated_delay_s(body) is None
         return "account" if coded == "account" or spent else None
     if coded == "content_policy" or (status == 403 and _POLICY.search(text)):
         return "content_policy"
@@ -189,7 +197,7 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
         return "unsupported"
     if status in ACCOUNT_STATUSES:
         # GitHub limits rates with a 403.
-        return None if status == 403 and is_temporary(status, body) else "account"
+        return None if status == 403 and is_temporary(status, body, sent) else "account"
     if coded is not None:
         return coded
     if str(error.get("code")).lower() == "string_above_max_length":
@@ -200,9 +208,18 @@ def classify_refusal(status: int, body: bytes) -> Refusal | None:
     refusal = _by_words(text)
     if refusal is None and status == 413:
         return "unsupported" if _OTHER_LIMIT.search(text) else "context_length"
-    if refusal is None and _blames_nothing(text, stated) and not is_temporary(status, body):
-        return "unsupported"
+    if refusal is None and _blames_nothing(text, stated) and not is_temporary(status, body, sent):
+        return "unknown"
     return refusal
+
+
+def _own_text(body: bytes, sent: bytes) -> str:
+    return RefusalText(error_text(body) or "", sent=sent).own_text.lower()
+
+
+def _unquoted(stated: str) -> str:
+    """Quoted text may be the client's own."""
+    return _QUOTED.sub("''", stated)
 
 
 def _blames_nothing(text: str, stated: str) -> bool:
@@ -211,12 +228,11 @@ def _blames_nothing(text: str, stated: str) -> bool:
     return len(text.split()) >= MIN_WORDS and _FAULT.search(stated) is None
 
 
-def is_temporary(status: int, body: bytes) -> bool:
+def is_temporary(status: int, body: bytes, sent: bytes = b"") -> bool:
     """Whether a 4xx concerns the endpoint's load rather than the request or our account, which a 429 would say."""
     if not 400 <= status < 500 or status == 413 or status in ACCOUNT_STATUSES - {403}:
         return False
-    text = _QUOTED.sub("''", (error_text(body) or "").lower())
-    stated = (text, *map(_words, _codes(_error_object(body))))
+    stated = (_unquoted(_own_text(body, sent)), *map(_words, _codes(_error_object(body))))
     return any(pattern.search(words) for words in stated for pattern in (_TEMPORARY, _LOAD, _BUSY))
 
 
@@ -285,4 +301,4 @@ def _codes(error: dict[str, Any]) -> list[str]:
     inner = error.get("innererror")
     if isinstance(inner, dict):
         codes.append(inner.get("code"))
-    return [str(code) for code in codes if code is not None]
+    return [str(code)[:MAX_TEXT_CHARS] for code in codes if code is not None]

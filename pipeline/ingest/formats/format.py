@@ -13,6 +13,7 @@ from pipeline.ingest.bodies import Answer, Prompt, Unreadable
 from pipeline.ingest.mapping import INHERITED_TAGS, TagMapping
 from pipeline.ingest.tags import Feedback, TagReader
 from pipeline.ingest.values import Notes, amount, dollars, flag, identity, parse_time, plausible
+from traffic.prices import billed_params
 from traffic.prompts import PlainMessage
 from traffic.record import Params, Record, Usage
 
@@ -157,9 +158,6 @@ def _values_of(attributes: Sequence[str]) -> Callable[[Any], Iterable[Any]]:
     return lambda row: [getattr(row, attribute) for attribute in attributes]
 
 
-_USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
-
-
 class Draft(msgspec.Struct, kw_only=True):
     """What a format reads from one row; `_reading` makes the record."""
 
@@ -236,9 +234,7 @@ def _reading(
     params = prompt.params if prompt else Params()
     if draft.stream is not None:
         params = msgspec.structs.replace(params, stream=draft.stream)
-    billed = draft.service_tier or answer.service_tier
-    if billed and (billed not in _USUAL_TIERS or "service_tier" in params.other):
-        params = msgspec.structs.replace(params, other={**params.other, "service_tier": billed})
+    params = billed_params(params, draft.service_tier or answer.service_tier)
     record = Record(
         id=own_id,
         request_id=identity(draft.request_id) or own_id,

@@ -292,6 +292,20 @@ ODD_ANSWERS = [
             ("in a stream", {"stream": True}, chunked(NO_BALANCE)),
         )
     ],
+    *[
+        Case(
+            f"an error without a status whose words say no more than that the server failed, {name}",
+            "chat",
+            "gpt",
+            lambda h: h.status == 502,
+            {},
+            play,
+        )
+        for name, play in (
+            ("flat", plain({"error": {"message": "The engine process has died unexpectedly"}})),
+            ("nested", Play((b'{"a":' * 900 + b"1" + b"}" * 900,), "application/json")),
+        )
+    ],
     Case(
         "a status in an error of another form",
         "chat",
@@ -315,6 +329,14 @@ ODD_ANSWERS = [
             ("in a stream", {"stream": True}, chunked(START, OK, STOP, LAST | {"service_tier": "flex"})),
         )
     ],
+    Case(
+        "an answer in a service tier without a known price, which a later reading of the log still knows",
+        "chat",
+        "gpt",
+        lambda h: h.record.cost_usd is None and h.record.params.other["service_tier"] == "scale",
+        {},
+        plain(completion(choice({"content": "ok"}), service_tier="scale")),
+    ),
     *[
         Case(
             f"a stream whose server never says why it ended, but that it did, says so, {reason}",

@@ -145,6 +145,24 @@ def test_an_external_cancellation_is_not_forgiven() -> None:
     asyncio.run(run())
 
 
+def test_a_cancellation_beside_an_expired_limit_is_not_a_timeout() -> None:
+    async def attempt() -> None:
+        with AttemptTimeout(Deadlines(), 5.0, 5.0, 5.0) as limit:
+            limit.expire()
+            try:
+                await asyncio.sleep(5)
+            finally:
+                assert not limit.forgive()
+
+    async def run() -> None:
+        task = asyncio.create_task(attempt())
+        asyncio.get_running_loop().call_soon(task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "status, message, kind",
     [

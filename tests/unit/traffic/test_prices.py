@@ -289,8 +289,13 @@ def test_a_misspelled_machine_gets_a_suggestion() -> None:
         ("gpt-5-mini", "openai", "flex", 0.225e-3),
         ("gpt-5-mini", "openai", "batch", 0.225e-3),
         ("gpt-5-mini", "openai", "priority", 0.81e-3),
+        # 3.00 and 15.00 per million; listed for batches only, of which flex is no other name everywhere.
+        ("claude-sonnet-4-5", "anthropic", "batch", 2.25e-3),
+        ("claude-sonnet-4-5", "anthropic", "flex", None),
+        ("claude-sonnet-4-5", "anthropic", "standard", 4.5e-3),
         # 2.00 and 8.00 per million; not in the list.
-        ("acme-small", "acme", "flex", 1.4e-3),
+        ("acme-small", "acme", "flex", None),
+        ("acme-small", "acme", "turbo", None),
         ("acme-small", "acme", "on_demand", 2.8e-3),
         ("acme-small", "acme", "priority", None),
     ],
@@ -300,7 +305,7 @@ def test_a_service_tier_has_its_own_price(model: str, provider: str, tier: str |
     unpriced = Counter[str]()
     cost = table.cost_usd(usage, model, provider, NOVEMBER, unpriced, tier)
     assert (cost.usd, cost.source is None) == (None if usd is None else pytest.approx(usd), usd is None)
-    assert unpriced == ({"acme/acme-small (priority)": 1} if usd is None else {})
+    assert unpriced == ({f"{provider}/{model} ({tier})": 1} if usd is None else {})
 
 
 def test_an_own_price_changes_with_the_service_tier_as_the_listed_one() -> None:

@@ -16,7 +16,7 @@ from traffic.artifacts import Home
 from traffic.callsites import CallSite, Registry
 from traffic.errors import ConfigError, InputError
 from traffic.prices import Machines, PriceTable
-from traffic.record import Record, Usage
+from traffic.record import Params, Record, Usage
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +75,22 @@ def test_a_price_added_later_applies_to_logged_tokens() -> None:
     price = PriceTable().price("gpt-4o", "openai", START.date())
     assert summary.total.usd == pytest.approx((1000 * price.input_mtok_usd + 100 * price.output_mtok_usd) / 1e6)
     assert "gpt-4o" in summary.notes[0]
+
+
+@pytest.mark.parametrize(
+    "usage, tier",
+    [
+        (Usage(input_uncached=1000, output=100, input_audio=900), None),
+        (Usage(input_uncached=1000, output=100, output_audio=90), None),
+        (Usage(input_uncached=1000, output=100, web_searches=1), None),
+        (Usage(input_uncached=1000, cache_write=500, cache_write_1h=500, output=100), None),
+        (Usage(input_uncached=1000, output=100), "scale"),
+    ],
+)
+def test_what_had_no_price_of_its_own_is_not_priced_as_text(usage: Usage, tier: str | None) -> None:
+    params = Params(other={"service_tier": tier} if tier else {})
+    result = costs.run(books([record(1, cost_usd=None, price_source=None, usage=usage, params=params)]), by=["feature"])
+    assert (result.total.usd, result.total.unpriced) == (None, 1)
 
 
 def test_estimated_prompts_get_the_average_cache_discount() -> None:

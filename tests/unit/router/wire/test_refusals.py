@@ -1,6 +1,7 @@
 """Classification of refusals by the server's error."""
 
-from typing import Any
+import time
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from router.wire.errors import error_in, error_text, stated_delay_s
 from router.wire.refusals import classify_refusal, is_temporary, stated_param
+from traffic.retry_and_escalation import Refusal
 
 
 def openai_error(message: str, code: str | None = None) -> bytes:
@@ -154,6 +156,9 @@ def test_an_account_error_is_not_blamed_on_the_request(status: int, body: bytes)
         openai_error("JSON mode is incompatible with streaming"),
         openai_error("This model only support stream mode"),
         openai_error("The parameter `logit_bias` is not recognized"),
+        openai_error("Web search is disabled for this model"),
+        openai_error("Prompt caching is not enabled for this model"),
+        openai_error("`suffix` is not permitted with this model"),
     ],
 )
 def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) -> None:
@@ -176,6 +181,8 @@ def test_an_error_that_another_model_may_not_have_is_unsupported(body: bytes) ->
         ),
         (429, openai_error("too many tokens per minute")),
         (429, openai_error("Quota exceeded for quota metric 'requests per minute'. Please retry in 34s.")),
+        (429, openai_error("Rate limit exceeded for your plan, 10 requests per minute")),
+        (429, openai_error("A trial key is limited to 10 calls / minute. Upgrade to a production key.")),
         (400, openai_error("max_output_tokens (200000) exceeds model maximum output tokens (128000)")),
         (400, openai_error("max_tokens is too large: 200000. This model supports at most 16384 completion tokens.")),
         (400, openai_error("The thinking budget of 40000 tokens exceeds the maximum of 24576.")),
@@ -226,9 +233,12 @@ def test_a_500_about_the_context_is_a_prompt_that_is_too_long(body: bytes) -> No
 @pytest.mark.parametrize(
     "text, refusal",
     [
-        ("Free tier users have to wait for this model", "unsupported"),
-        ("top_k is not permitted", "unsupported"),
-        ("The wind blows from the north today", "unsupported"),
+        ("Free tier users have to wait for this model", "unknown"),
+        ("top_k is not permitted", "unknown"),
+        ("The wind blows from the north today", "unknown"),
+        ("temperature 5 is out of range", "unknown"),
+        ("This model does not allow n above 1", "unknown"),
+        ("For this model the web plugin is no longer available", "unknown"),
         ("bad seed", None),
         ("nothing works", None),
         ("content must be a string", None),
@@ -238,6 +248,35 @@ def test_a_500_about_the_context_is_a_prompt_that_is_too_long(body: bytes) -> No
 )
 def test_an_error_that_blames_nothing_in_the_request_allows_another_endpoint(text: str, refusal: str | None) -> None:
     assert classify_refusal(400, openai_error(text)) == refusal
+
+
+@pytest.mark.parametrize("text", ["it's my account that was suspended", "it's too many requests for me"])
+def test_words_of_the_request_classify_nothing(text: str) -> None:
+    sent = msgspec.json.encode({"messages": [{"role": text}]})
+    body = openai_error(f"Invalid value: '{text}'")
+    assert classify_refusal(400, body, sent) is None
+    assert not is_temporary(400, body, sent)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        openai_error("x", "violat" * 20_000),
+        b"<title" * 20_000,
+        b"<title>" * 20_000,
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b'{"message":' * 900 + b"1" + b"}" * 900,
+    ],
+    ids=["code", "open tags", "tags", "nested", "nested messages"],
+)
+def test_a_hostile_error_is_read_in_little_time(body: bytes) -> None:
+    began = time.process_time()
+    classify_refusal(400, body)
+    assert time.process_time() - began < 0.5
+
+
+def test_a_delay_in_other_letters_is_none() -> None:
+    assert stated_delay_s("try again in 5 milli\u017feconds".encode()) is None
 
 
 def test_a_request_above_a_limit_per_minute_fits_another_endpoint() -> None:
@@ -275,6 +314,10 @@ def test_a_4xx_about_load_is_temporary(body: bytes) -> None:
         (400, openai_error("The function is overloaded: two tools are called f")),
         (400, openai_error("messages.0: a story about rate limits is no label")),
         (401, openai_error("Invalid API key. Please try again later.")),
+        (400, openai_error("Invalid request: see the full documentation")),
+        (400, openai_error("Request body limit of 32 MB exceeded")),
+        (400, openai_error("Error while downloading the image to the server")),
+        (403, openai_error("You do not have permission for downloading this model")),
         (413, openai_error("Request too large on tokens per minute (TPM): Limit 6000. Rate limit reached.")),
     ],
 )
@@ -340,7 +383,7 @@ def test_keys_in_an_error_are_masked() -> None:
 )
 def test_any_json_is_parsed_without_an_exception(tree: Any, status: int) -> None:
     body = msgspec.json.encode(tree)
-    assert classify_refusal(status, body) in (None, "account", "unsupported", "content_policy", "context_length")
+    assert classify_refusal(status, body) in (None, *get_args(Refusal))
     assert error_text(body) is None or isinstance(error_text(body), str)
     assert error_in(tree) is None or isinstance(tree, dict)
 
