@@ -141,6 +141,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Cohen's kappa on that label, where a reason is given before or after it."""
     comparison_skill: float | None = None
     """Cohen's kappa of a classifier that sees only how alike the parts of a message are, where `skill` is low."""
+    picked_share: float = 0.0
+    """Answers that name an item, of a list that differs between messages, by its number or letter."""
     picked_skill: float | None = None
     """Cohen's kappa on the text of the listed item that an answer names by its number or letter."""
     candidates_p50: int = 0
@@ -170,11 +172,13 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
     lengths = [answers.word_count(s.answer) for s in texts]
     values: dict[str, Any] = {}
     if texts:
+        # A list that stands in every message names the labels; it is nothing to choose from.
+        materials = template_lines.removed([last_user(s) for s in texts], form_of=str)
         values |= _closedness(bare) | structure
         values |= overlap(_telling(texts) if values["common_answer_share"] < CLOSED_SHARE else texts)
         values |= {
             "single_value": bare is not answered and "json_share" in structure,
-            **_verdicts(texts, closed=values["common_answer_share"] >= CLOSED_SHARE),
+            **_verdicts(texts, materials, closed=values["common_answer_share"] >= CLOSED_SHARE),
             "candidates_p50": _candidates(texts, values["labels"]),
             "answer_words_p50": _quantile(lengths, 0.5),
             "answer_words_p90": _quantile(lengths, 0.9),
@@ -182,7 +186,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             "largest_number": max(
                 (quantities.number_value(s.answer) or 0.0 for s in texts if quantities.is_number(s.answer)), default=0.0
             ),
-            "option_share": _share(answers.is_option(s.answer, last_user(s)) for s in texts),
+            "option_share": _share(map(answers.is_option, [s.answer for s in texts], materials)),
             "code_share": _share(answers.is_code(s.answer) for s in texts),
             "letter_share": _share(is_letter(s.answer) for s in texts),
             "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
@@ -223,7 +227,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "new_message_word_share": round(_new_message_words(users), 3),
         "user_numbers_p50": _quantile([quantities.count(text) for text in material], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
-        "option_list_share": _share(answers.lists_options(user) for user in users),
+        "option_list_share": _share(map(answers.lists_options, material)),
         "puzzle_share": _share(hardness.is_puzzle(user) for user in template_lines.removed(users)),
         "fact_list_share": _share(len(_POINT.findall(user)) >= LISTED_FACTS for user in users),
         "code_input_share": _share(answers.holds_code(user) for user in users),
@@ -283,15 +287,19 @@ def _closedness(done: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
-def _verdicts(texts: Sequence[Sampled], *, closed: bool) -> dict[str, float]:
+def _verdicts(texts: Sequence[Sampled], materials: Sequence[str], *, closed: bool) -> dict[str, float]:
     """Answers that state a label with a reason, and one that names an option. Short ones do if they are no labels."""
-    longer = [s for s in texts if not closed or answers.word_count(s.answer) > CLOSED_WORDS]
+    longer = [
+        (s.answer, material)
+        for s, material in zip(texts, materials, strict=True)
+        if not closed or answers.word_count(s.answer) > CLOSED_WORDS
+    ]
     if not longer:
         return {}
-    verdicts = answers.verdicts([s.answer for s in longer])
+    verdicts = answers.verdicts([answer for answer, _ in longer])
     options = [
-        answers.is_option(verdict) and answers.lists_options(last_user(s))
-        for s, verdict in zip(longer, verdicts, strict=True)
+        answers.is_option(verdict) and answers.lists_options(material)
+        for verdict, (_, material) in zip(verdicts, longer, strict=True)
     ]
     return {
         "verdict_share": answers.recurring_share(verdicts) * len(longer) / len(texts),

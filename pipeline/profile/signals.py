@@ -92,7 +92,7 @@ def _labels(b: Behaviour, scores: Scores) -> None:
             f"answers name a listed item; a cheap classifier predicts which (skill {b.picked_skill:.2f})", label=5.5
         )
         return
-    if b.option_share >= 0.6 and b.option_list_share >= 0.5:
+    if max(b.picked_share, b.option_share if b.option_list_share >= 0.5 else 0.0) >= 0.6:
         scores.add("answers name one of the options that the request lists", reasoning=5.0, label=-1.0)
         return
     if kinds.is_canned(b):

@@ -16,6 +16,8 @@ PROBED = 400
 FEW_NUMBERS = 2
 LEARNT = 0.6
 """Skill from which on other classifiers are not tried."""
+PICKED_SHARE = 0.6
+"""Share of answers that name a listed item, from which on a shape picks one."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -50,7 +52,7 @@ def with_skill(measured: Behaviour, samples: Sequence[Sampled]) -> Behaviour:
         skill=full.skill,
         skill_without_numbers=without_numbers.skill,
         rows_per_label=full.rows_per_label,
-        picked_skill=_picked_skill(messages, texts),
+        **_picked(messages, texts),
     )
 
 
@@ -62,11 +64,13 @@ def _with_comparison_skill(
     return msgspec.structs.replace(measured, comparison_skill=compared.skill)
 
 
-def _picked_skill(messages: Sequence[str], texts: Sequence[str]) -> float | None:
+def _picked(messages: Sequence[str], texts: Sequence[str]) -> dict[str, float]:
     named = listed_items.named(messages, texts)
+    if named.share < PICKED_SHARE:
+        return {}
     # By the messages without their lists: an exam asks the same question again with its options in another order.
-    result = probe(*named, PROBED) if named else None
-    return None if result is None else result.skill
+    result = None if named.decided_by_list else probe(named.rests, named.items, PROBED)
+    return {"picked_share": round(named.share, 3)} | ({} if result is None else {"picked_skill": result.skill})
 
 
 def _with_verdict_skill(measured: Behaviour, messages: Sequence[str], done: Sequence[Sampled]) -> Behaviour:

@@ -4,7 +4,14 @@ import pytest
 
 from pipeline.profile.listed_items import named
 
-ARTICLES = "{a}Where is my parcel?\n{b}How to return shoes\n{c}Pay by invoice"
+ARTICLES = ("Where is my parcel?", "How to return shoes", "Pay by invoice")
+QUESTIONS = ("these boots pinch", "lost in the post", "can I pay later")
+
+
+def _message(question: str, marks: tuple[str, ...], items: tuple[str, ...] = ARTICLES, turn: int = 0) -> str:
+    """A question with its list, whose order differs by `turn`, so that its lines do not stand in every message."""
+    listed = items[turn:] + items[:turn]
+    return "\n".join([f"Question: {question}", *(mark + item for mark, item in zip(marks, listed, strict=True))])
 
 
 @pytest.mark.parametrize(
@@ -20,40 +27,45 @@ ARTICLES = "{a}Where is my parcel?\n{b}How to return shoes\n{c}Pay by invoice"
     ],
 )
 def test_the_text_of_the_named_item_is_the_label(marks: tuple[str, ...], answer: str) -> None:
-    listed = ARTICLES.format(a=marks[0], b=marks[1], c=marks[2])
-    result = named([f"Question: these boots pinch\n{listed}"] * 2, [answer, marks[0].strip(" -:")])
-    assert result is not None
-    rests, items = result
-    assert items == ["how to return shoes", "where is my parcel"]
-    assert {rest.strip() for rest in rests} == {"Question: these boots pinch"}
+    result = named([_message(question, marks, turn=turn) for turn, question in enumerate(QUESTIONS)], [answer] * 3)
+    assert result.share == 1
+    assert result.items == ["how to return shoes", "pay by invoice", "where is my parcel"]
+    assert [rest.strip() for rest in result.rests] == [f"Question: {question}" for question in QUESTIONS]
+    assert not result.decided_by_list
 
 
 def test_an_answer_that_names_no_item_stays() -> None:
-    messages = [ARTICLES.format(a="1. ", b="2. ", c="3. ")] * 4
-    result = named(messages, ["3", "1", "0", "2"])
-    assert result is not None
-    assert result[1] == ["pay by invoice", "where is my parcel", "0", "how to return shoes"]
+    messages = [_message("?", ("1. ", "2. ", "3. "), turn=turn) for turn in (0, 1, 2)]
+    result = named(messages, ["3", "0", "1"])
+    assert result.items == ["pay by invoice", "0", "pay by invoice"]
+    assert result.share == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
-    "message, answer",
+    "messages, answer",
     [
-        (ARTICLES.format(a="1. ", b="2. ", c="3. "), "a parcel"),
-        ("Rate this from 1 to 5: lovely boots", "4"),
-        ("1. only one item", "1"),
-        (ARTICLES.format(a="A) ", b="B) ", c="C) "), "2"),
+        ([_message("?", ("1. ", "2. ", "3. "), turn=turn) for turn in (0, 1, 2)], "a parcel"),
+        (["Rate this from 1 to 5: lovely boots", "Rate this from 1 to 5: a sole came off"], "4"),
+        (["1. only one item", "1. another one"], "1"),
+        ([_message("?", ("A) ", "B) ", "C) "), turn=turn) for turn in (0, 1, 2)], "2"),
     ],
 )
-def test_other_answers_name_no_items(message: str, answer: str) -> None:
-    assert named([message] * 3, [answer] * 3) is None
+def test_other_answers_name_no_items(messages: list[str], answer: str) -> None:
+    assert named(messages, [answer] * len(messages)).share == 0
+
+
+def test_a_list_that_stands_in_every_message_names_the_labels() -> None:
+    messages = [_message(question, ("1. ", "2. ", "3. ")) for question in QUESTIONS]
+    assert named(messages, ["2", "1", "3"]).share == 0
 
 
 def test_a_question_with_a_caption_is_no_item_of_a_numbered_list() -> None:
-    result = named(["Q: these boots pinch\n1) Delivery\n2) Returns"] * 2, ["2", "1"])
-    assert result is not None
-    assert result[0][0].startswith("Q: these boots pinch")
+    messages = [f"Q: {text}\n1) {a}\n2) {b}" for text, a, b in (("slow", "Mail", "Visit"), ("late", "Visit", "Mail"))]
+    assert [rest.strip() for rest in named(messages, ["2", "1"]).rests] == ["Q: slow", "Q: late"]
 
 
 def test_items_that_are_right_whenever_they_are_offered_are_an_exam() -> None:
     questions = [f"{n}: what boils at {n} degrees?\nA) water{n}\nB) iron{n}\nC) salt{n}" for n in range(9)]
-    assert named(questions, list("ABCABCABC")) is None
+    result = named(questions, list("ABCABCABC"))
+    assert result.share == 1
+    assert result.decided_by_list

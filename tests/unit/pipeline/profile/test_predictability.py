@@ -39,3 +39,9 @@ def test_the_number_of_a_listed_item_is_a_label_where_its_text_is_learnt() -> No
 def test_an_argument_for_one_of_the_listed_options_is_reasoning() -> None:
     assert tier(**ARGUED, verdict_option_share=0.0) < 3
     assert tier(**ARGUED, verdict_option_share=0.95) == 3
+
+
+def test_the_number_of_a_listed_item_is_a_choice_where_its_text_is_not_learnt() -> None:
+    listed = PICKED | {"skill": None, "largest_number": 4, "question_share": 0.0, "option_list_share": 0.0}
+    assert tier(**listed) == 1
+    assert tier(**listed, picked_share=0.9) == 3
