@@ -22,7 +22,7 @@ from traffic.record import Message, Params
 from traffic.stated_answers import PROSE_KEYS
 
 LONG_CONTEXT_TOKENS = 1500
-"""Minimum for the type `long_context`; a question with a few retrieved passages stays below."""
+"""Minimum for the type `long_context`: about three pages; a question with two or three short passages stays below."""
 
 RATED_WORDS = 150
 """Words of a text from which on its rating weighs many things."""
@@ -283,7 +283,11 @@ def request_type(features: Features, messages: Sequence[Message], call_site: Cal
         return "reasoning"
     text = _last_user(messages)
     copies = f.asks_extraction and not (f.names_topic or f.asks_intent)
-    if f.asks_label and not (f.asks_deliberation or f.names_fields or f.asks_draft or copies):
+    asks_person = f.instruction == "user"
+    # What a program returns is no answer.
+    programs = f.asks_code and (f.names_technology or f.asks_generation or f.orders_text or asks_person)
+    beyond_label = f.asks_deliberation or f.names_fields or f.asks_draft or copies or programs
+    if f.asks_label and not (beyond_label or (f.asks_explanation and asks_person)):
         return _label_type(f, text)
     if f.asks_open_chat:
         return "chat"

@@ -302,6 +302,12 @@ def test_step_by_step_thinking_before_a_label_is_reasoning() -> None:
     assert type_of("Think step by step, then answer with exactly one label.", "x") == "reasoning"
 
 
+def test_a_person_who_asks_for_an_explanation_asks_for_more_than_a_label() -> None:
+    question = "Is it safe to leave the boat in the lock? Answer yes or no"
+    assert tier_of(None, f"{question}.") == 1
+    assert tier_of(None, f"{question} and explain why.") > 1
+
+
 @pytest.mark.parametrize("system", ["The figure goes into the form.", "Answer with exactly one label: yes, no."])
 def test_running_text_with_several_quantities_is_reasoning(system: str) -> None:
     brief = "A berth of 12 m costs 30 a night, 9 more for each guest and 15% less from night 7 on; 4 guests stay."

@@ -47,3 +47,44 @@ def test_tables_that_are_listed_for_a_query_are_no_labels() -> None:
 def test_a_statement_for_listed_tables_is_code() -> None:
     tables = "PostgreSQL 15. Tables: visits(id, berth, left_at); berths(id, name, depth). "
     assert type_of(f"{tables}Return one statement, read only.", "visits by berth") == "code"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "Refactor the given Python function. Return the code only.",
+        "Write a Python function is_palindrome(s). Return true if s is one, otherwise false.",
+        "Write a function that returns True if two numbers of a list are close.",
+        "Implement a rate limiter. Print yes if the request is allowed.",
+        "Schreibe eine Python-Funktion, die Primzahlen liefert. Gib nur den Code aus.",
+    ],
+)
+def test_a_program_that_returns_a_label_is_no_label(order: str) -> None:
+    assert type_of(None, order) == "code"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "Rewrite this function to be faster: def f(a): return [x for x in a for y in a if x == y]",
+        "Rewrite my Python function without pandas: pd.read_csv('a.csv').sum()",
+        "Correct the bug in my recursion: int f(int n){return n*f(n-1);}",
+        "Shorten this regular expression: (a|b|c|d)(a|b|c|d)*",
+        "Rewrite the correlated subquery as a join: SELECT id, (SELECT MAX(day) FROM b WHERE b.id = a.id)",
+        "Clean up this code: if a: x(); y()",
+    ],
+)
+def test_an_edit_of_a_program_is_code(order: str) -> None:
+    assert type_of(None, order) == "code"
+
+
+@pytest.mark.parametrize(
+    "order, kind",
+    [
+        ("Which error code fits the log? Return the code.", "classification"),
+        ("Identify the bug's component: ui, api, db. Return the key.", "classification"),
+        ("Rewrite the question as a search query.", "rewrite"),
+    ],
+)
+def test_codes_keys_and_queries_are_no_programs(order: str, kind: str) -> None:
+    assert type_of(order, "disk full") == kind
