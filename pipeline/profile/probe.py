@@ -39,7 +39,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     skill: float
     """Cohen's kappa: 0 is chance, 1 is perfect."""
     rows_per_label: float
-    """Recall of the labels other than the most frequent one, including those with too few rows to learn."""
+    """Mean rows of the labels other than the most frequent one, including those with too few rows to learn."""
 
 
 def probe(

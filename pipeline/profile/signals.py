@@ -18,7 +18,7 @@ from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
 
 FEW = 5
-LONG_CONTEXT_TOKENS = 4000
+MEDIAN_LONG_CONTEXT_TOKENS = 4000
 """Median input of a call site that reads long contexts; the rules, which see one request, ask for less."""
 PREDICTABLE_VERDICT = 0.6
 UNPREDICTABLE_VERDICT = 0.25
@@ -191,13 +191,13 @@ def _edits(b: Behaviour, scores: Scores) -> None:
 
 
 def _prose(b: Behaviour, scores: Scores) -> None:
-    if b.input_tokens_p50 >= 0.6 * LONG_CONTEXT_TOKENS and b.answer_words_p50 >= 25 and not b.is_record:
+    if b.input_tokens_p50 >= 0.6 * MEDIAN_LONG_CONTEXT_TOKENS and b.answer_words_p50 >= 25 and not b.is_record:
         scores.add(
             f"input of {b.input_tokens_p50} tokens, condensed to {b.answer_words_p50} words",
-            long_context=6.0 if b.input_tokens_p50 >= LONG_CONTEXT_TOKENS else 4.5,
+            long_context=6.0 if b.input_tokens_p50 >= MEDIAN_LONG_CONTEXT_TOKENS else 4.5,
         )
     elif (
-        b.input_tokens_p50 >= 0.4 * LONG_CONTEXT_TOKENS
+        b.input_tokens_p50 >= 0.4 * MEDIAN_LONG_CONTEXT_TOKENS
         and b.answer_words_p50 >= 100
         and not b.is_record
         and b.question_share >= 0.8
