@@ -45,3 +45,9 @@ def test_the_number_of_a_listed_item_is_a_choice_where_its_text_is_not_learnt() 
     listed = PICKED | {"skill": None, "largest_number": 4, "question_share": 0.0, "option_list_share": 0.0}
     assert tier(**listed) == 1
     assert tier(**listed, picked_share=0.9) == 3
+
+
+def test_one_and_zero_are_labels_and_no_quantities() -> None:
+    answers = {"number_share": 1.0, "distinct_answers": 2, "question_share": 1.0, "skill": 0.6}
+    assert tier(**answers, largest_number=1.0) == 1
+    assert tier(**answers, largest_number=40.0) == 3
