@@ -160,7 +160,7 @@ def test_few_words_in_and_few_out_are_easy_unless_they_are_quantities_or_asked_t
     assert tier(**small, json_share=1.0, keys=("date", "city")) == 1
     assert tier(**{**small, "user_words_p50": 60}) != 1
     assert tier(**small, signs={"reasoning": 1.0}, wording={"reasoning": 1.0}) != 1
-    assert tier(**small, number_share=1.0, user_numbers_p50=6) == 3
+    assert tier(**small, number_share=1.0, largest_number=40.0, user_numbers_p50=6) == 3
 
 
 def test_a_choice_among_many_functions_is_no_agent_unless_it_goes_on_from_results() -> None:
