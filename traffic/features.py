@@ -372,7 +372,7 @@ def _prose_type(f: Features, text: str) -> RequestType:
     asks_freely = f.instruction == "user" and True not in _tasks_of(f) and hardness.is_bare_question(text)
     if (f.asks_advice or asks_freely) and not f.orders_text:
         return "chat"
-    if f.asks_decision and not f.asks_explanation:
+    if f.asks_decision and not (f.asks_explanation or f.asks_draft):
         return "moderation" if f.asks_moderation else "classification"
     return "chat" if f.assistant_turns else "generation"
 

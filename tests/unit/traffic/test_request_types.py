@@ -302,6 +302,15 @@ def test_step_by_step_thinking_before_a_label_is_reasoning() -> None:
     assert type_of("Think step by step, then answer with exactly one label.", "x") == "reasoning"
 
 
+def test_an_edit_with_an_explanation_is_more_than_an_edit() -> None:
+    assert tier_of("Correct the sentence.", "The tug were late.") == 1
+    assert tier_of("Correct the sentence and explain each mistake.", "The tug were late.") == 2
+
+
+def test_a_text_that_states_a_verdict_is_written() -> None:
+    assert type_of("Write the customer an email. Say yes if the refund was approved.", "lamp, 20 EUR") == "generation"
+
+
 def test_a_person_who_asks_for_an_explanation_asks_for_more_than_a_label() -> None:
     question = "Is it safe to leave the boat in the lock? Answer yes or no"
     assert tier_of(None, f"{question}.") == 1
