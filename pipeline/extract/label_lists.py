@@ -32,6 +32,7 @@ _CIRCLED = re.compile("[\u2460-\u2473\u2776-\u277f]")
 """Circled numbers of points, which count as letters otherwise."""
 # The second lookbehind: a run of spaces would be searched from each of them, in quadratic time.
 _END_OF_ROW = re.compile(r"[.!?:]\s|[。！？：]|(?<![,;/+、，；،؛])(?<![^\S\n])[^\S\n]*\n")
+_HEADING = re.compile(r"\n[^\n]*[:：][^\S\n]*\n")
 _END_OF_PARAGRAPH = re.compile(r"\n\s*\n")
 _POINT = r"(?<!\w)(?:\d{1,3}|[a-zA-Z]|[ivxlc]{2,5})(?!\w)"
 _ENDS_ITEM = re.compile(
@@ -238,7 +239,8 @@ def _runs(text: str, items: list[_Item], key: _Key) -> Iterator[list[_Item]]:
 def _are_apart(text: str, run: list[_Item], following: _Item, key: _Key) -> bool:
     start, end = run[-1].end, following.start
     if not key.is_inline:
-        return _END_OF_PARAGRAPH.search(text, start, end) is not None
+        is_below_another = not following.is_label and _HEADING.search(text, start, end) is not None
+        return is_below_another or _END_OF_PARAGRAPH.search(text, start, end) is not None
     # "spam, ham or phishing, in lower case"; "of" is a word of other sentences, too.
     is_last = _LAST in text[max(0, run[-1].start - 3) : run[-1].start] and _LAST not in text[start:end]
     return _END_OF_ROW.search(text, start, end) is not None or (is_last and any(item.is_label for item in run[:-1]))

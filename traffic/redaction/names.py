@@ -63,6 +63,9 @@ _FIELD = (
 _CONTACT = r"e-?mail|phone|tel|mobile|address|adresse|date of birth|dob|birth|geburt|age|alter|gender|iban|ssn"
 _LINE_END = r"(?=[ \t]*(?:[,.]?[ \t]*$|\n|\|))"
 
+_RUSSIAN_SURNAME = (
+    r"\p{Lu}\p{Ll}{1,20}(?:[оеё]в|[иы]н|ск(?:ий|ого|ому|им)|[оеё]в(?:а|у|ым|ой)|[иы]н(?:а|у|ым|ой)|ск(?:ая|ой|ую)|енко|ук)"
+)
 PATTERNS = {
     "introduction": rf"(?i:(?<!\w)(?:{_INTRODUCED}))[ :,]+{_TITLED_ANY}",
     "introduction in any case": (
@@ -91,7 +94,10 @@ PATTERNS = {
         rf"(?i:^[ \t]*[\"'-]?(?:name|nom|nombre|nome)[\"']?)[ \t]*[:=][ \t]*[\"']?{_TITLED_ANY}"
         rf"(?=[^\n]{{0,80}}\n(?:[^\n]{{0,120}}\n){{0,2}}?[ \t]*[\"'-]?(?i:{_CONTACT})[^\n:=]{{0,20}}[:=])"
     ),
-    "patronymic": r"(?<!\p{L})\p{Lu}\p{Ll}++ \p{Lu}\p{Ll}{1,20}(?:ович|евич|ьич|овна|евна|ична|івна|йович)(?!\p{L})",
+    "patronymic": (
+        rf"(?<!\p{{L}})(?:{_RUSSIAN_SURNAME} )?\p{{Lu}}\p{{Ll}}++ \p{{Lu}}\p{{Ll}}{{1,20}}"
+        r"(?:(?:ович|евич|ьич)(?:а|у|ем|е)?|(?:овн|евн|івн)[аыеуі]|ична)(?!\p{L})(?: \p{Lu}\p{Ll}++(?!\p{L}))?"
+    ),
     **caseless_names.PATTERNS,
 }
 
@@ -124,7 +130,7 @@ _STEMS = {
         "|naam|namn|фамилия"
     ),
     "name beside contact data": "name|nom|nome",
-    "patronymic": "ович|евич|ьич|овна|евна|ична|івна",
+    "patronymic": "ович|евич|ьич|овн|евн|івн|ична",
     **{name: "|".join(caseless_names.STEMS) for name in caseless_names.PATTERNS},
 }
 """Texts between bars, in lower case or as written; without one of them in the text the pattern does not match."""

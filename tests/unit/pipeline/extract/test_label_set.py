@@ -183,6 +183,12 @@ Message: gone
 lost_parcel"""
 
 
+def test_points_below_another_heading_are_no_labels() -> None:
+    prompt = "Topics:\n- billing\n- delivery\n- returns\nRules:\n- lowercase\n- concise"
+    labels = discover(Counter(billing=50, delivery=30, returns=20), prompt, CONFIG).labels
+    assert labels == ("billing", "delivery", "returns")
+
+
 def test_other_words_of_a_long_prompt_are_no_labels() -> None:
     answers = Counter(late_parcel=90, lost_parcel=60, refund=40, pin_change=1)
     assert discover(answers, LONG_PROMPT, CONFIG).labels == (
