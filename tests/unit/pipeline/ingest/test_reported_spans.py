@@ -69,6 +69,12 @@ LANGFUSE = {
     "user.id": "u1",
 }
 
+
+def of_resource(attributes: dict[str, Any]) -> bytes:
+    scopes = [{"spans": [span(MODEL | COUNTS | TEXTS)]}]
+    return jsonl({"resourceSpans": [{"resource": {"attributes": listed(attributes)}, "scopeSpans": scopes}]})
+
+
 CASES = [
     Case(
         "attributes-of-langfuses-tracer",
@@ -468,32 +474,10 @@ CASES = [
         jsonl({"training_consent": "no", "log": json.dumps(span(MODEL | COUNTS | TEXTS))}),
         [topic(consent="no")],
     ),
-    Case(
-        "consent-of-the-resource",
-        jsonl(
-            {
-                "resourceSpans": [
-                    {
-                        "resource": {"attributes": listed({"service.name": "s", "tenant.training_opt_out": True})},
-                        "scopeSpans": [{"spans": [span(MODEL | COUNTS | TEXTS)]}],
-                    }
-                ]
-            }
-        ),
-        [topic(consent="false")],
-    ),
+    Case("consent-of-the-resource", of_resource({"tenant.training_opt_out": True}), [topic(consent="false")]),
     Case(
         "environment-of-the-resource",
-        jsonl(
-            {
-                "resourceSpans": [
-                    {
-                        "resource": {"attributes": listed({"deployment.environment.name": "staging"})},
-                        "scopeSpans": [{"spans": [span(MODEL | COUNTS | TEXTS)]}],
-                    }
-                ]
-            }
-        ),
+        of_resource({"deployment.environment.name": "staging"}),
         [topic(environment="staging")],
     ),
     Case(
