@@ -63,9 +63,7 @@ _FIELD = (
 _CONTACT = r"e-?mail|phone|tel|mobile|address|adresse|date of birth|dob|birth|geburt|age|alter|gender|iban|ssn"
 _LINE_END = r"(?=[ \t]*(?:[,.]?[ \t]*$|\n|\|))"
 
-_RUSSIAN_SURNAME = (
-    r"\p{Lu}\p{Ll}{1,20}(?:[оеё]в|[иы]н|ск(?:ий|ого|ому|им)|[оеё]в(?:а|у|ым|ой)|[иы]н(?:а|у|ым|ой)|ск(?:ая|ой|ую)|енко|ук)"
-)
+_RUSSIAN_SURNAME = r"\p{Lu}\p{Ll}{1,20}(?:(?:[оеё]в|[иы]н)(?:а|у|ым|ой)?|ск(?:ий|ого|ому|им|ая|ой|ую)|енко|ук)"
 PATTERNS = {
     "introduction": rf"(?i:(?<!\w)(?:{_INTRODUCED}))[ :,]+{_TITLED_ANY}",
     "introduction in any case": (
