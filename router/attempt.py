@@ -25,6 +25,7 @@ from router.wire.endpoint_body import adapted_payload
 from router.wire.errors import error_text, stated_status
 from router.wire.protocol import Answer, EndpointDialect, StatedError, Unreadable
 from router.wire.refusals import classify_refusal, is_temporary
+from router.wire.sse import KEEP_ALIVE
 from router.wire.thinking import is_thinking, without_thinking
 from traffic.checks import failed_checks
 from traffic.loose_json import encode, loads
@@ -220,8 +221,11 @@ async def _read_stream(
     _note_tier(attempt, first)
     try:
         while data:
-            time_limit.alive()
-            waiting += stream.feed(data)
+            events = stream.feed(data)
+            # Pings do not keep a complete answer open.
+            if not complete or any(event != KEEP_ALIVE for event in events):
+                time_limit.alive()
+            waiting += events
             if stream.begun and attempt.ttft_ms is None:
                 attempt.ttft_ms = attempt.elapsed_ms()
                 time_limit.begun()

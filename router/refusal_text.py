@@ -49,7 +49,7 @@ class RefusalText:
         text = self.text
         for echo in dict.fromkeys(self._strings):
             # A shorter one is a mark or a word of the error itself. A longer one is longer than what replaces it.
-            if len(echo) >= _SHORTEST_ECHO and not _WORD.fullmatch(echo) and echo[:_ECHO_CHARS] in text:
+            if len(echo) >= _SHORTEST_ECHO and echo[:_ECHO_CHARS] in text and not _WORD.fullmatch(echo):
                 text = _without_echo(text, echo)
         return text
 

@@ -64,7 +64,7 @@ _PROMPT_SIZE = _InOneSentence(
 )
 _OTHER_LIMIT = re.compile(
     r"(?:output|completion|thinking|budget|image).{0,60}tokens|tokens per|\btpm\b|per (?:minute|day|hour)"
-    r"|(?:name|id|key|description)\b.{0,40}length"
+    r"|(?<![a-z])(?:name|id|key|description|stop)\b.{0,40}length|\barray\b"
 )
 """Limits that a shorter prompt would not meet, in words like those of `_PROMPT_SIZE`."""
 _POLICY = re.compile(

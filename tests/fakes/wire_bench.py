@@ -96,13 +96,13 @@ class Bench(NamedTuple):
 
 
 @contextlib.contextmanager
-def running_bench(folder: Path, *, max_retries: int = 0, failures: int = 2) -> Iterator[Bench]:
+def running_bench(folder: Path, *, max_retries: int = 0, failures: int = 2, **gpt_settings: Any) -> Iterator[Bench]:
     """`folder`: the router's home; `failures`: after so many in a row an endpoint rests."""
     home = Home(folder)
     with RawUpstream() as gpt, RawUpstream() as claude:
         config = routing(
             [
-                endpoint("gpt", f"http://127.0.0.1:{gpt.port}/v1", first_token_timeout_s=0.6),
+                endpoint("gpt", f"http://127.0.0.1:{gpt.port}/v1", first_token_timeout_s=0.6, **gpt_settings),
                 endpoint("claude", f"http://127.0.0.1:{claude.port}", kind="anthropic", model="claude-haiku-4-5"),
             ],
             tiers={1: [], 2: ["gpt"], 3: ["claude"]},

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.raw_upstream import plain
+from tests.fakes import raw_upstream as raw
+from tests.fakes.raw_upstream import events, plain
 from tests.fakes.reports import OK_CHAT, OK_MESSAGE, Case
 from tests.fakes.reports.agents import AGENTS
 from tests.fakes.reports.from_claude import FROM_CLAUDE
@@ -16,7 +17,7 @@ from tests.fakes.reports.parameters import PARAMETERS
 from tests.fakes.reports.streams import STREAMS
 from tests.fakes.reports.to_claude import TO_CLAUDE
 from tests.fakes.reports.to_gpt import TO_GPT
-from tests.fakes.wire_bench import Bench, Heard, running_bench
+from tests.fakes.wire_bench import OK, START, STOP, Bench, Heard, running_bench
 
 pytestmark = pytest.mark.integration
 
@@ -72,3 +73,11 @@ def test_a_prompt_that_is_too_long_for_tgi_has_the_status_and_code_that_agents_k
         bench.gpt.refuse = bench.claude.refuse = lambda head, body: plain(error, status=422)
         heard = bench.chat(bench.gpt, OK_CHAT)
     assert (heard.status, heard.json["error"]["code"]) == (400, "context_length_exceeded")
+
+
+def test_pings_behind_a_complete_answer_do_not_keep_it_open(tmp_path: Path) -> None:
+    pings = [piece for _ in range(20) for piece in (0.1, b": ping\n\n")]
+    with running_bench(tmp_path, idle_timeout_s=0.3) as bench:
+        heard = bench.chat(bench.gpt, raw.stream(events(START, OK, STOP), *pings), stream=True)
+    assert (heard.text, heard.record.error, len(heard.asked)) == ("ok", None, 1)
+    assert heard.parts[-1][0] < 1.5

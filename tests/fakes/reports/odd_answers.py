@@ -330,6 +330,23 @@ ODD_ANSWERS = [
         )
     ],
     Case(
+        "a service tier in a tool's input is not that of the answer",
+        "chat",
+        "claude",
+        lambda h: h.record.cost_usd is not None and not h.record.price_source.endswith("batch"),
+        {},
+        plain(
+            {
+                "id": "m1",
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {"service_tier": "batch"}}],
+                "stop_reason": "tool_use",
+                "usage": {"input_tokens": 100, "output_tokens": 10, "service_tier": "standard"},
+            }
+        ),
+    ),
+    Case(
         "an answer in a service tier without a known price, which a later reading of the log still knows",
         "chat",
         "gpt",

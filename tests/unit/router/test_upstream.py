@@ -12,7 +12,7 @@ HEAD = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnectio
 BODY = b'{"error": {"message": "too long", "code": "context_length_exceeded"}}'
 
 
-def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, bytes]:
+def refused(parts: list[bytes], key: str = "secret", sent: bytes = b"{}") -> tuple[AttemptFailed, bytes]:
     """The outcome for a server that sends its answer in these parts, and the request head it received."""
     heads: list[bytes] = []
 
@@ -35,7 +35,7 @@ def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, byt
             headers = {"authorization": f"Bearer {upstream.key(endpoint)}"}
             try:
                 with pytest.raises(AttemptFailed) as failure, upstream.time_limit(5.0):
-                    await upstream.post(endpoint, b"{}", 5.0, path="/chat/completions", headers=headers)
+                    await upstream.post(endpoint, sent, 5.0, path="/chat/completions", headers=headers)
             finally:
                 upstream.close()
             return failure.value
@@ -46,6 +46,13 @@ def refused(parts: list[bytes], key: str = "secret") -> tuple[AttemptFailed, byt
 def test_an_error_body_that_arrives_in_chunks_is_read_completely() -> None:
     failure, _ = refused([HEAD, BODY[:20], BODY[20:]])
     assert (failure.status, failure.body, failure.outcome.refusal) == (400, BODY, "context_length")
+
+
+def test_an_error_that_repeats_the_request_is_not_about_our_account() -> None:
+    text = "my account has been suspended by the bank"
+    body = msgspec.json.encode({"error": {"message": f"Invalid value: {text}"}})
+    failure, _ = refused([HEAD, body], sent=msgspec.json.encode({"messages": [{"role": "user", "content": text}]}))
+    assert (failure.outcome.kind, failure.outcome.refusal) == ("refused", None)
 
 
 def test_a_trailing_line_end_of_a_key_is_not_sent() -> None:
