@@ -53,7 +53,7 @@ BOILERPLATE = re.compile(
 _SCHEMA_PROSE_KEYS = PROSE_KEYS | {"description", "text", "content", "message", "title", "subject", "sections"}
 
 
-class Features(msgspec.Struct, frozen=True, kw_only=True):
+class Features(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What rules can use (`FIELDS`). The last block is what the instruction asks for; all others are about form."""
 
     input_tokens_estimate: int = 0
@@ -151,7 +151,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """An article, a report, or several hundred words."""
 
     # Read last, since these take a fifth of the time of all features and many requests are decided without them.
-    @property
+    @functools.cached_property
     def code_fence(self) -> bool:
         """A user message contains a fenced program, a diff or the definition of a function or class."""
         return any(map(programs.holds_code, self.user_texts))

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.chat_requests import TOOL, features_for, schema
-from traffic.features import estimate_tokens, features_of
+from traffic.features import Features, estimate_tokens, features_of
 from traffic.phrases import _PHRASES, _SEARCH
 from traffic.record import Message, Params
 from traffic.wording_search import pattern_text
@@ -173,3 +174,15 @@ def test_the_cost_of_long_texts_is_bounded(text: str) -> None:
     features = features_for(text, text)
     assert isinstance(features.code_fence, bool)
     assert time.process_time() - start < 0.5
+
+
+def test_code_is_looked_for_once_however_many_rules_ask_for_it() -> None:
+    read: list[str] = []
+
+    class Texts(tuple[str, ...]):
+        def __iter__(self) -> Iterator[str]:
+            read.append("")
+            return super().__iter__()
+
+    features = Features(user_texts=Texts(["x"]))
+    assert (features.code_fence, features.code_fence, len(read)) == (False, False, 1)
