@@ -48,7 +48,7 @@ def discover(answers: Counter[str], prompt: str, config: ExtractConfig) -> Label
     candidates = Counter({text: n for text, n in merged.items() if "\n" not in text and len(text) <= MAX_LABEL_CHARS})
     min_count = max(config.label_min_rows, config.label_min_share * total)
     frequent = {text for text, n in candidates.items() if n >= min_count}
-    listed = _listed(candidates, lists)
+    listed = _listed(candidates, lists, config.label_min_share * total)
     spelled = {text for text in frequent if named_in(prompt, text)}
     # "billing, delivery" stands in the prompt's list of labels, but is two of them.
     spelled -= {text for text in spelled if len(items := items_of(text) or ()) > 1 and {*items} <= in_lists | spelled}
@@ -109,15 +109,19 @@ def _merged(answers: Counter[str], listed: Collection[str], prompt: str) -> Coun
     return merged
 
 
-def _listed(candidates: Counter[str], lists: Sequence[label_lists.Listed]) -> set[str]:
-    """Members of the prompt's lists that cover most answers, including members that no answer uses."""
+def _listed(candidates: Counter[str], lists: Sequence[label_lists.Listed], min_count: float) -> set[str]:
+    """Members of the prompt's lists whose members are answers, including some that no answer uses.
+
+    `min_count`: minimum number of answers for a list; rarer ones may be wrong and stand in it by chance.
+    """
     labels: set[str] = set()
     by_folded = {folded(text): text for text in candidates}
     for items, is_tight in lists:
         # If answers spell a label differently from the prompt, the answers' spelling wins: the application reads it.
         spelled = [item if item in candidates else by_folded.get(folded(item), item) for item in items]
         answered = [item for item in spelled if item in candidates]
-        if len(answered) < 2 or 2 * len(answered) < len(items):
+        rows = sum(candidates[item] for item in answered)
+        if len(answered) < 2 or 2 * len(answered) < len(items) or rows < min_count:
             continue
         labels.update(answered)
         # A word beside the labels may be a remark: unseen ones count only in a list that is otherwise all labels.

@@ -189,6 +189,12 @@ def test_points_below_another_heading_are_no_labels() -> None:
     assert labels == ("billing", "delivery", "returns")
 
 
+def test_rare_wrong_answers_that_stand_in_another_list_are_no_labels() -> None:
+    prompt = "Topics:\n- billing\n- delivery\n\nFees: on an exchange = billing; on a transfer = billing."
+    answers = Counter(billing=1900, delivery=1900, exchange=1, transfer=1)
+    assert discover(answers, prompt, CONFIG).labels == ("billing", "delivery")
+
+
 def test_other_words_of_a_long_prompt_are_no_labels() -> None:
     answers = Counter(late_parcel=90, lost_parcel=60, refund=40, pin_change=1)
     assert discover(answers, LONG_PROMPT, CONFIG).labels == (
