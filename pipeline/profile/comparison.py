@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 
 from rapidfuzz import fuzz
 
+from pipeline.profile import answers
+
 STANDING_SHARE = 0.8
 """Share of the messages that have a word from which on it is part of their template."""
 PART_CHARS, MESSAGE_CHARS = 600, 1500
@@ -13,7 +15,8 @@ PART_CHARS, MESSAGE_CHARS = 600, 1500
 PARTS = 4
 """Parts at the beginning of which each is compared with each."""
 FEATURES = 13
-_WORD = re.compile(r"\w+")
+_LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PARTS = re.compile(r"\n|\t| \| ")
 _SENTENCES = re.compile(r"(?<=[.!?;])\s+|:\s")
 _CAPTION = re.compile(r"^[^:\n]{1,30}:\s+")
@@ -66,7 +69,8 @@ def _split(message: str) -> list[str]:
 
 
 def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.lower()))
+    """Words in lower case, also those of names in code (`readLine`) and of amounts with a unit (`500mg`)."""
+    return {part for word in answers.words(_HUMP.sub(" ", text)) for part in _LETTERS_OR_DIGITS.findall(word)}
 
 
 def _covered(words: Collection[str], others: Collection[str]) -> float:

@@ -10,6 +10,9 @@ from pipeline.profile.comparison import FEATURES, likeness
 PAIRS = [
     ("A: red kettle, 2 litres\nB: red kettle, 2 litres", "A: red kettle, 2 litres\nB: garden hose, 15 metres"),
     ("Is the shop open? Is the shop open today?", "Is the shop open? My parcel never arrived."),
+    ("read line from stream\ndef readLine(self)", "read line from stream\ndef closeSocket(self)"),
+    ("pack of 500 mg\nstrength: 500mg", "pack of 500 mg\nstrength: 250ml"),
+    ("荷物が届きません\n届きません、荷物が", "荷物が届きません\n駅までの道を教えて"),
     ("Text | the lamp is broken\nClaim | the lamp is broken", "Text | the lamp is broken\nClaim | nobody answered us"),
 ]
 
