@@ -31,7 +31,7 @@ SIGNALS_WEIGHT, KNOWN_WEIGHT = 0.5, 1.0
 companies of unseen authors best."""
 LEAST = 1e-3
 """Added to both probabilities, so that neither rules out a tier."""
-LOW_COST, HIGH_COST = 5.0, 1.0
+LOW_COST, HIGH_COST = 4.0, 1.0
 """Cost of a request one tier too low, and one too high."""
 _TIERS: dict[RequestType, Tier] = {
     "classification": 1, "intent": 1, "moderation": 1, "extraction": 1, "rewrite": 1,
