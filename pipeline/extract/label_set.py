@@ -139,7 +139,13 @@ def _most_frequent(answers: Counter[str]) -> list[str]:
             texts[text] += n
     members = {text: items_of(text) or () for text in texts}
     counts = Counter(item for items in members.values() for item in items)
-    single = [text for text, items in members.items() if len(items) < 2 or min(counts[item] for item in items) < 2]
+    single = [
+        text
+        for text, items in members.items()
+        if (len(items) < 2 or min(counts[item] for item in items) < 2)
+        # `c)` and `(c)` are `c` where some answers are.
+        and ((inner := text.strip("()")) == text or inner not in texts)
+    ]
     return sorted(single, key=lambda text: (-texts[text], text))[:_MAX_KNOWN]
 
 

@@ -256,6 +256,12 @@ def test_spelling_variants_are_one_label_as_written_in_the_prompt() -> None:
     assert discovered.labels == ("delivery", "refund")
 
 
+def test_letters_of_options_are_one_label_with_and_without_brackets() -> None:
+    answers = Counter({"a": 20, "(b)": 20, "c)": 20, "A": 20, "b": 20, "c": 20})
+    found = discover(answers, "Choose:\n(a) billing\n(b) delivery\n(c) other", ExtractConfig())
+    assert found.labels == ("a", "b", "c")
+
+
 def test_labels_in_tags_and_of_full_width_are_no_labels_of_their_own() -> None:
     answers = Counter({"refund": 40, "<answer>refund</answer>": 10, "other": 30, "ｏｔｈｅｒ": 10})
     assert discover(answers, "Which is it?", CONFIG).labels == ("other", "refund")
