@@ -1,4 +1,4 @@
-"""How alike the parts of a message are, which an answer that compares them depends on."""
+"""Likeness of a message's parts: the input of the classifier for answers that compare them."""
 
 import re
 from collections import Counter
@@ -8,16 +8,16 @@ from rapidfuzz import fuzz
 
 from pipeline.profile import answers
 
-STANDING_SHARE = 0.8
-"""Share of the messages that have a word from which on it is part of their template."""
+TEMPLATE_SHARE = 0.8
+"""Minimum share of the messages that have a word for it to belong to their template."""
 PART_CHARS, MESSAGE_CHARS = 600, 1500
-"""Compared of a part and of a whole message: likeness takes time by the square of the length."""
-PARTS = 4
-"""Parts at the beginning of which each is compared with each."""
+"""Compared characters of a part and of a whole message: likeness takes quadratic time."""
+FIRST_PARTS = 4
+"""Number of parts at the beginning that are compared pairwise."""
 FEATURES = 13
 _LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_PARTS = re.compile(r"\n|\t| \| ")
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SEPARATORS = re.compile(r"\n|\t| \| ")
 _SENTENCES = re.compile(r"(?<=[.!?;])\s+|:\s")
 _CAPTION = re.compile(r"^[^:\n]{1,30}:\s+")
 
@@ -28,12 +28,12 @@ def likeness(messages: Sequence[str]) -> list[list[float]]:
     A message of one part has zeros.
     """
     counts = Counter(word for message in messages for word in _words(message))
-    standing = {word for word, n in counts.items() if n >= STANDING_SHARE * len(messages)}
-    return [_likeness(message, standing) for message in messages]
+    template = {word for word, n in counts.items() if n >= TEMPLATE_SHARE * len(messages)}
+    return [_likeness(message, template) for message in messages]
 
 
-def _likeness(message: str, standing: Collection[str]) -> list[float]:
-    parts = [(text, own) for text in _split(message) if (own := _words(text).difference(standing))]
+def _likeness(message: str, template: Collection[str]) -> list[float]:
+    parts = [(text, own) for text in _split(message) if (own := _words(text).difference(template))]
     if len(parts) < 2:
         return [0.0] * FEATURES
     longest, second, *_ = by_length = sorted(range(len(parts)), key=lambda n: -len(parts[n][1]))
@@ -42,7 +42,7 @@ def _likeness(message: str, standing: Collection[str]) -> list[float]:
     first_others, last_others = set().union(*words[1:]), set().union(*words[:-1])
     shortest_others = set().union(*(own for n, own in enumerate(words) if n != shortest))
     rest = message[:MESSAGE_CHARS].replace(parts[shortest][0], " ")
-    pairs = [fuzz.ratio(texts[a], texts[b]) for a in range(min(PARTS, len(texts))) for b in range(a)]
+    pairs = [fuzz.ratio(texts[a], texts[b]) for a in range(min(FIRST_PARTS, len(texts))) for b in range(a)]
     return [
         _covered(words[0], first_others),
         _covered(words[-1], last_others),
@@ -62,7 +62,7 @@ def _likeness(message: str, standing: Collection[str]) -> list[float]:
 
 def _split(message: str) -> list[str]:
     """The lines of a message, or its sentences if it is one line, without captions."""
-    parts = [part for part in _PARTS.split(message) if part.strip()]
+    parts = [part for part in _SEPARATORS.split(message) if part.strip()]
     if len(parts) < 2:
         parts = [part for part in _SENTENCES.split(message) if part.strip()]
     return [_CAPTION.sub("", part) or part for part in parts]
@@ -70,7 +70,7 @@ def _split(message: str) -> list[str]:
 
 def _words(text: str) -> set[str]:
     """Words in lower case, also those of names in code (`readLine`) and of amounts with a unit (`500mg`)."""
-    return {part for word in answers.words(_HUMP.sub(" ", text)) for part in _LETTERS_OR_DIGITS.findall(word)}
+    return {part for word in answers.words(_CAMEL_CASE.sub(" ", text)) for part in _LETTERS_OR_DIGITS.findall(word)}
 
 
 def _covered(words: Collection[str], others: Collection[str]) -> float:

@@ -9,7 +9,7 @@ from pipeline.profile import answers, template_lines
 
 MIN_ITEMS = 2
 ALWAYS = 0.7
-"""Share of the messages with an item that choose it from which on the list decides, not the question: an exam's."""
+"""Share of the messages offering an item that choose it, above which the list alone decides, as in an exam."""
 _NAME = re.compile(r"(?:[a-z]+ )?[\[(#]?([a-z]|\d{1,3})[\])]?")
 _ITEM = re.compile(r"^[ \t]*(?:[-*•] )?(?:\w+ )?[\[(#]?([A-Za-z]|\d{1,3})[\])]?[.):\]]+[ \t]+(\S.*)$", re.MULTILINE)
 

@@ -104,6 +104,7 @@ def _labels(b: Behaviour, scores: Scores) -> None:
             label=-2.5 if b.answer_words_p90 > 15 else -0.5,
         )
         return
+    # 0 and 1 are no and yes, not quantities.
     if b.number_share >= 0.5 and b.largest_number > 1 and not is_compared(b):
         if b.largest_number <= 10 and b.distinct_answers <= 11 and kinds.is_closed(b) and b.question_share < 0.8:
             scores.add("answers are ratings", label=3.5)

@@ -1,6 +1,8 @@
 """One request to an endpoint: refusals and the API key."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 import pytest
@@ -104,19 +106,21 @@ def test_each_attempt_has_its_own_timeout() -> None:
     assert asyncio.run(run()) == [0.03, 0.06, 0.09, 0.12, 0.06]
 
 
+async def _cancel(attempt: Coroutine[Any, Any, None]) -> None:
+    """Starts the attempt and cancels it from outside. Fails if it ends otherwise."""
+    task = asyncio.create_task(attempt)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 def test_an_external_cancellation_is_not_a_timeout() -> None:
     async def attempt() -> None:
         with AttemptTimeout(Deadlines(), 5.0):
             await asyncio.sleep(5)
 
-    async def run() -> None:
-        task = asyncio.create_task(attempt())
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(run())
+    asyncio.run(_cancel(attempt()))
 
 
 def test_silence_behind_a_complete_answer_is_forgiven() -> None:
@@ -142,14 +146,7 @@ def test_an_external_cancellation_is_not_forgiven() -> None:
             finally:
                 assert not limit.forgive()
 
-    async def run() -> None:
-        task = asyncio.create_task(attempt())
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(run())
+    asyncio.run(_cancel(attempt()))
 
 
 def test_a_cancellation_beside_an_expired_limit_is_not_a_timeout() -> None:
