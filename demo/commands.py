@@ -71,6 +71,19 @@ def running(home: Home, stage: str, *arguments: str | Path, marker: str, stream:
         yield Service(stage, lines, marker)
 
 
+@contextlib.contextmanager
+def fetching(home: Home, config: Path, settings: Sequence[str]) -> Iterator[processes.Child]:
+    """Fetch the base model of a training configuration during the block.
+
+    A failure is left to `fasttier train`, which tries again and reports it.
+    """
+    command = [sys.executable, "-m", "pipeline.train.fetch", str(config), str(home.root), *settings]
+    sys.stdout.write("meanwhile the base model is fetched, if this machine does not have it yet\n")
+    sys.stdout.flush()
+    with processes.started(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        yield child
+
+
 def _print(words: Sequence[str]) -> None:
     sys.stdout.write(f"$ fasttier {shlex.join(words).replace(chr(39) + '&' + chr(39), '&')}\n")
     sys.stdout.flush()

@@ -150,28 +150,20 @@ class _Loop:
         self.log = self.folder / "traffic.jsonl"
         self.gold = self.folder / "gold.jsonl"
         self.task = next(task for task in config.tasks if task.train)
+        self.train_config = configs.CONFIGS / "train" / f"{config.train_config}.yaml"
         self.began = time.monotonic()
         self.schedule = Schedule(stages(config), 60 * 60)
         self.sizes = self._sizes()
 
     def run(self) -> LoopSummary:
         config, home, task = self.config, self.home, self.task
-        self._begin()
-        settings = config.traffic
-        _say(f"{settings.requests} invented requests of {settings.days} days: {self.log}")
-        traffic.generate(
-            self.log, requests=settings.requests, days=settings.days, seed=settings.seed, first_day=settings.first_day
-        )
-        self._begin()
-        commands.run(home, "ingest", self.log)
-        self._begin()
-        commands.run(home, "profile")
-        datasets: dict[str, str] = {}
-        for other in config.tasks:
+        # The first stages keep one core busy and need no model.
+        with commands.fetching(home, self.train_config, config.stages.train) as base_model:
+            datasets = self._datasets()
             self._begin()
-            extracted = commands.run(home, "extract", "--task", other.call_site, *sets(config.stages.extract))
-            datasets[other.call_site] = extracted["dataset"]
-        self._begin()
+            if base_model.process.poll() is None:
+                _say("waiting for the base model, which has been fetched since the first stage")
+                base_model.wait()
         trained = self._train(datasets[task.call_site])
         self._begin()
         stand_in = StandIn(config.hosted, read_ground_truth(self.gold))
@@ -211,6 +203,25 @@ class _Loop:
             home=str(home.root),
         )
 
+    def _datasets(self) -> dict[str, str]:
+        """The task datasets by call site, from the invented log."""
+        config, home, settings = self.config, self.home, self.config.traffic
+        self._begin()
+        _say(f"{settings.requests} invented requests of {settings.days} days: {self.log}")
+        traffic.generate(
+            self.log, requests=settings.requests, days=settings.days, seed=settings.seed, first_day=settings.first_day
+        )
+        self._begin()
+        commands.run(home, "ingest", self.log)
+        self._begin()
+        commands.run(home, "profile")
+        datasets: dict[str, str] = {}
+        for task in config.tasks:
+            self._begin()
+            extracted = commands.run(home, "extract", "--task", task.call_site, *sets(config.stages.extract))
+            datasets[task.call_site] = extracted["dataset"]
+        return datasets
+
     def _now(self) -> float:
         return time.monotonic() - self.began
 
@@ -236,7 +247,7 @@ class _Loop:
         write_atomic(self.folder / "sizes.json", msgspec.json.encode(self.sizes))
 
     def _train(self, dataset: str) -> dict[str, Any]:
-        path = configs.CONFIGS / "train" / f"{self.config.train_config}.yaml"
+        path = self.train_config
         fitted = self._training_time(path)
         return commands.run(
             self.home, "train", "--config", path, "--dataset", dataset, *sets(self.config.stages.train), *sets(fitted)

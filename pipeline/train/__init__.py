@@ -9,6 +9,7 @@ same configuration and dataset that was interrupted; writes data/adapters/<task>
 import contextlib
 import fcntl
 import importlib
+import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,6 +128,8 @@ def run(
         )
     if config.quantization == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
         raise Unsupported("quantization: nf4 needs bitsandbytes, which is not installed; `make setup` installs it")
+    if base_models.local(config.model, home) is None:
+        announce(f"base model  {config.model.name} is not on this machine yet; it is fetched once")
     base = base_models.resolve(config.model, home)
     chosen = rows.read(dataset, config)
     folder = folder_of(config, card, home, processes)
@@ -399,14 +402,12 @@ def _architecture(config: TrainConfig, folder: Path | None) -> Architecture:
 
 def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cuda"], int]:
     """Device kind and number of processes over all machines; `planning` assumes a GPU where the model needs one."""
-    import torch
-
     count, configured = config.machines, config.processes
     if configured and configured % count:
         raise ConfigError(
             f"processes: {configured}, all together, cannot be the same number on each of {count} machines"
         )
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() and config.device != "cpu" else 0
+    gpus = visible_gpus() if config.device != "cpu" else 0
     if planning and config.model.needs_gpu and not gpus:
         return "cuda", configured or count
     if config.device == "cuda" and not gpus:
@@ -416,6 +417,16 @@ def devices(config: TrainConfig, *, planning: bool) -> tuple[Literal["cpu", "cud
             f"processes: {configured}, but PyTorch sees {gpus} GPU(s)" + (" per machine" if count > 1 else "")
         )
     return ("cuda", configured or gpus * count) if gpus else ("cpu", configured or count)
+
+
+def visible_gpus() -> int:
+    """Number of GPUs that PyTorch sees."""
+    # A build for CPUs sees none, and importing it takes seconds in which no training process is started.
+    if importlib.metadata.version("torch").endswith("+cpu"):
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _log_dataset(mlflow: Any, card: datasets.TaskDataset, folder: str) -> None:

@@ -71,10 +71,10 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
             batches += [group[i : i + self._batch] for i in range(0, len(group), self._batch)]
         # An incomplete batch must stay last: the loader splits the index stream every `batch` indices.
         tail = [batches.pop()] if batches and len(batches[-1]) < self._batch else []
-        # Shuffled, so that length does not drift through the epoch. The longest batch comes first, so that a run that
-        # does not fit into memory fails at once.
+        # Shuffled, so that length does not drift through the epoch. The shortest batch comes first, so that a slow
+        # machine soon shows a step; the longest second, so that a run that does not fit into memory fails early.
         shuffled = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-        if shuffled:
-            longest = max(range(len(shuffled)), key=lambda i: self._lengths[shuffled[i][0]])
-            shuffled[0], shuffled[longest] = shuffled[longest], shuffled[0]
+        for place, extreme in enumerate((min, max)[: len(shuffled)]):
+            chosen = extreme(range(place, len(shuffled)), key=lambda i: self._lengths[shuffled[i][0]])
+            shuffled[place], shuffled[chosen] = shuffled[chosen], shuffled[place]
         return iter([index for batch in [*shuffled, *tail] for index in batch])

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 WARM_UP_EXAMPLES = 2
 TIMED_EXAMPLES = (4, 8, 8)
 """Per timed batch; fewer if the run's batches are smaller. The first is small: on a slow machine it is the only one."""
-MAX_TIMED_SECONDS = 3.0
-"""No further batch is timed after this long."""
+MAX_TIMED_SECONDS = 4.0
+"""No further batch is timed if all would take longer than this."""
 
 
 def steps_within(
@@ -46,15 +46,20 @@ def measure(trainer: "Trainer", batch_size: int) -> float:
     model.train()
     with _undisturbed(trainer):
         for number, count in enumerate(batches):
+            if timed and not fits(count, timed, seconds):
+                break
             # Strided, so that each batch holds examples of the whole set.
             indices = [order[(number + offset * len(batches)) % total] for offset in range(count)]
             began = time.monotonic()
             _one_pass(trainer, indices)
             if number:
                 timed, seconds = timed + count, seconds + time.monotonic() - began
-            if seconds > MAX_TIMED_SECONDS:
-                break
     return timed / seconds
+
+
+def fits(count: int, timed: float, seconds: float) -> bool:
+    """Whether there is time for `count` more examples after `timed` of them took `seconds`."""
+    return seconds * (1 + count / timed) <= MAX_TIMED_SECONDS
 
 
 def _one_pass(trainer: "Trainer", indices: list[int]) -> None:

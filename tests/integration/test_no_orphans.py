@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,22 @@ def test_the_loop_ends_with_all_its_stages_and_continues(base: Path, tmp_path: P
         loop.wait_for("vllm.entrypoints", 240)
         assert loop.kill(loop.process.pid, KILL) == -KILL
     assert len(list(Home(home).adapters.glob("*"))) == 1
+
+
+@pytest.mark.parametrize("number, status", [(TERM, 128 + TERM), (KILL, -KILL)])
+def test_the_loop_ends_with_the_fetch_of_its_base_model(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = {
+            "HF_HUB_OFFLINE": "1",
+            "PIP_INDEX_URL": f"http://127.0.0.1:{silent.getsockname()[1]}/simple",
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "TMPDIR": str(tmp_path),
+        }
+        with MarkedCommand("loop", "--home", tmp_path / "home", log=tmp_path / "log", env=env) as loop:
+            loop.wait_for("pip download")
+            assert loop.kill(loop.process.pid, number) == status, loop.log_text()
+    if number is TERM:
+        assert not list(tmp_path.glob("fasttier-*"))
 
 
 @pytest.mark.parametrize("number", [TERM, KILL])

@@ -1,5 +1,8 @@
 """pipeline/train/__init__.py: resuming, and the final messages."""
 
+import importlib.metadata
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -8,7 +11,9 @@ import pytest
 from pipeline import train
 from pipeline.train import artefact, job, publication
 from pipeline.train.config import ModelConfig, TrainConfig
-from tests.fakes import checkpoints
+from tests.fakes import checkpoints, task_datasets
+from traffic.artifacts import Home
+from traffic.errors import ModelUnavailable
 
 PACKED = TrainConfig(model=ModelConfig(name="tiny"), packing=True, attention="flash_attention_2")
 
@@ -92,3 +97,19 @@ def test_the_summary_counts_removed_rows_by_reason():
         "left out    4 rows longer than max_length 64",
         "left out    2 rows of weight 0 in train and validation",
     ]
+
+
+def test_fetching_the_base_model_is_announced(tmp_path: Path):
+    home, announced = Home(tmp_path), list[str]()
+    dataset = task_datasets.make(home.datasets, train=16, others=8)
+    settings = TrainConfig(model=ModelConfig(name="no/such/model"), device="cpu")
+    with pytest.raises(ModelUnavailable):
+        train.run(settings, dataset, home=home, announce=announced.append)
+    assert ["no/such/model" in line for line in announced] == [True]
+
+
+@pytest.mark.skipif(not importlib.metadata.version("torch").endswith("+cpu"), reason="this PyTorch may see a GPU")
+def test_counting_gpus_does_not_import_a_pytorch_that_can_see_none():
+    code = "import sys; from pipeline import train; print(train.visible_gpus(), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "False"]

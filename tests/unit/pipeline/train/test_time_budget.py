@@ -24,3 +24,8 @@ CONFIG = TrainConfig(
 def test_steps_and_validation_fit_into_the_time_budget(seconds: float, rate: float, validation: int, steps: int):
     within = time_budget.steps_within(seconds, rate, config=CONFIG, steps=60, validation_examples=validation)
     assert within == steps
+
+
+@pytest.mark.parametrize("timed, seconds, fits", [(4, 0.8, True), (4, 2.4, False), (12, 2.4, True), (12, 3.0, False)])
+def test_another_batch_is_timed_if_it_is_expected_to_end_in_time(timed: float, seconds: float, fits: bool):
+    assert time_budget.fits(8, timed, seconds) == fits

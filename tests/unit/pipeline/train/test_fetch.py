@@ -1,0 +1,26 @@
+"""pipeline/train/fetch.py"""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.train import compute_dtype, fetch
+from tests.fakes import tiny_models
+from traffic import config
+
+TRAIN = config.CONFIGS / "train" / "smollm2-135m.yaml"
+
+
+@pytest.mark.slow
+def test_fetching_leaves_the_rates_for_the_training_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    base = tiny_models.make(tmp_path / "base", "llama", hidden=32)
+    fetch.main([str(TRAIN), str(tmp_path / "home"), f"model={{name: tiny/llama, path: {base}}}"])
+    assert compute_dtype.cache_file().is_file()
+
+
+def test_a_model_that_cannot_be_fetched_is_an_error_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        fetch.main([str(TRAIN), str(tmp_path / "home"), "model={name: no/such/model}"])
+    assert "no/such/model" in str(ended.value)
+    assert "\n" not in str(ended.value)
