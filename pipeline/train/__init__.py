@@ -128,9 +128,7 @@ def run(
         )
     if config.quantization == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
         raise Unsupported("quantization: nf4 needs bitsandbytes, which is not installed; `make setup` installs it")
-    if base_models.local(config.model, home) is None:
-        announce(f"base model  {config.model.name} is not on this machine yet; it is fetched once")
-    base = base_models.resolve(config.model, home)
+    base = base_models.resolve(config.model, home, announce)
     chosen = rows.read(dataset, config)
     folder = folder_of(config, card, home, processes)
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,15 @@ class LocalModel(msgspec.Struct, frozen=True):
     licence: str
 
 
-def resolve(model: ModelConfig, home: Home) -> LocalModel:
-    """The base model, fetched or converted if needed. Raises: ModelUnavailable."""
+def resolve(model: ModelConfig, home: Home, announce: Callable[[str], None] = lambda line: None) -> LocalModel:
+    """The base model, fetched or converted if needed, which is announced. Raises: ModelUnavailable."""
     if model.path is not None:
         return _from_folder(model, Path(model.path).expanduser())
     converted = _converted(model, home)
     if converted is not None and (converted / "config.json").is_file():
         return _from_folder(model, converted)
+    if _cached(model) is None:
+        announce(f"base model  {model.name} is not on this machine yet; it is fetched once")
     try:
         folder = from_hub(model)
     except ModelUnavailable:
