@@ -40,12 +40,9 @@ RECURRING_KEY = 3, 0.02
 MAX_MEMBER_CHARS = 60
 PAIR_WORDS = 10
 """Words of a value from which on `key: value` lines are prose with headings."""
-_OPTION = re.compile(r"^(?:option |answer |choice )?\(?([A-Ja-j])\)?[.:)]?$", re.IGNORECASE)
-_OPTIONS = re.compile(r"(?:^|\s)\(?([A-E]|[1-5])\s?[.):]\s", re.MULTILINE)
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 FENCED_SHARE = 0.4
 """Of an answer's characters: from there on it is program text with remarks, not an explanation with an example."""
-_OPTION_TEXTS = re.compile(r"^[ \t]*\(?(?:[A-E]|[1-5])\s?[.):]\s+(.+)$", re.MULTILINE)
 _BEGINS = re.compile(
     r"\s*(?:(?:async )?def \w+\(|class \w+[(:{]|(?:export )?(?:async )?function \w*\(|func \w+\(|#include\b|"
     r"<\?php|@\w+\n)"
@@ -321,19 +318,6 @@ def word_count(text: str) -> int:
         return len(_WORD.findall(text))
     parts = _WORD_OR_RUN.findall(text)
     return sum(-(-len(part) // UNSPACED_CHARS) if _DENSE.match(part) else 1 for part in parts)
-
-
-def is_option(text: str, message: str = "") -> bool:
-    """One letter that names an option, or the text of an option that the message lists."""
-    return _OPTION.match(text.strip().strip("*`\"'")) is not None or label(text) in {
-        label(option) for option in _OPTION_TEXTS.findall(message)
-    }
-
-
-def lists_options(text: str) -> bool:
-    """The text offers lettered or numbered options."""
-    marks = set(_OPTIONS.findall(text))
-    return len(marks) >= 3 or {"A", "B"} <= marks
 
 
 def is_code(text: str) -> bool:

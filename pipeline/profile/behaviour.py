@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipeline.profile import answers, quantities, template_lines
+from pipeline.profile import answers, listed_items, quantities, template_lines
 from pipeline.profile.families import masked
 from pipeline.profile.letters import is_letter
 from pipeline.profile.overlap import overlap
@@ -31,6 +31,7 @@ MAX_UNSEEN = 0.12
 TEMPLATE_WORDS = 15
 """Words that all messages of a shape have from which on they are an instruction."""
 LISTED_FACTS = 3
+_QUESTION_MARKS = ("?", "？", "؟")
 _POINT = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
 
 
@@ -55,8 +56,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     user_words_p50: int = 0
     user_numbers_p50: int = 0
     question_share: float = 0.0
+    text_question_share: float = 0.0
+    """Requests whose message is a text with a question in its first or last line."""
     option_list_share: float = 0.0
-    """Requests whose message offers lettered or numbered options."""
+    """Requests whose message offers options: lettered, numbered, or on one line."""
     answer_words_p50: int = 0
     answer_words_p90: int = 0
     distinct_answers: int = 0
@@ -71,7 +74,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Bare quantities."""
     largest_number: float = 0.0
     option_share: float = 0.0
-    """Single letters that name an option."""
+    """Answers that name options of their message, by letters or by their text."""
     json_share: float = 0.0
     single_value: bool = False
     """Structured answers in which one value varies: all else is measured on that value alone."""
@@ -186,7 +189,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             "largest_number": max(
                 (quantities.number_value(s.answer) or 0.0 for s in texts if quantities.is_number(s.answer)), default=0.0
             ),
-            "option_share": _share(map(answers.is_option, [s.answer for s in texts], materials)),
+            "option_share": listed_items.option_share([s.answer for s in texts], materials),
             "code_share": _share(answers.is_code(s.answer) for s in texts),
             "letter_share": _share(is_letter(s.answer) for s in texts),
             "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
@@ -227,7 +230,8 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "new_message_word_share": round(_new_message_words(users), 3),
         "user_numbers_p50": _quantile([quantities.count(text) for text in material], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
-        "option_list_share": _share(map(answers.lists_options, material)),
+        "text_question_share": _share(map(_asks_on_text, material)),
+        "option_list_share": _share(map(listed_items.lists_options, material)),
         "puzzle_share": _share(hardness.is_puzzle(user) for user in template_lines.removed(users)),
         "fact_list_share": _share(len(_POINT.findall(user)) >= LISTED_FACTS for user in users),
         "code_input_share": _share(answers.holds_code(user) for user in users),
@@ -235,6 +239,11 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "wording": {kind: n / len(features) for kind, n in kinds.most_common()},
         "signs": _signs([f for _, f in features]),
     }
+
+
+def _asks_on_text(message: str) -> bool:
+    lines = [line.rstrip(" \t\"'”»)") for line in message.splitlines() if line.strip()]
+    return len(lines) >= 2 and (lines[0].endswith(_QUESTION_MARKS) or lines[-1].endswith(_QUESTION_MARKS))
 
 
 def _instructions_apart(shown: Sequence[Sampled], users: Sequence[str]) -> list[tuple[Sampled, Sequence[Message]]]:
@@ -298,7 +307,7 @@ def _verdicts(texts: Sequence[Sampled], materials: Sequence[str], *, closed: boo
         return {}
     verdicts = answers.verdicts([answer for answer, _ in longer])
     options = [
-        answers.is_option(verdict) and answers.lists_options(material)
+        listed_items.names_letter(verdict) and listed_items.lists_options(material)
         for verdict, (_, material) in zip(verdicts, longer, strict=True)
     ]
     return {
@@ -308,11 +317,22 @@ def _verdicts(texts: Sequence[Sampled], materials: Sequence[str], *, closed: boo
 
 
 def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
-    """Answers to choose from in a request: the shape's own short answers that stand in its message."""
+    """Answers to choose from in a request: the shape's own short answers that stand in its message.
+
+    Answers to other questions on the same text are none: they stand in it because it is the same.
+    """
     messages = [last_user(s).casefold() for s in texts]
     known = [set(answers.words(message)) for message in messages]
     parts = {label: set(answers.words(label)) for label in labels if len(label) > 1}
-    holding = {label: {n for n, words in enumerate(known) if own <= words} for label, own in parts.items() if own}
+    bodies = [max(message.splitlines(), key=len, default=message).strip() for message in messages]
+    given: dict[str, set[str]] = defaultdict(set)
+    for label, body in zip(answers.labels([s.answer for s in texts]), bodies, strict=True):
+        given[label].add(body)
+    holding = {
+        label: {n for n, words in enumerate(known) if own <= words and not given[label] <= {bodies[n]}}
+        for label, own in parts.items()
+        if own
+    }
     # What every request names is the list of the labels, not something to choose from.
     varying = [holders for holders in holding.values() if len(holders) <= 0.8 * len(messages)]
     return int(_quantile([sum(n in holders for holders in varying) for n in range(len(messages))], 0.5))

@@ -3,6 +3,7 @@
 from pipeline.profile.answers import REASON_WORDS
 from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.predictability import FEW_LABELS, LONG_WORDS, MIN_BODIES, asks_for_reasoning, has_premises
+from traffic.features import PREMISE_WORDS
 
 MAX_CANNED = 40
 MECHANICAL_WORDS = 15
@@ -77,6 +78,19 @@ def is_small(b: Behaviour) -> bool:
         and max(asked_share(b), b.puzzle_share, b.option_list_share) < 0.5
         and not asks_for_reasoning(b)
     )
+
+
+def has_quantities(b: Behaviour) -> bool:
+    """Something to calculate with or to count: numbers, a question, or more than a few words."""
+    return b.user_numbers_p50 >= 1 or b.question_share >= 0.5 or b.user_words_p50 > SMALL_MESSAGE_WORDS
+
+
+def is_asked_on_text(b: Behaviour) -> bool:
+    """Short answers, hardly ever the same, to a question on the text that comes with it."""
+    return (
+        b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS and is_short(b) and not is_closed(b)
+        and b.option_list_share < 0.5
+    )  # fmt: skip
 
 
 def asked_share(b: Behaviour) -> float:

@@ -1,4 +1,4 @@
-"""The item of a message's list that an answer names by its number or letter."""
+"""Items that a message lists or options that it offers, and the one that an answer names."""
 
 import re
 from collections import Counter
@@ -10,8 +10,65 @@ from pipeline.profile import answers, template_lines
 MIN_ITEMS = 2
 ALWAYS = 0.7
 """Share of the messages offering an item that choose it, above which the list alone decides, as in an exam."""
+SAME_PLACE = 0.8
+"""Share of the options chosen by their text that stand at one place of their lists, from which on they are a field."""
+_LETTER = re.compile(r"(?:option |answer |choice )?[(（]?([A-J])[)）]?[.:)]?", re.IGNORECASE)
+_LETTERS = re.compile(r"[A-J](?:(?:[ ,;/&+、，]|and|und|et|y|e|和)*[A-J]){1,4}")
+_MARK = r"[(（]?([A-E]|[1-5])\s?[.):．、）：]"
+_MARKED = re.compile(rf"(?:^|\s){_MARK}(?:\s|(?=[^\x00-\x7f]))", re.MULTILINE)
+_MARKED_LINE = re.compile(rf"^[ \t]*{_MARK}(?:\s+|(?=[^\x00-\x7f]))(\S.*)$", re.MULTILINE)
+_CHOICES = re.compile(r"^[^:：\n]{1,30}[:：]\s*(\S[^\n]*?(?: \| | / )[^\n]*)$")
+"""`Choices: 12 s | 15 s | none`"""
+_LAST_LINES = 2
+"""Lines at the end of a message that may hold its choices: a row of a table looks alike."""
 _NAME = re.compile(r"(?:[a-z]+ )?[\[(#]?([a-z]|\d{1,3})[\])]?")
 _ITEM = re.compile(r"^[ \t]*(?:[-*•] )?(?:\w+ )?[\[(#]?([A-Za-z]|\d{1,3})[\])]?[.):\]]+[ \t]+(\S.*)$", re.MULTILINE)
+
+
+def names_letter(text: str) -> bool:
+    """One letter that names an option."""
+    return _LETTER.fullmatch(text.strip().strip("*`\"'")) is not None
+
+
+def lists_options(text: str) -> bool:
+    """The text offers options: lettered, numbered, or on one line."""
+    marks = set(_MARKED.findall(text))
+    return len(marks) >= 3 or {"A", "B"} <= marks or bool(_choices(text))
+
+
+def option_share(texts: Sequence[str], messages: Sequence[str]) -> float:
+    """Share of the answers that name options of their messages: by a letter, by several, or by their text."""
+    by_letter = sum(map(_names_options, texts, messages))
+    places = Counter(
+        place
+        for text, message in zip(texts, messages, strict=True)
+        if not _names_options(text, message) and (place := _place(text, message)) is not None
+    )
+    by_text = places.total()
+    if by_text >= MIN_ITEMS and max(places.values()) > SAME_PLACE * by_text:
+        by_text = 0
+    return (by_letter + by_text) / max(1, len(texts))
+
+
+def _names_options(text: str, message: str) -> bool:
+    if names_letter(text):
+        return True
+    letters = re.findall("[A-J]", text) if _LETTERS.fullmatch(text.strip()) else []
+    return bool(letters) and letters == sorted(set(letters)) and lists_options(message)
+
+
+def _place(text: str, message: str) -> int | None:
+    """Place of the option that the answer repeats."""
+    offered = [match[2] for match in _MARKED_LINE.finditer(message)] or _choices(message)
+    labels = [answers.label(option) for option in offered]
+    own = answers.label(text)
+    return labels.index(own) if own in labels else None
+
+
+def _choices(message: str) -> list[str]:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    found = [match for line in lines[-_LAST_LINES:] if (match := _CHOICES.match(line))]
+    return re.split(r" \| " if " | " in found[-1][1] else " / ", found[-1][1]) if found else []
 
 
 class NamedItems(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.profile import batches, known_call_sites
+from pipeline.profile import batches, known_call_sites, system_material
 from pipeline.profile.behaviour import Behaviour, behaviour
 from pipeline.profile.propose import propose
 from pipeline.profile.proposed_registry import Profiled
@@ -24,7 +24,7 @@ def profiled(connection: duckdb.DuckDBPyConnection, shapes: Sequence[Shape]) -> 
     measured: list[tuple[int, Shape, Behaviour]] = []
     for number, shape in enumerate(shapes):
         if number in counts and shape.samples:
-            samples = batches.items([sampled.with_arguments() for sampled in shape.samples])
+            samples = system_material.apart(batches.items([sampled.with_arguments() for sampled in shape.samples]))
             measured.append((number, shape, with_skill(behaviour(samples), samples)))
     tiers = known_call_sites.fitted().probabilities([(b, shape.prompt) for _, shape, b in measured])
     profiles = [

@@ -12,6 +12,8 @@ ENOUGH_ROWS = 8
 """Rows per label, of all but the commonest, that are enough to train the classifier on."""
 FEW_WORDS_SHARE = 0.04
 """Largest share of words found in one message only, where a shape's messages recombine a few words."""
+ROWS_PER_WORD = 0.25
+"""Rows per label needed per word of a message: of long texts few rows teach nothing, easy or not."""
 ROWS_OF_QUESTIONS = 40
 """Rows per label needed where only a question suggests reasoning: the wording of open questions is hard to learn."""
 FEW_LABELS = 6
@@ -108,7 +110,9 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
         scores.add(f"a cheap classifier predicts the label (skill {b.skill:.2f})", label=points)
     elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not chance and (has_premises(b) or _is_asked(b)))):
         combined = _recombines_few_words(b)
-        needed = ENOUGH_ROWS if combined or has_premises(b) else ROWS_OF_QUESTIONS
+        needed: float = ENOUGH_ROWS if combined or has_premises(b) else ROWS_OF_QUESTIONS
+        if not combined:
+            needed = max(needed, ROWS_PER_WORD * b.user_words_p50)
         doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
         strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
         scores.add(

@@ -106,14 +106,7 @@ def _labels(b: Behaviour, scores: Scores) -> None:
         return
     # 0 and 1 are no and yes, not quantities.
     if b.number_share >= 0.5 and b.largest_number > 1 and not is_compared(b):
-        if b.largest_number <= 10 and b.distinct_answers <= 11 and kinds.is_closed(b) and b.question_share < 0.8:
-            scores.add("answers are ratings", label=3.5)
-        elif b.copied_word_share < 0.5:
-            scores.add(
-                f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
-            )
-        else:
-            scores.add("answers are numbers from the request", extraction=4.6)
+        _numbers(b, scores)
         return
     if kinds.is_closed(b) and kinds.repeats_few(b):
         scores.add(f"few short answers to few different messages ({b.bodies_per_answer:.1f} per answer)", label=0.5)
@@ -127,6 +120,19 @@ def _labels(b: Behaviour, scores: Scores) -> None:
         )
     else:
         scores.add(f"short answers that rarely recur ({b.new_answer_share:.0%} of the second half are new)", label=-1.0)
+
+
+def _numbers(b: Behaviour, scores: Scores) -> None:
+    if b.largest_number <= 10 and b.distinct_answers <= 11 and kinds.is_closed(b) and b.question_share < 0.8:
+        scores.add("answers are ratings", label=3.5)
+    elif b.copied_word_share >= 0.5:
+        scores.add("answers are numbers from the request", extraction=4.6)
+    elif kinds.has_quantities(b):
+        scores.add(
+            f"answers are quantities that are not in the request ({b.number_share:.0%})", reasoning=5.0, label=-1.0
+        )
+    else:
+        scores.add("answers are numbers, and requests have none to calculate with", extraction=3.0, label=3.0)
 
 
 def _record(b: Behaviour, scores: Scores) -> None:
@@ -164,12 +170,15 @@ def _values(b: Behaviour, scores: Scores) -> None:
         and b.length_ratio <= 0.6
         and not kinds.is_closed(b)
         and b.number_share < 0.5
+        and not kinds.is_asked_on_text(b)
     ):
         scores.add(
             f"short answers copied from the request ({b.copied_word_share:.0%} of their words)",
             extraction=3.5 if b.signs.get("generation", 0) >= 0.5 and not b.single_value else 4.5,
             rewrite=3.0,
         )
+    elif kinds.is_asked_on_text(b):
+        scores.add("short answers to different questions on a text", generation=4.5)
     elif kinds.is_mechanical(b):
         scores.add(
             f"{b.copied_word_share:.0%} of the words are copied from the request, the others recur in many answers",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.profile import answers
+from pipeline.profile import answers, listed_items
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,6 @@ def test_an_example_in_an_explanation_is_no_program() -> None:
     assert answers.is_code("Here it is:\n```\nfor f in $(ls *.log); do\n  gzip $f\ndone\n```")
 
 
-def test_two_lettered_options_are_a_choice_but_two_numbered_lines_are_a_list() -> None:
-    assert answers.lists_options("Which is right?\n(A) red big shoe\n(B) big red shoe")
-    assert not answers.lists_options("1. Wash it.\n2. Dry it.")
-
-
 @pytest.mark.parametrize(
     "text, count",
     [
@@ -224,7 +219,7 @@ def test_a_function_is_called_by_a_name_beside_its_arguments(key: str) -> None:
     "read",
     [
         answers.is_code, answers.holds_code, answers.verdict, answers.opening, answers.structured, answers.label,
-        lambda text: answers.is_option("x", text),
+        listed_items.lists_options, lambda text: listed_items.option_share(["x"], [text]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("space", ["\n", " \n", " "])

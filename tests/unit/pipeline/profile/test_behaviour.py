@@ -234,3 +234,22 @@ def test_a_template_in_the_users_message_is_worded_like_the_same_system_prompt()
     end = "\n\nQuestion: Should what the guest wrote be held back (Yes or No)?\nAnswer:"
     measured = behaviour(sampled([(f"{asked}Guest: {words(draw, 5)}{end}", "No") for _ in range(30)]))
     assert "reasoning" not in measured.wording
+
+
+def test_answers_to_other_questions_on_the_same_text_are_no_candidates() -> None:
+    draw = random.Random(11)
+    names = [words(draw, 1) for _ in range(40)]
+    texts = [f"{words(draw, 9)} {' '.join(names[4 * n : 4 * n + 4])} {words(draw, 9)}" for n in range(10)]
+    asked = [(f"{text}\n{words(draw, 3)}?", name) for n, text in enumerate(texts) for name in names[4 * n : 4 * n + 4]]
+    assert behaviour(sampled(asked * 2)).candidates_p50 == 0
+    puzzles = [(f"{words(draw, 4)} {' '.join(draw.sample(names[:5], 3))}", draw.choice(names[:5])) for _ in range(60)]
+    assert behaviour(sampled(puzzles)).candidates_p50 == 3
+
+
+def test_a_question_on_a_text_begins_or_ends_it() -> None:
+    draw = random.Random(12)
+    for form in ("{text}\n\nQuestion: {asked}?", "{asked}？\n{text}", "Text:\n{text}\nAsked:\n“{asked}?”"):
+        rows = [(form.format(text=words(draw, 30), asked=words(draw, 4)), words(draw, 2)) for _ in range(20)]
+        assert behaviour(sampled(rows)).text_question_share == 1
+    mails = [(f"{words(draw, 5)}\n{words(draw, 4)}?\n{words(draw, 3)}", words(draw, 1)) for _ in range(20)]
+    assert behaviour(sampled(mails)).text_question_share == 0

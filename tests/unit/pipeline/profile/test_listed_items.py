@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.profile.listed_items import named
+from pipeline.profile.listed_items import lists_options, named, option_share
 
 ARTICLES = ("Where is my parcel?", "How to return shoes", "Pay by invoice")
 QUESTIONS = ("these boots pinch", "lost in the post", "can I pay later")
@@ -69,3 +69,37 @@ def test_items_that_are_right_whenever_they_are_offered_are_an_exam() -> None:
     result = named(questions, list("ABCABCABC"))
     assert result.share == 1
     assert result.decided_by_list
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Which is right?\n(A) red big shoe\n(B) big red shoe",
+        "哪一项正确？\n(A)月亮\n(B)太阳",
+        "どれですか。\nA．朝\nB．夜",
+        "Which tree?\nChoices: oak | elm | none",
+        "¿Cuál?\nOpciones: hielo / vapor",
+    ],
+)
+def test_options_are_lettered_or_stand_on_one_line(message: str) -> None:
+    assert lists_options(message)
+
+
+@pytest.mark.parametrize("message", ["1. Wash it.\n2. Dry it.", "Stock: oak | elm\nFloor 2\nOpen now\nWhere?"])
+def test_steps_and_rows_are_no_options(message: str) -> None:
+    assert not lists_options(message)
+
+
+@pytest.mark.parametrize(
+    "answer, named_share", [("AC", 1.0), ("A, C", 1.0), ("A and D", 1.0), ("CA", 0.0), ("AZ", 0.0)]
+)
+def test_several_options_may_be_named_in_their_order(answer: str, named_share: float) -> None:
+    assert option_share([answer], ["Which hold?\n(A) one\n(B) two\n(C) three\n(D) four"]) == named_share
+    assert option_share([answer], ["Which team takes this mail?"]) == 0
+
+
+def test_an_option_may_be_chosen_by_its_text_on_one_line() -> None:
+    messages = [f"Speed {n}?\nChoices: {n} km | {n + 1} km | {n + 2} km" for n in range(9)]
+    assert option_share([f"{n + n % 3} km" for n in range(9)], messages) == 1
+    # The same place in each line: a field of a row.
+    assert option_share([f"{n} km" for n in range(9)], messages) == 0

@@ -288,3 +288,26 @@ def test_a_verdict_with_its_reason_that_is_too_rare_to_be_learnt_is_judged_by_it
     assert tier(**PROSE | words, **verdict, wording={"reasoning": 1.0}) == 3
     assert tier(**PROSE | words, **verdict, wording={"structured": 1.0}) == 2
     assert tier(**PROSE | words, **verdict | {"json_share": 0.0}, wording={"reasoning": 1.0}) == 2
+
+
+def test_numbers_are_calculated_only_from_something() -> None:
+    numbers = {"number_share": 1.0, "largest_number": 8400.0, "distinct_answers": 40, "skill": None}
+    few = {"user_words_p50": 3, "copied_word_share": 0.0}
+    assert tier(**numbers, **few) == 1
+    assert tier(**numbers, **few, user_numbers_p50=2) == 3
+    assert tier(**numbers, **few, question_share=1.0) == 3
+
+
+def test_short_answers_to_questions_on_a_text_are_written_from_it() -> None:
+    spans = {
+        "common_answer_share": 0.2, "new_answer_share": 0.7, "distinct_answers": 150, "answer_words_p50": 3,
+        "answer_words_p90": 6, "copied_word_share": 1.0, "length_ratio": 0.03, "user_words_p50": 120,
+    }  # fmt: skip
+    assert tier(**spans) == 1
+    assert tier(**spans, text_question_share=1.0, question_share=1.0) == 2
+
+
+def test_few_long_texts_do_not_show_that_a_label_cannot_be_learnt() -> None:
+    reviews = {"skill": 0.05, "rows_per_label": 10.0, "distinct_answers": 2}
+    assert tier(**reviews, user_words_p50=150) == 1
+    assert tier(**reviews, user_words_p50=40) == 3
