@@ -309,5 +309,5 @@ def test_short_answers_to_questions_on_a_text_are_written_from_it() -> None:
 
 def test_few_long_texts_do_not_show_that_a_label_cannot_be_learnt() -> None:
     reviews = {"skill": 0.05, "rows_per_label": 10.0, "distinct_answers": 2}
-    assert tier(**reviews, user_words_p50=150) == 1
+    assert tier(**reviews, user_words_p50=150) < 3
     assert tier(**reviews, user_words_p50=40) == 3
