@@ -351,6 +351,7 @@ def _label_type(f: Features, text: str) -> RequestType:
             f.instruction == "system"
             and (f.code_fence or hardness.of_label(text, is_topic=f.names_topic and f.closed_labels))
         )
+        or (f.instruction == "user" and not read_off and hardness.brings_options(text))
     ):
         return "reasoning"
     if f.input_tokens_estimate >= LONG_CONTEXT_TOKENS and not f.asks_label:

@@ -19,9 +19,10 @@ _ENTITIES = 3
 _TABLE_LINES, _TABLE_COLUMNS = 4, 4
 _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
-_OPTION = re.compile(r"\n[^\S\n]*+\(?([A-E])[).:](?=\s)")
+_OPTION = re.compile(r"(?:\n[^\S\n]*+[(（]?|\s\((?=.\)))([A-E])[).:）．、：](?=\s|[^\x00-\x7f])")
+"""At the beginning of a line, or in parentheses on one line with others."""
 _OPTIONS = 3
-_OPTION_MARKS = Literals(tuple(letter + mark for letter in "ABCDE" for mark in ").:"))
+_OPTION_MARKS = Literals(tuple(letter + mark for letter in "ABCDE" for mark in ").:）．、："))
 """Texts without which `_OPTION` cannot match."""
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]+")
 _DIGIT = "[0-9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\uff10-\uff19]"
@@ -65,12 +66,12 @@ def of_label(text: str, *, is_topic: bool = False) -> bool:
     `is_topic`: the answer is the kind or topic of the text, which no quantity decides.
     """
     weighed = not is_topic and _is_brief(text, LABEL_QUANTITIES)
-    return _brings_options(text) or weighed or is_puzzle(text)
+    return brings_options(text) or weighed or is_puzzle(text)
 
 
 def of_message(text: str) -> bool:
     """For messages without a known task: a quiz, a calculation, a case with numbers, a table or a puzzle."""
-    return _brings_options(text) or is_problem(text) or _is_brief(text, QUANTITIES) or _is_table(text)
+    return brings_options(text) or is_problem(text) or _is_brief(text, QUANTITIES) or _is_table(text)
 
 
 def is_problem(text: str) -> bool:
@@ -84,8 +85,8 @@ def is_bare_question(text: str) -> bool:
     return text.endswith(("?", "？")) and len(text) <= _PUZZLE_CHARS and "\n" not in text and ":" not in text
 
 
-def _brings_options(text: str) -> bool:
-    # Each option begins a line.
+def brings_options(text: str) -> bool:
+    """Three lettered options to choose from."""
     marks = _OPTION_MARKS.find(text)
     return len(marks) >= _OPTIONS and len(set(_OPTION.findall(f"\n{text}"))) >= _OPTIONS
 
