@@ -21,6 +21,8 @@ _RECURRING_SHARE = 0.5
 """Minimum share of repeated names (or long words) in a puzzle."""
 _OPTION = re.compile(r"(?:\n[^\S\n]*+[(（]?|\s\((?=.\)))([A-E])[).:）．、：](?=\s|[^\x00-\x7f])")
 """At the beginning of a line, or in parentheses on one line with others."""
+_OTHER_OPTION = re.compile(r"\n[^\S\n]*+[(（]?([^\W\d_a-zA-Z](?=[).:）．、：])|[①-⑨])")
+"""The same in another script."""
 _OPTIONS = 3
 _OPTION_MARKS = Literals(tuple(letter + mark for letter in "ABCDE" for mark in ").:）．、："))
 """Texts without which `_OPTION` cannot match."""
@@ -86,9 +88,14 @@ def is_bare_question(text: str) -> bool:
 
 
 def brings_options(text: str) -> bool:
-    """Three lettered options to choose from."""
+    """Three options to choose from, lettered in any script."""
     marks = _OPTION_MARKS.find(text)
-    return len(marks) >= _OPTIONS and len(set(_OPTION.findall(f"\n{text}"))) >= _OPTIONS
+    if len(marks) >= _OPTIONS and len(set(_OPTION.findall(f"\n{text}"))) >= _OPTIONS:
+        return True
+    if text.isascii():
+        return False
+    others = _OTHER_OPTION.findall(text)
+    return len(others) >= _OPTIONS and others == sorted(set(others))
 
 
 def _is_brief(text: str, least: int) -> bool:

@@ -69,6 +69,8 @@ _SHELL = re.compile(r"^(?:\$ |sudo )?[a-z][\w./-]* ")
 _FORMULA = re.compile(r"^=[A-Z][A-Z.]*\(")
 _EXPRESSION = re.compile(r"[{}()\[\];=<>|&_#\\\"/@'*^+?:]")
 _VERDICT = re.compile(r"[:：\n][^\S\n]*([^:：\n]{1,40})$")
+_CONCLUDED = re.compile(r"\b(?:answer|verdict|label|conclusion|result) is:? ([^.:\n]{1,40})\.?$", re.IGNORECASE)
+"""`So the answer is no.`"""
 _OPENING = re.compile(r"\s*([^\n]{1,60}?)(?<![,，!:：])(?:\s*\n|[.;:。：] | [-–—] )")
 _OPENING_WORDS = 5
 _REASON = re.compile(
@@ -361,8 +363,9 @@ def _is_expression(lines: Sequence[str]) -> bool:
 
 
 def verdict(text: str) -> str:
-    """What an argument ends in after its last colon, as a label; empty where nothing short stands there."""
-    match = _VERDICT.search(text.rstrip())
+    """What an argument ends in, after a colon or as "the answer is", as a label; empty where nothing short is there."""
+    end = text.rstrip()
+    match = _CONCLUDED.search(end) or _VERDICT.search(end)
     return label(match.group(1)) if match else ""
 
 

@@ -13,7 +13,7 @@ from pipeline.profile.letters import is_letter
 from pipeline.profile.overlap import overlap
 from pipeline.profile.sample import Sampled, last_user
 from traffic import hardness
-from traffic.features import Features, estimate_tokens, features_of, request_type
+from traffic.features import PREMISE_WORDS, Features, estimate_tokens, features_of, request_type
 from traffic.record import Message
 
 WORDED = 60
@@ -57,7 +57,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     user_numbers_p50: int = 0
     question_share: float = 0.0
     text_question_share: float = 0.0
-    """Requests whose message is a text with a question in its first or last line."""
+    """Requests whose message is a text with a question at its beginning or end."""
     option_list_share: float = 0.0
     """Requests whose message offers options: lettered, numbered, or on one line."""
     answer_words_p50: int = 0
@@ -242,8 +242,10 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
 
 
 def _asks_on_text(message: str) -> bool:
-    lines = [line.rstrip(" \t\"'”»)") for line in message.splitlines() if line.strip()]
-    return len(lines) >= 2 and (lines[0].endswith(_QUESTION_MARKS) or lines[-1].endswith(_QUESTION_MARKS))
+    lines = [line.rstrip(" \t\"'”»)}]।") for line in message.splitlines() if line.strip()]
+    if len(lines) == 1:
+        return answers.word_count(message) >= PREMISE_WORDS and lines[0].endswith(_QUESTION_MARKS)
+    return any(line.endswith(_QUESTION_MARKS) for line in lines[:1] + lines[-1:])
 
 
 def _instructions_apart(shown: Sequence[Sampled], users: Sequence[str]) -> list[tuple[Sampled, Sequence[Message]]]:

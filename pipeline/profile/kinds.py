@@ -127,7 +127,7 @@ def is_transformed(b: Behaviour) -> bool:
     """Each answer is a short message in another language, form or tone: its length follows the message's."""
     if b.is_record or b.code_share >= 0.5 or is_closed(b) or asked_share(b) >= 0.5 or _adds(b, b.material_ratio):
         return False
-    follows = b.length_tracking >= MIN_LENGTH_CORRELATION and 0 < b.length_spread <= MAX_LENGTH_SPREAD
+    follows = b.length_tracking >= MIN_LENGTH_CORRELATION and b.length_spread <= MAX_LENGTH_SPREAD
     most = REWORDED_WORDS if b.signs.get("rewrite", 0.0) >= 0.5 else TRANSFORMED_WORDS
     return follows and b.answer_words_p50 <= most and 0.5 <= b.material_ratio <= 2
 

@@ -14,9 +14,13 @@ SAME_PLACE = 0.8
 """Share of the options chosen by their text that stand at one place of their lists, from which on they are a field."""
 _LETTER = re.compile(r"(?:option |answer |choice )?[(（]?([A-J])[)）]?[.:)]?", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-J](?:(?:[ ,;/&+、，]|and|und|et|y|e|和)*[A-J]){1,4}")
-_MARK = r"[(（]?([A-E]|[1-5])\s?[.):．、）：]"
-_MARKED = re.compile(rf"(?:^|\s){_MARK}(?:\s|(?=[^\x00-\x7f]))", re.MULTILINE)
-_MARKED_LINE = re.compile(rf"^[ \t]*{_MARK}(?:\s+|(?=[^\x00-\x7f]))(\S.*)$", re.MULTILINE)
+_MARKED = re.compile(r"(?:^|\s)[(（]?([A-E]|[1-5])\s?[.):．、）：](?:\s|(?=[^\x00-\x7f]))", re.MULTILINE)
+_LINE = re.compile(
+    r"^[ \t]*(?:[(（]?([^\W\d_]|[1-5])\s?[.):．、）：](?:\s+|(?=[^\x00-\x7f]))|([①-⑨])\s*)(\S.*)$", re.MULTILINE
+)
+"""An option on a line of its own, after a letter of any script."""
+_MARK = re.compile(r"\s*(?:[(（]?([^\W\d_])(?:\s?[.):．、）：]+\s*|$)|([①-⑨])\s*)")
+"""The letter that an answer begins with, or is."""
 _CHOICES = re.compile(r"^[^:：\n]{1,30}[:：]\s*(\S[^\n]*?(?: \| | / )[^\n]*)$")
 """`Choices: 12 s | 15 s | none`"""
 _LAST_LINES = 2
@@ -31,9 +35,17 @@ def names_letter(text: str) -> bool:
 
 
 def lists_options(text: str) -> bool:
-    """The text offers options: lettered, numbered, or on one line."""
+    """The text offers options: lettered (in any script), numbered, or on one line."""
+    return bool(_marks(text)) or bool(_choices(text))
+
+
+def _marks(text: str) -> set[str]:
     marks = set(_MARKED.findall(text))
-    return len(marks) >= 3 or {"A", "B"} <= marks or bool(_choices(text))
+    if len(marks) >= 3 or {"A", "B"} <= marks:
+        return marks
+    # Initials of names may begin lines too, but hardly ever three in a row in the order of the alphabet.
+    lines = [match[1] or match[2] for match in _LINE.finditer(text)]
+    return set(lines) if len(lines) >= 3 and lines == sorted(set(lines)) else set()
 
 
 def option_share(texts: Sequence[str], messages: Sequence[str]) -> float:
@@ -53,16 +65,20 @@ def option_share(texts: Sequence[str], messages: Sequence[str]) -> float:
 def _names_options(text: str, message: str) -> bool:
     if names_letter(text):
         return True
+    mark = _MARK.match(text)
+    if mark and not (letter := mark[1] or mark[2]).isascii() and letter in _marks(message):
+        return True
     letters = re.findall("[A-J]", text) if _LETTERS.fullmatch(text.strip()) else []
     return bool(letters) and letters == sorted(set(letters)) and lists_options(message)
 
 
 def _place(text: str, message: str) -> int | None:
     """Place of the option that the answer repeats."""
-    offered = [match[2] for match in _MARKED_LINE.finditer(message)] or _choices(message)
+    offered = [match[3] for match in _LINE.finditer(message)] or _choices(message)
     labels = [answers.label(option) for option in offered]
-    own = answers.label(text)
-    return labels.index(own) if own in labels else None
+    return next(
+        (labels.index(own) for own in map(answers.label, (text, _MARK.sub("", text, 1))) if own in labels), None
+    )
 
 
 def _choices(message: str) -> list[str]:

@@ -23,13 +23,14 @@ def overlap(texts: Sequence[Sampled]) -> dict[str, Any]:
     """Measurements by their names in `Behaviour`."""
     shares, likeness, ratios = [], [], []
     numbered = copied_numbers = numbers = 0
-    for sampled in texts:
+    materials = template_lines.removed([last_user(s) for s in texts], form_of=str)
+    for sampled, material in zip(texts, materials, strict=True):
         user = last_user(sampled)
         answer_words = answers.words(sampled.answer)
         known = set(answers.words(user))
         share = sum(word in known for word in answer_words) / max(1, len(answer_words))
         shares.append(1.0 if share < 1 and answers.respaced(sampled.answer, user) else share)
-        likeness.append(fuzz.ratio(sampled.answer[:1500], user[-1500:]) / 100)
+        likeness.append(fuzz.ratio(sampled.answer[:1500], material[-1500:]) / 100)
         ratios.append(answers.word_count(sampled.answer) / max(1, answers.word_count(user)))
         given = "\n".join(m.text for m in sampled.messages if m.role != "system")
         stated, copied = quantities.copied_numbers(sampled.answer, given)

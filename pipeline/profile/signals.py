@@ -16,6 +16,7 @@ from pipeline.profile.predictability import (
 )
 from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
+from traffic.features import PREMISE_WORDS
 
 FEW = 5
 MEDIAN_LONG_CONTEXT_TOKENS = 4000
@@ -150,9 +151,11 @@ def _record(b: Behaviour, scores: Scores) -> None:
             few = kinds.repeats_few(b) and b.distinct_answers <= 100
             scores.add(f"{form}, nearly all values from small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
-            scores.add(
-                f"{form}, {b.copied_value_share:.0%} of the free values are copied from the request", extraction=6.0
-            )
+            copied = f"{form}, {b.copied_value_share:.0%} of the free values are copied from the request"
+            if b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS:
+                scores.add(f"{copied}, which asks a question on a text", structured=4.5)
+            else:
+                scores.add(copied, extraction=6.0)
         elif b.prose_words_p50 <= VALUE_WORDS:
             scores.add(f"{form}, the longest value {b.prose_words_p50} words", extraction=5.0, structured=1.0)
         else:

@@ -248,8 +248,35 @@ def test_answers_to_other_questions_on_the_same_text_are_no_candidates() -> None
 
 def test_a_question_on_a_text_begins_or_ends_it() -> None:
     draw = random.Random(12)
-    for form in ("{text}\n\nQuestion: {asked}?", "{asked}？\n{text}", "Text:\n{text}\nAsked:\n“{asked}?”"):
+    forms = (
+        "{text}. {asked}?",
+        '{{"text": "{text}",\n"asked": "{asked}?"}}',
+        "{text}\n\nQuestion: {asked}?",
+        "{asked}？\n{text}",
+        "Text:\n{text}\nAsked:\n“{asked}?”",
+    )
+    for form in forms:
+        "{text}. {asked}?",
+        '{{"text": "{text}",\n"asked": "{asked}?"}}',
+        "{text}\n\nQuestion: {asked}?",
+        "{asked}？\n{text}",
+        "Text:\n{text}\nAsked:\n“{asked}?”",
+    ):
         rows = [(form.format(text=words(draw, 30), asked=words(draw, 4)), words(draw, 2)) for _ in range(20)]
         assert behaviour(sampled(rows)).text_question_share == 1
     mails = [(f"{words(draw, 5)}\n{words(draw, 4)}?\n{words(draw, 3)}", words(draw, 1)) for _ in range(20)]
     assert behaviour(sampled(mails)).text_question_share == 0
+
+
+def test_an_edit_is_compared_with_the_message_without_its_template() -> None:
+    draw = random.Random(13)
+    task = "Correct the spelling, the punctuation and the grammar of this sentence and change nothing else at all:"
+    texts = [words(draw, 8) for _ in range(30)]
+    measured = behaviour(sampled([(f"{task}\n{text}", f"{text}.") for text in texts]))
+    assert measured.edit_likeness > 0.95
+
+
+def test_a_conclusion_may_be_the_last_sentence() -> None:
+    draw = random.Random(14)
+    pairs = [(words(draw, 8), f"{words(draw, 12)}. So the answer is {draw.choice(['yes', 'no'])}.") for _ in range(40)]
+    assert behaviour(sampled(pairs)).verdict_share == 1

@@ -77,6 +77,9 @@ def test_items_that_are_right_whenever_they_are_offered_are_an_exam() -> None:
         "Which is right?\n(A) red big shoe\n(B) big red shoe",
         "哪一项正确？\n(A)月亮\n(B)太阳",
         "どれですか。\nA．朝\nB．夜",
+        "問題\nア: 朝\nイ: 昼\nウ: 夜",
+        "Яке дерево?\nА. дуб\nБ. верба\nВ. бук",
+        "다음?\n① 봄\n② 여름\n③ 가을",
         "Which tree?\nChoices: oak | elm | none",
         "¿Cuál?\nOpciones: hielo / vapor",
     ],
@@ -85,7 +88,9 @@ def test_options_are_lettered_or_stand_on_one_line(message: str) -> None:
     assert lists_options(message)
 
 
-@pytest.mark.parametrize("message", ["1. Wash it.\n2. Dry it.", "Stock: oak | elm\nFloor 2\nOpen now\nWhere?"])
+@pytest.mark.parametrize(
+    "message", ["1. Wash it.\n2. Dry it.", "Ö. Alm\nA. Berg\nÅ. Dal", "Stock: oak | elm\nFloor 2\nOpen now\nWhere?"]
+)
 def test_steps_and_rows_are_no_options(message: str) -> None:
     assert not lists_options(message)
 
@@ -103,3 +108,9 @@ def test_an_option_may_be_chosen_by_its_text_on_one_line() -> None:
     assert option_share([f"{n + n % 3} km" for n in range(9)], messages) == 1
     # The same place in each line: a field of a row.
     assert option_share([f"{n} km" for n in range(9)], messages) == 0
+
+
+@pytest.mark.parametrize("answer", ["Б", "Б. верба", "верба", "(Б)"])
+def test_options_may_have_letters_of_any_script(answer: str) -> None:
+    assert option_share([answer], ["Яке дерево?\nА. дуб\nБ. верба\nВ. бук"]) == 1
+    assert option_share([answer], ["Яке дерево росте над водою?"]) == 0

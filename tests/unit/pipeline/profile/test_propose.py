@@ -305,9 +305,21 @@ def test_short_answers_to_questions_on_a_text_are_written_from_it() -> None:
     }  # fmt: skip
     assert tier(**spans) == 1
     assert tier(**spans, text_question_share=1.0, question_share=1.0) == 2
+    record = spans | {"json_share": 1.0, "stable_keys_share": 1.0, "copied_value_share": 1.0, "answer_words_p90": 20}
+    assert tier(**record) == 1
+    assert tier(**record, text_question_share=1.0, question_share=1.0) == 2
 
 
 def test_few_long_texts_do_not_show_that_a_label_cannot_be_learnt() -> None:
     reviews = {"skill": 0.05, "rows_per_label": 10.0, "distinct_answers": 2}
     assert tier(**reviews, user_words_p50=150) < 3
     assert tier(**reviews, user_words_p50=40) == 3
+
+
+def test_answers_of_the_same_length_as_their_messages_are_transformed() -> None:
+    same = {
+        "common_answer_share": 0.0, "new_answer_share": 1.0, "distinct_answers": 200, "answer_words_p50": 12,
+        "answer_words_p90": 18, "length_tracking": 1.0, "material_ratio": 1.0, "length_ratio": 0.5,
+    }  # fmt: skip
+    assert tier(**same) == 1
+    assert tier(**same | {"length_tracking": 0.1}) == 2
