@@ -256,12 +256,6 @@ def test_a_question_on_a_text_begins_or_ends_it() -> None:
         "Text:\n{text}\nAsked:\n“{asked}?”",
     )
     for form in forms:
-        "{text}. {asked}?",
-        '{{"text": "{text}",\n"asked": "{asked}?"}}',
-        "{text}\n\nQuestion: {asked}?",
-        "{asked}？\n{text}",
-        "Text:\n{text}\nAsked:\n“{asked}?”",
-    ):
         rows = [(form.format(text=words(draw, 30), asked=words(draw, 4)), words(draw, 2)) for _ in range(20)]
         assert behaviour(sampled(rows)).text_question_share == 1
     mails = [(f"{words(draw, 5)}\n{words(draw, 4)}?\n{words(draw, 3)}", words(draw, 1)) for _ in range(20)]
