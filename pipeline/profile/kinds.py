@@ -87,10 +87,8 @@ def has_quantities(b: Behaviour) -> bool:
 
 def is_asked_on_text(b: Behaviour) -> bool:
     """Short answers, hardly ever the same, to a question on the text that comes with it."""
-    return (
-        b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS and is_short(b) and not is_closed(b)
-        and b.option_list_share < 0.5
-    )  # fmt: skip
+    asked = b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS and b.option_list_share < 0.5
+    return asked and not b.is_record and b.answer_words_p90 <= MECHANICAL_WORDS and not is_closed(b)
 
 
 def asked_share(b: Behaviour) -> float:

@@ -53,10 +53,15 @@ def has_premises(b: Behaviour) -> bool:
     )
 
 
+def _needed_rows(b: Behaviour) -> float:
+    """Rows per label that are enough to train the classifier on."""
+    return max(ENOUGH_ROWS, ROWS_PER_WORD * b.user_words_p50)
+
+
 def _is_verdict_on_facts(b: Behaviour) -> bool:
     """One of a few labels, none of them the usual one, on a message of some facts."""
     facts = b.user_words_p50 < LONG_WORDS and has_premises(b)
-    return facts and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7 and b.rows_per_label >= ENOUGH_ROWS
+    return facts and b.distinct_answers <= FEW_LABELS and b.majority_share < 0.7 and b.rows_per_label >= _needed_rows(b)
 
 
 def _recombines_few_words(b: Behaviour) -> bool:
@@ -110,9 +115,7 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
         scores.add(f"a cheap classifier predicts the label (skill {b.skill:.2f})", label=points)
     elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not chance and (has_premises(b) or _is_asked(b)))):
         combined = _recombines_few_words(b)
-        needed: float = ENOUGH_ROWS if combined or has_premises(b) else ROWS_OF_QUESTIONS
-        if not combined:
-            needed = max(needed, ROWS_PER_WORD * b.user_words_p50)
+        needed = ENOUGH_ROWS if combined else _needed_rows(b) if has_premises(b) else ROWS_OF_QUESTIONS
         doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
         strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
         scores.add(
