@@ -93,12 +93,14 @@ def _validated(
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
     truth = [label for _, label, _ in rows]
+    split = list(GroupKFold(_FOLDS).split(rows, groups=folds))
+    if any(len({truth[n] for n in train}) < 2 for train, _ in split):
+        # One group holds nearly all rows of a label.
+        return None
     with warnings.catch_warnings():
         # Warnings on too few iterations or rows: they only reduce the accuracy that is measured.
         warnings.simplefilter("ignore")
-        predicted = cross_val_predict(
-            model, [given for given, _, _ in rows], truth, groups=folds, cv=GroupKFold(_FOLDS)
-        )
+        predicted = cross_val_predict(model, [given for given, _, _ in rows], truth, cv=split)
     accuracy = sum(a == b for a, b in zip(truth, predicted, strict=True)) / len(truth)
     return ProbeResult(
         rows=len(rows),

@@ -59,3 +59,9 @@ def test_comparison_does_not_learn_a_word() -> None:
     guessed = probe_comparison([f"{text(draw)}\nthe gate is {label}\n{text(draw)}" for label in labels], labels)
     assert guessed is not None
     assert guessed.skill < 0.4
+
+
+def test_a_label_with_one_text_alone_is_not_learnt() -> None:
+    draw = random.Random(9)
+    texts = [text(draw) for _ in range(60)] + ["the same text 1", "the same text 2"] * 4
+    assert probe(texts, ["no"] * 60 + ["yes"] * 8) is None
