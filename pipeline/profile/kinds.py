@@ -116,9 +116,10 @@ def is_edit(b: Behaviour) -> bool:
     # A text that was to be made of the message (an exercise, a glossary) repeats it and adds its own parts.
     if b.letter_share >= LETTERS and b.edit_likeness < EDITED_LETTER:
         return False
-    if _adds(b, b.length_ratio):
+    ratio = b.material_ratio or b.length_ratio
+    if _adds(b, ratio):
         return False
-    return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= b.length_ratio <= 1.6
+    return b.edit_likeness >= 0.6 and b.copied_word_share >= 0.4 and 0.5 <= ratio <= 1.6
 
 
 def is_transformed(b: Behaviour) -> bool:

@@ -14,9 +14,9 @@ SAME_PLACE = 0.8
 """Share of the options chosen by their text that stand at one place of their lists, from which on they are a field."""
 _LETTER = re.compile(r"(?:option |answer |choice )?[(（]?([A-J])[)）]?[.:)]?", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-J](?:(?:[ ,;/&+、，]|and|und|et|y|e|和)*[A-J]){1,4}")
-_MARKED = re.compile(r"(?:^|\s)[(（]?([A-E]|[1-5])\s?[.):．、）：](?:\s|(?=[^\x00-\x7f]))", re.MULTILINE)
+_MARKED = re.compile(r"(?:^|\s)[(（<\[]?([A-E]|[1-5])\s?[.):．、）：>\]](?:\s|(?=[^\x00-\x7f]))", re.MULTILINE)
 _LINE = re.compile(
-    r"^[ \t]*(?:[(（]?([^\W\d_]|[1-5])\s?[.):．、）：](?:\s+|(?=[^\x00-\x7f]))|([①-⑨])\s*)(\S.*)$", re.MULTILINE
+    r"^[ \t]*(?:[(（<\[]?([^\W\d_]|[1-5])\s?[.):．、）：>\]](?:\s+|(?=[^\x00-\x7f]))|([①-⑨])\s*)(\S.*)$", re.MULTILINE
 )
 """An option on a line of its own, after a letter of any script."""
 _MARK = re.compile(r"\s*(?:[(（]?([^\W\d_])(?:\s?[.):．、）：]+\s*|$)|([①-⑨])\s*)")
@@ -26,7 +26,7 @@ _CHOICES = re.compile(r"^[^:：\n]{1,30}[:：]\s*(\S[^\n]*?(?: \| | / )[^\n]*)$"
 _LAST_LINES = 2
 """Lines at the end of a message that may hold its choices: a row of a table looks alike."""
 _NAME = re.compile(r"(?:[a-z]+ )?[\[(#]?([a-z]|\d{1,3})[\])]?")
-_ITEM = re.compile(r"^[ \t]*(?:[-*•] )?(?:\w+ )?[\[(#]?([A-Za-z]|\d{1,3})[\])]?[.):\]]+[ \t]+(\S.*)$", re.MULTILINE)
+_ITEM = re.compile(r"^[ \t]*(?:[-*•] )?(?:\w+ )?[\[(#<]?([A-Za-z]|\d{1,3})[\])]?[.):\]>]+[ \t]+(\S.*)$", re.MULTILINE)
 
 
 def names_letter(text: str) -> bool:

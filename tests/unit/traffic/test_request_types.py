@@ -398,6 +398,7 @@ def test_every_text_has_features_and_a_type(user: str, system: str | None) -> No
         ("Does the claim follow from the numbers? Reply true or false.", "reasoning"),
         ("Work it out exactly, then print RIGHT or WRONG.", "reasoning"),
         ("Answer key for the mock exam. Output the letter only.", "reasoning"),
+        ("You get a wish, you write the bash that fulfils it.", "code"),
         ("Solve the cryptic clue, one word in lower case.", "reasoning"),
         ("Lay out the facts, then conclude with yes or no.", "reasoning"),
         ("Scrivi soltanto la lettera della risposta corretta.", "reasoning"),

@@ -323,3 +323,12 @@ def test_answers_of_the_same_length_as_their_messages_are_transformed() -> None:
     }  # fmt: skip
     assert tier(**same) == 1
     assert tier(**same | {"length_tracking": 0.1}) == 2
+
+
+def test_the_template_of_a_message_does_not_hide_that_it_is_edited() -> None:
+    edited = {
+        "common_answer_share": 0.0, "new_answer_share": 1.0, "distinct_answers": 200, "answer_words_p50": 22,
+        "answer_words_p90": 28, "edit_likeness": 0.8, "copied_word_share": 0.95, "length_ratio": 0.4,
+    }  # fmt: skip
+    assert tier(**edited, material_ratio=0.8) == 1
+    assert tier(**edited, material_ratio=0.3) == 2
