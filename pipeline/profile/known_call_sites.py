@@ -58,7 +58,7 @@ def load(path: Path = FILE) -> list[KnownCallSite]:
 
 @functools.cache
 def fitted() -> "TierModel":
-    """The model of all known call sites; fitting it takes about three seconds."""
+    """The model of all known call sites; fitting it takes some seconds."""
     return TierModel(load())
 
 
