@@ -19,7 +19,7 @@ _LINE = re.compile(
     r"^[ \t]*(?:[(（<\[]?([^\W\d_]|[1-5])\s?[.):．、）：>\]](?:\s+|(?=[^\x00-\x7f]))|([①-⑨])\s*)(\S.*)$", re.MULTILINE
 )
 """An option on a line of its own, after a letter of any script."""
-_MARK = re.compile(r"\s*(?:[(（]?([^\W\d_])(?:\s?[.):．、）：]+\s*|$)|([①-⑨])\s*)")
+_MARK = re.compile(r"\A\s*(?:[(（]?([^\W\d_])(?:\s?[.):．、）：]+\s*|$)|([①-⑨])\s*)")
 """The letter that an answer begins with, or is."""
 _CHOICES = re.compile(r"^[^:：\n]{1,30}[:：]\s*(\S[^\n]*?(?: \| | / )[^\n]*)$")
 """`Choices: 12 s | 15 s | none`"""

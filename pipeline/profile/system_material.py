@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Any
 
 import msgspec
 
@@ -32,9 +33,19 @@ def apart(samples: Sequence[Sampled]) -> Sequence[Sampled]:
 
 
 def _moved(sampled: Sampled, template: str, material: str) -> Sampled:
+    # A prompt without such material, or of another template, is whole.
+    if material == (sampled.system or ""):
+        return sampled
     turns = [m for m in sampled.messages if m.role not in SYSTEM_ROLES]
     last = max((n for n, m in enumerate(turns) if m.role == "user"), default=None)
     if last is None:
         return sampled
-    turns[last] = msgspec.structs.replace(turns[last], content=f"{material}\n{turns[last].text}")
+    turns[last] = msgspec.structs.replace(turns[last], content=_preceded(turns[last].content, material))
     return msgspec.structs.replace(sampled, system=template, messages=(Message("system", template), *turns))
+
+
+def _preceded(content: str | list[dict[str, Any]] | None, material: str) -> str | list[dict[str, Any]]:
+    """The content of a message after the material, with its images."""
+    if isinstance(content, list):
+        return [{"type": "text", "text": material}, *content]
+    return f"{material}\n{content or ''}"

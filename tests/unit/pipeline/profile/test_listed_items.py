@@ -116,3 +116,7 @@ def test_an_option_may_be_chosen_by_its_text_on_one_line() -> None:
 def test_options_may_have_letters_of_any_script(answer: str) -> None:
     assert option_share([answer], ["Яке дерево?\nА. дуб\nБ. верба\nВ. бук"]) == 1
     assert option_share([answer], ["Яке дерево росте над водою?"]) == 0
+
+
+def test_a_word_that_begins_like_an_option_names_none() -> None:
+    assert option_share(["oaks"], ["Which tree?\nA. elm\nB. oak\nC. ash"]) == 0

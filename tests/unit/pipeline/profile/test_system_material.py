@@ -1,5 +1,7 @@
 """System prompts that hold the material of one request."""
 
+from typing import Any
+
 from pipeline.profile.sample import Sampled, last_user
 from pipeline.profile.system_material import apart
 from traffic.record import Message, Params
@@ -7,7 +9,7 @@ from traffic.record import Message, Params
 TASK = "You are the guide of a museum.\nAnswer from the panel."
 
 
-def _sampled(systems: list[str], *, asked: str = "When was it built?") -> list[Sampled]:
+def _sampled(systems: list[str], *, asked: str | list[dict[str, Any]] = "When was it built?") -> list[Sampled]:
     return [
         Sampled(
             id=f"r{n}", call_site="a", system_hash=None, at=float(n),
@@ -40,3 +42,18 @@ def test_dates_names_and_a_few_variants_stay() -> None:
 def test_prompts_without_a_common_line_stay() -> None:
     others = _sampled([f"Task {n}: " + f"word{n} other{n} " * 30 for n in range(9)])
     assert apart(others) is others
+
+
+def test_a_prompt_without_material_and_one_of_another_template_stay() -> None:
+    panels = [f"The hall number {n} was built by {n} " + "men of the town and their sons " * 4 for n in range(20)]
+    own = "Another task, of another part of the application."
+    moved = apart(_sampled([*(f"{TASK}\n{panel}" for panel in panels), TASK, own]))
+    assert [(s.system, last_user(s)) for s in moved[-2:]] == [(TASK, "When was it built?"), (own, "When was it built?")]
+
+
+def test_images_of_the_last_message_stay_beside_the_material() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://x.test/1.png"}}
+    panels = [f"The hall number {n} was built by {n} " + "men of the town and their sons " * 4 for n in range(9)]
+    moved = apart(_sampled([f"{TASK}\n{panel}" for panel in panels], asked=[{"type": "text", "text": "When?"}, image]))
+    assert [last_user(s) for s in moved] == [f"{panel.strip()}\nWhen?" for panel in panels]
+    assert all(image in (s.messages[-1].content or ()) for s in moved)
