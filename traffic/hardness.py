@@ -94,7 +94,7 @@ def brings_options(text: str) -> bool:
         return True
     if text.isascii():
         return False
-    others = _OTHER_OPTION.findall(text)
+    others = _OTHER_OPTION.findall(f"\n{text}")
     return len(others) >= _OPTIONS and others == sorted(set(others))
 
 

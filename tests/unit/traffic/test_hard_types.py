@@ -35,6 +35,7 @@ from tests.fakes.chat_requests import type_of
         ("Lay out the facts, then conclude with yes or no.", "reasoning"),
         ("Scrivi soltanto la lettera della risposta corretta.", "reasoning"),
         ("Elige la opción correcta y responde solo con la letra.", "reasoning"),
+        ("Devuelve la letra de la opción correcta, nada más.", "reasoning"),
         ("Wähle die richtige Antwort, nur den Buchstaben.", "reasoning"),
         ("请写出正确答案的字母。", "reasoning"),
         ("Decide which of the two headings fits better. Return a or b.", "reasoning"),
@@ -58,6 +59,12 @@ def test_judgement_requested_reasoning_code_and_queries_are_hard(system: str, ki
         "Rewrite the radio script in a friendlier tone.",
         "Convert the notes on the berth workflow into bullet points.",
         "Explain to the crew the return code that the winch shows.",
+        "Is the mail about a berth? Return a JSON object with the answer key set to yes or no.",
+        "Tag the mail as berth, fuel or other. Return JSON with one answer key.",
+        "Draft a reply to the skipper: thank him, then conclude with our opening hours.",
+        "Name the team for the mail and conclude with the code of the team: north, south, east.",
+        "¿De qué trata el mensaje? A) factura, B) envío, C) otro. Responde solo con la letra de la opción.",
+        "Classifique a mensagem: A) fatura, B) entrega, C) outro. Responda apenas com a letra da opção.",
     ],
 )
 def test_similar_words_are_not_hard(system: str) -> None:

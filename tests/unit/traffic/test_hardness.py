@@ -19,6 +19,7 @@ from traffic.record import Message, Params
         "Which vitamin dissolves in fat?\nA. Vitamin C\nB. Vitamin D\nC. Folate\nD. Thiamine",
         "下列哪一项正确？\n(A)月亮\n(B)太阳\n(C)地球",
         "どれですか。\nA．朝\nB．昼\nC．夜",
+        "ア: 朝\nイ: 昼\nウ: 夜",
         "It has the effect of: (A) more mass. (B) less water. (C) none of these.",
         "month,tickets,calls,csat\n2026-06,46,19,6\n2026-07,90,8,10\n2026-08,38,0,9\n2026-09,15,5,4\nWill they stay?",
         "Pump A fills 40 litres in 3 minutes, pump B drains 25 litres in the same time, and the tank holds 90.",
