@@ -10,8 +10,8 @@ from pipeline.profile import answers, template_lines
 MIN_ITEMS = 2
 ALWAYS = 0.7
 """Share of the messages offering an item that choose it, above which the list alone decides, as in an exam."""
-SAME_PLACE = 0.8
-"""Share of the options chosen by their text that stand at one place of their lists, from which on they are a field."""
+SAME_INDEX = 0.8
+"""Share of the options chosen by their text that have one index in their lists, from which on they are a field."""
 _LETTER = re.compile(r"(?:option |answer |choice )?[(（]?([A-J])[)）]?[.:)]?", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-J](?:(?:[ ,;/&+、，]|and|und|et|y|e|和)*[A-J]){1,4}")
 _MARKED = re.compile(r"(?:^|\s)[(（<\[]?([A-E]|[1-5])\s?[.):．、）：>\]](?:\s|(?=[^\x00-\x7f]))", re.MULTILINE)
@@ -51,13 +51,13 @@ def _marks(text: str) -> set[str]:
 def option_share(texts: Sequence[str], messages: Sequence[str]) -> float:
     """Share of the answers that name options of their messages: by a letter, by several, or by their text."""
     by_letter = sum(map(_names_options, texts, messages))
-    places = Counter(
-        place
+    indices = Counter(
+        index
         for text, message in zip(texts, messages, strict=True)
-        if not _names_options(text, message) and (place := _place(text, message)) is not None
+        if not _names_options(text, message) and (index := _chosen_index(text, message)) is not None
     )
-    by_text = places.total()
-    if by_text >= MIN_ITEMS and max(places.values()) > SAME_PLACE * by_text:
+    by_text = indices.total()
+    if by_text >= MIN_ITEMS and max(indices.values()) > SAME_INDEX * by_text:
         by_text = 0
     return (by_letter + by_text) / max(1, len(texts))
 
@@ -72,8 +72,8 @@ def _names_options(text: str, message: str) -> bool:
     return bool(letters) and letters == sorted(set(letters)) and lists_options(message)
 
 
-def _place(text: str, message: str) -> int | None:
-    """Place of the option that the answer repeats."""
+def _chosen_index(text: str, message: str) -> int | None:
+    """Index of the option that the answer repeats."""
     offered = [match[3] for match in _LINE.finditer(message)] or _choices(message)
     labels = [answers.label(option) for option in offered]
     return next(
@@ -83,8 +83,8 @@ def _place(text: str, message: str) -> int | None:
 
 def _choices(message: str) -> list[str]:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    found = [match for line in lines[-_LAST_LINES:] if (match := _CHOICES.match(line))]
-    return re.split(r" \| " if " | " in found[-1][1] else " / ", found[-1][1]) if found else []
+    matches = [match for line in lines[-_LAST_LINES:] if (match := _CHOICES.match(line))]
+    return re.split(r" \| " if " | " in matches[-1][1] else " / ", matches[-1][1]) if matches else []
 
 
 class NamedItems(NamedTuple):

@@ -109,7 +109,8 @@ def run(
     """Train an adapter; with `dry_run` return the plan; on a machine other than the first of several, do its part.
 
     An interrupted run of the same configuration and dataset continues, a finished one is not repeated; without `resume`
-    it starts from scratch. `announce` receives warnings before the start: scarce memory, missing packages.
+    it starts from scratch. `announce` receives warnings before the start: scarce memory, missing packages, a
+        base model that has to be fetched.
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU).
     """
     card = datasets.load(dataset)

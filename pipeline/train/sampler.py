@@ -74,7 +74,7 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         # Shuffled, so that length does not drift through the epoch. The shortest batch comes first, so that a slow
         # machine soon shows a step; the longest second, so that a run that does not fit into memory fails early.
         shuffled = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-        for place, extreme in enumerate((min, max)[: len(shuffled)]):
-            chosen = extreme(range(place, len(shuffled)), key=lambda i: self._lengths[shuffled[i][0]])
-            shuffled[place], shuffled[chosen] = shuffled[chosen], shuffled[place]
+        for position, extreme in enumerate((min, max)[: len(shuffled)]):
+            chosen = extreme(range(position, len(shuffled)), key=lambda i: self._lengths[shuffled[i][0]])
+            shuffled[position], shuffled[chosen] = shuffled[chosen], shuffled[position]
         return iter([index for batch in [*shuffled, *tail] for index in batch])
