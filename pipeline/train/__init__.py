@@ -110,7 +110,7 @@ def run(
 
     An interrupted run of the same configuration and dataset continues, a finished one is not repeated; without `resume`
     it starts from scratch. `announce` receives warnings before the start: scarce memory, missing packages, a
-        base model that has to be fetched.
+    base model that has to be fetched.
     Raises: ConfigError, InputError, NotEnoughData, ModelUnavailable, TrainingFailed, Unsupported (no GPU).
     """
     card = datasets.load(dataset)
