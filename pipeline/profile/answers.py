@@ -69,7 +69,9 @@ _SHELL = re.compile(r"^(?:\$ |sudo )?[a-z][\w./-]* ")
 _FORMULA = re.compile(r"^=[A-Z][A-Z.]*\(")
 _EXPRESSION = re.compile(r"[{}()\[\];=<>|&_#\\\"/@'*^+?:]")
 _VERDICT = re.compile(r"[:：\n][^\S\n]*([^:：\n]{1,40})$")
-_CONCLUDED = re.compile(r"\b(?:answer|verdict|label|conclusion|result) is:? ([^.:\n]{1,40})\.?$", re.IGNORECASE)
+_CONCLUDED = re.compile(
+    r"\b(?:answer|verdict|label|conclusion|result) is:? ((?:[^.:\n]|\.(?=\d)){1,40})\.?$", re.IGNORECASE
+)
 """`So the answer is no.`"""
 _OPENING = re.compile(r"\s*([^\n]{1,60}?)(?<![,，!:：])(?:\s*\n|[.;:。：] | [-–—] )")
 _OPENING_WORDS = 5

@@ -331,7 +331,7 @@ def _candidates(texts: Sequence[Sampled], labels: Sequence[str]) -> int:
     for label, body in zip(answers.labels([s.answer for s in texts]), bodies, strict=True):
         given[label].add(body)
     holding = {
-        label: {n for n, words in enumerate(known) if own <= words and not given[label] <= {bodies[n]}}
+        label: {n for n, words in enumerate(known) if own <= words and given[label] != {bodies[n]}}
         for label, own in parts.items()
         if own
     }

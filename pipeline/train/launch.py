@@ -150,6 +150,8 @@ def environment(device: str, gpu: int | None = None, *, processes: int = 1, hub:
     }
     if device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""
+        # Threads that spin while they wait gain nothing, and beside one busy process a step takes ten times as long.
+        variables.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     else:
         gpu_numbers = range(processes) if gpu is None else [gpu]
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]

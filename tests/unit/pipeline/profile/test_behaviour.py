@@ -272,5 +272,5 @@ def test_an_edit_is_compared_with_the_message_without_its_template() -> None:
 
 def test_a_conclusion_may_be_the_last_sentence() -> None:
     draw = random.Random(14)
-    pairs = [(words(draw, 8), f"{words(draw, 12)}. So the answer is {draw.choice(['yes', 'no'])}.") for _ in range(40)]
+    pairs = [(words(draw, 8), f"{words(draw, 12)}. So the answer is {draw.choice(['yes', '3.5'])}.") for _ in range(40)]
     assert behaviour(sampled(pairs)).verdict_share == 1

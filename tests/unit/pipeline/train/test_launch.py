@@ -103,6 +103,14 @@ def test_a_run_sees_as_many_gpus_as_it_has_processes(monkeypatch: pytest.MonkeyP
     assert launch.environment("cuda", processes=processes)["CUDA_VISIBLE_DEVICES"] == seen
 
 
+def test_threads_on_a_cpu_do_not_spin_while_they_wait(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert launch.environment("cpu")["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in launch.environment("cuda")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert launch.environment("cpu")["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
 def test_a_cpu_run_sees_no_gpu_and_is_offline():
     variables = launch.environment("cpu")
     assert variables["CUDA_VISIBLE_DEVICES"] == ""
