@@ -59,9 +59,13 @@ LOOP = f"""
 LEVELS = {"loop": LOOP, "stage": STAGE, "guard": None, "program": PROGRAM, "stubborn": None}
 
 
+# Under nohup the tests ignore SIGHUP, and what they start would too.
+HANGS_UP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+
+
 def start(script: str, name: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-S", "-c", textwrap.dedent(script), name],
+        [sys.executable, "-S", "-c", HANGS_UP + textwrap.dedent(script), name],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
