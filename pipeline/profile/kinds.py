@@ -85,10 +85,15 @@ def has_quantities(b: Behaviour) -> bool:
     return b.user_numbers_p50 >= 1 or b.question_share >= 0.5 or b.user_words_p50 > SMALL_MESSAGE_WORDS
 
 
-def is_asked_on_text(b: Behaviour) -> bool:
-    """Short answers, hardly ever the same, to a question on the text that comes with it."""
-    asked = b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS and b.option_list_share < 0.5
-    return asked and not b.is_record and b.answer_words_p90 <= MECHANICAL_WORDS and not is_closed(b)
+def asks_on_text(b: Behaviour) -> bool:
+    """A question on the text that comes with it."""
+    return b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS
+
+
+def is_answer_on_text(b: Behaviour) -> bool:
+    """Short answers, hardly ever the same, to such questions."""
+    short = not b.is_record and b.answer_words_p90 <= MECHANICAL_WORDS
+    return asks_on_text(b) and b.option_list_share < 0.5 and short and not is_closed(b)
 
 
 def asked_share(b: Behaviour) -> float:

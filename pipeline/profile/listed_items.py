@@ -50,16 +50,16 @@ def _marks(text: str) -> set[str]:
 
 def option_share(texts: Sequence[str], messages: Sequence[str]) -> float:
     """Share of the answers that name options of their messages: by a letter, by several, or by their text."""
-    by_letter = sum(map(_names_options, texts, messages))
+    lettered = list(map(_names_options, texts, messages))
     indices = Counter(
         index
-        for text, message in zip(texts, messages, strict=True)
-        if not _names_options(text, message) and (index := _chosen_index(text, message)) is not None
+        for text, message, by_letter in zip(texts, messages, lettered, strict=True)
+        if not by_letter and (index := _chosen_index(text, message)) is not None
     )
     by_text = indices.total()
     if by_text >= MIN_ITEMS and max(indices.values()) > SAME_INDEX * by_text:
         by_text = 0
-    return (by_letter + by_text) / max(1, len(texts))
+    return (sum(lettered) + by_text) / max(1, len(texts))
 
 
 def _names_options(text: str, message: str) -> bool:

@@ -16,7 +16,6 @@ from pipeline.profile.predictability import (
 )
 from pipeline.profile.scores import Scores
 from traffic.callsites import RequestType
-from traffic.features import PREMISE_WORDS
 
 FEW = 5
 MEDIAN_LONG_CONTEXT_TOKENS = 4000
@@ -152,7 +151,7 @@ def _record(b: Behaviour, scores: Scores) -> None:
             scores.add(f"{form}, nearly all values from small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
             copied = f"{form}, {b.copied_value_share:.0%} of the free values are copied from the request"
-            if b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS:
+            if kinds.asks_on_text(b):
                 scores.add(f"{copied}, which asks a question on a text", structured=4.5)
             else:
                 scores.add(copied, extraction=6.0)
@@ -167,21 +166,20 @@ def _record(b: Behaviour, scores: Scores) -> None:
 def _values(b: Behaviour, scores: Scores) -> None:
     if b.is_record:
         _record(b, scores)
+    elif kinds.is_answer_on_text(b):
+        scores.add("short answers to different questions on a text", generation=4.5)
     elif (
         kinds.is_short(b)
         and b.copied_word_share >= 0.8
         and b.length_ratio <= 0.6
         and not kinds.is_closed(b)
         and b.number_share < 0.5
-        and not kinds.is_asked_on_text(b)
     ):
         scores.add(
             f"short answers copied from the request ({b.copied_word_share:.0%} of their words)",
             extraction=3.5 if b.signs.get("generation", 0) >= 0.5 and not b.single_value else 4.5,
             rewrite=3.0,
         )
-    elif kinds.is_asked_on_text(b):
-        scores.add("short answers to different questions on a text", generation=4.5)
     elif kinds.is_mechanical(b):
         scores.add(
             f"{b.copied_word_share:.0%} of the words are copied from the request, the others recur in many answers",
