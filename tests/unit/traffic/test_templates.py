@@ -1,13 +1,15 @@
 """Templates with several slots: discovery and matching."""
 
 import random
-import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.growth import assert_linear
 from traffic.prompts import MessagePattern, Messages, SlotBounds, Template, match, match_any, render
 from traffic.templates import find_templates
 
@@ -254,24 +256,27 @@ def test_templates_depend_on_the_requests_only() -> None:
 
 
 def test_hundreds_of_distinct_long_prompts_are_aligned_within_a_second() -> None:
-    prompts = log(lambda draw, n: f"{greeting(draw, n)}\n" + "\n".join(f"Note {k}: {RULES}" for k in range(5)), 2000)
-    start = time.process_time()
-    assert len(find_templates(prompts)) == 1
-    assert time.process_time() - start < 5
+    def prompts(count: int) -> list[Any]:
+        return log(lambda draw, n: f"{greeting(draw, n)}\n" + "\n".join(f"Note {k}: {RULES}" for k in range(5)), count)
+
+    assert len(find_templates(prompts(2000))) == 1
+    assert_linear(lambda count: partial(find_templates, prompts(count)), 2000, times=8)
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["A" * 400_000, "A B" * 150_000, " \n" * 200_000, "A " * 200_000 + "Z", "\t" * 400_000, "A\r" * 150_000],
+    "run, end",
+    [("A", ""), ("A B", ""), (" \n", ""), ("A ", "Z"), ("\t", ""), ("A\r", "")],
     ids=["one letter", "half a literal", "line ends", "blanks", "tabs", "carriage returns"],
 )
-def test_hostile_requests_are_rejected_in_linear_time(text: str) -> None:
+def test_hostile_requests_are_rejected_in_linear_time(run: str, end: str) -> None:
     pattern = MessagePattern("user", "A", "Z!", slot=True, middles=("A B A B C", "A A A\nB", " \n \nB"))
     template = Template(id="0" * 8, original=(pattern,), pruned=(pattern,))
-    start = time.process_time()
-    assert match_any([template], [{"role": "user", "content": text}]) is None
-    assert match_any([template], [{"role": "user", "content": f"{text}Z!"}]) is None
-    assert time.process_time() - start < 1
+
+    def rejecting(text: str) -> None:
+        assert match_any([template], [{"role": "user", "content": text}]) is None
+        assert match_any([template], [{"role": "user", "content": f"{text}Z!"}]) is None
+
+    assert_linear(lambda runs: partial(rejecting, run * runs + end), 200_000)
 
 
 def test_fixed_text_between_slots_keeps_its_indentation() -> None:

@@ -1,7 +1,7 @@
 """Requests and answers on rows of their own."""
 
 import json
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pipeline import ingest, store
 from pipeline.ingest import correlation
 from pipeline.ingest.correlation import half_of, ids_of, joinings, keys_of
 from tests.fakes import reported
+from tests.fakes.growth import assert_linear
 from tests.fakes.reported import ASK, CLAUDE, CLAUDE_ASK, REQUEST, TIME, Case, chat, jsonl, topic
 from traffic.artifacts import Home
 from traffic.errors import UnknownFormat
@@ -217,15 +218,21 @@ def test_ids_of_sessions_join_nothing_between_files(tmp_path: Path) -> None:
 
 
 def test_many_files_of_halves_take_linear_time() -> None:
-    asked = [ids_of([{"id": f"{file}-{n}", "request": REQUEST} for n in range(20)]) for file in range(1500)]
-    answered = [ids_of([{"id": f"{file}-{n}", "response": chat()} for n in range(20)]) for file in range(1500)]
-    started = time.perf_counter()
-    assert {joined and joined.keys for joined in joinings(asked + answered)} == {correlation.Keys("id", "id", True)}
-    assert time.perf_counter() - started < 2.0
+    def joining(files: int) -> Callable[[], set[correlation.Keys | None]]:
+        asked = [ids_of([{"id": f"{file}-{n}", "request": REQUEST} for n in range(20)]) for file in range(files)]
+        answered = [ids_of([{"id": f"{file}-{n}", "response": chat()} for n in range(20)]) for file in range(files)]
+        return lambda: {joined and joined.keys for joined in joinings(asked + answered)}
+
+    assert joining(1500)() == {correlation.Keys("id", "id", True)}
+    assert_linear(joining, 1500)
 
 
 def test_many_fields_that_may_be_ids_take_linear_time() -> None:
-    many = {f"{n}_id": "a" for n in range(20_000)}
-    started = time.perf_counter()
-    assert keys_of(ids_of([{"id": "a", "request": REQUEST, **many}, {"id": "a", "response": chat(), **many}]))
-    assert time.perf_counter() - started < 2.0
+    def joining(fields: int) -> Callable[[], object]:
+        many = {f"{n}_id": "a" for n in range(fields)}
+        return lambda: keys_of(
+            ids_of([{"id": "a", "request": REQUEST, **many}, {"id": "a", "response": chat(), **many}])
+        )
+
+    assert joining(20_000)()
+    assert_linear(joining, 20_000)

@@ -1,8 +1,9 @@
 """Grouping of system prompts that differ only in values."""
 
-import time
+from collections.abc import Callable
 
 from pipeline.profile.families import Text, families, masked
+from tests.fakes.growth import assert_linear
 
 CITIES = ("Alta", "Brevik", "Corran", "Dunoon", "Elgol", "Fionn")
 
@@ -50,6 +51,9 @@ def test_the_same_material_answered_at_another_length_is_another_task() -> None:
 
 
 def test_a_long_word_is_masked_in_linear_time() -> None:
-    started = time.process_time()
-    assert masked("xy" * 50_000 + " ana@example.com 12") == "xy" * 50_000 + " # #"
-    assert time.process_time() - started < 0.5
+    def masking(repeats: int) -> Callable[[], str]:
+        text = "xy" * repeats + " ana@example.com 12"
+        return lambda: masked(text)
+
+    assert masking(50_000)() == "xy" * 50_000 + " # #"
+    assert_linear(masking, 50_000)

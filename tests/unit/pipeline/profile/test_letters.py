@@ -1,10 +1,11 @@
 """Letters among answers."""
 
-import time
+from collections.abc import Callable
 
 import pytest
 
 from pipeline.profile.letters import is_letter
+from tests.fakes.growth import assert_linear
 
 BODY = "\n\nThank you for your note. We will look at it on Monday."
 
@@ -69,10 +70,11 @@ def test_a_subject_may_stand_before_the_salutation() -> None:
 SPACES = ["\n", " ", "\t", " \n", "\x0b"]
 
 
-@pytest.mark.parametrize(
-    "text", [opening + space * 16_000 + "late" for opening in ("", "S:\n", "Hi,\n") for space in SPACES]
-)
-def test_a_long_opening_is_read_in_linear_time(text: str) -> None:
-    started = time.process_time()
-    is_letter(text)
-    assert time.process_time() - started < 0.2
+@pytest.mark.parametrize("opening", ["", "S:\n", "Hi,\n"])
+@pytest.mark.parametrize("space", SPACES)
+def test_a_long_opening_is_read_in_linear_time(opening: str, space: str) -> None:
+    def reading(spaces: int) -> Callable[[], object]:
+        text = opening + space * spaces + "late"
+        return lambda: is_letter(text)
+
+    assert_linear(reading, 16_000)

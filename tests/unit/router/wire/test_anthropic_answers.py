@@ -1,6 +1,6 @@
 """Chat completions as messages of Anthropic's protocol, complete and streamed."""
 
-import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from router.wire import anthropic, anthropic_answers, openai
 from router.wire.anthropic_requests import parse
 from router.wire.sse import StreamReader
 from router.wire.sse import event as chunk_event
+from tests.fakes.growth import assert_linear
 from traffic.record import Usage
 from traffic.tiers import Endpoint
 
@@ -165,14 +166,21 @@ def test_many_interleaved_calls_take_linear_time() -> None:
         delta = {"tool_calls": [{"index": index, "function": {"name": "f", "arguments": arguments}, **extra}]}
         return chunk_event(msgspec.json.encode({"id": "c", "choices": [{"index": 0, "delta": delta}]}))
 
-    many = [part(n, '{"a": ', id=f"c{n}") for n in range(8_000)]
+    def many(calls: int) -> list[bytes]:
+        return [part(n, '{"a": ', id=f"c{n}") for n in range(calls)]
+
     # The first call looks complete, but is not, while the second one arrives.
-    long = [part(0, '{"a": {"b": "' + "x" * 400_000 + '"}', id="c0"), part(1, '{"c": "', id="c1")]
-    for chunks in (many, [*long, *[part(1, "abcd")] * 4_000]):
-        stream, start = anthropic_answers.stream(parsed(), TARGET), time.process_time()
+    def long(chunks: int) -> list[bytes]:
+        first = part(0, '{"a": {"b": "' + "x" * 100 * chunks + '"}', id="c0")
+        return [first, part(1, '{"c": "', id="c1"), *[part(1, "abcd")] * chunks]
+
+    def feeding(chunks: list[bytes]) -> None:
+        stream = anthropic_answers.stream(parsed(), TARGET)
         for chunk in chunks:
             stream.feed(chunk)
-        assert time.process_time() - start < 2
+
+    assert_linear(lambda size: partial(feeding, many(size)), 8_000)
+    assert_linear(lambda size: partial(feeding, long(size)), 4_000)
 
 
 def test_an_answer_without_usage_has_estimated_counts() -> None:

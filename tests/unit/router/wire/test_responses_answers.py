@@ -1,8 +1,9 @@
 """Responses from chat completions: items and events for any order of chunks."""
 
 import json
-import time
 from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from router.request import ChatRequest
 from router.target import Target
 from router.wire import dialects, responses_requests
 from router.wire.sse import StreamReader, event
+from tests.fakes.growth import assert_linear
 from traffic.tiers import Endpoint
 
 TARGET = Target(Endpoint(name="e", kind="openai", base_url="https://api.openai.com/v1", model="gpt-4o-mini"), 2)
@@ -184,17 +186,22 @@ def test_the_arguments_of_a_tool_search_are_an_object() -> None:
 UNFINISHED = {"name": "f", "arguments": '{"a": '}
 
 
-def test_long_answers_are_translated_in_linear_time() -> None:
-    opened = [{"index": n, "id": f"c{n}", "function": {"name": "f", "arguments": "{}"}} for n in range(8_000)]
-    for request, chunks in (
-        (SEARCHING, search_parts('{"q": "', *["abcd "] * 30_000, '"}')),
-        (REQUEST, [chunk({"tool_calls": [call]}) for call in opened]),
-        (REQUEST, [chunk({"tool_calls": [call | {"function": UNFINISHED}]}) for call in opened[:4_000]]),
-        (REQUEST, [chunk({"thinking_blocks": [SIGNED]})] * 4_000),
-    ):
-        start = time.process_time()
-        played([*chunks, chunk({}, "tool_calls")], request)
-        assert time.process_time() - start < 2
+def calls(count: int, function: dict[str, str]) -> list[bytes]:
+    return [chunk({"tool_calls": [{"index": n, "id": f"c{n}", "function": function}]}) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    "asked, chunks",
+    [
+        (SEARCHING, lambda size: search_parts('{"q": "', *["abcd "] * 4 * size, '"}')),
+        (REQUEST, lambda size: calls(size, {"name": "f", "arguments": "{}"})),
+        (REQUEST, lambda size: calls(size, UNFINISHED)),
+        (REQUEST, lambda size: [chunk({"thinking_blocks": [SIGNED]})] * size),
+    ],
+    ids=["tool search", "calls", "unfinished calls", "thinking"],
+)
+def test_long_answers_are_translated_in_linear_time(asked: ChatRequest, chunks: Callable[[int], list[bytes]]) -> None:
+    assert_linear(lambda size: partial(played, [*chunks(size), chunk({}, "tool_calls")], asked), 4_000)
 
 
 def test_an_image_written_as_in_chat_completions_is_read() -> None:

@@ -1,7 +1,7 @@
 """The order of turns in chat completions."""
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.wire.turns import in_order, ruled, with_files_after, with_ids, with_results
+from tests.fakes.growth import assert_linear
 
 Tree = dict[str, Any]
 
@@ -107,32 +108,31 @@ def test_every_call_has_an_id_of_its_own_and_results_belong_to_the_last_turn_fir
     assert [one["tool_call_id"] for one in results] == ["a_3", "call_1", "a", "a_3", "a_2"]
 
 
-MANY = 8_000
-CALLS = [{"role": "assistant", "content": None, "tool_calls": [call("same")]} for _ in range(MANY)]
-RESULTS = [{"role": "tool", "tool_call_id": "same", "content": str(number)} for number in range(MANY)]
-ONE_TURN = {"role": "assistant", "content": None, "tool_calls": [call(f"c{number}") for number in range(MANY)]}
+CALL = {"role": "assistant", "content": None, "tool_calls": [call("same")]}
+RESULT = {"role": "tool", "tool_call_id": "same", "content": "r"}
+
+
+def one_turn(calls: int) -> list[Tree]:
+    results = [{"role": "tool", "tool_call_id": f"c{n}", "content": "r"} for n in reversed(range(calls))]
+    return [{"role": "assistant", "content": None, "tool_calls": [call(f"c{n}") for n in range(calls)]}, *results]
 
 
 @pytest.mark.parametrize(
-    "messages",
+    "conversation",
     [
-        [*CALLS, *RESULTS],
-        [message for pair in zip(CALLS, RESULTS, strict=True) for message in pair],
-        [ONE_TURN, *({"role": "tool", "tool_call_id": f"c{n}", "content": "r"} for n in reversed(range(MANY)))],
-        [{"role": role, "content": "x" * 100} for role in ("system", "assistant", "user") for _ in range(MANY)],
-        [{"role": role, "content": "x"} for _ in range(MANY) for role in ("user", "system")],
+        lambda size: [CALL] * size + [RESULT] * size,
+        lambda size: [CALL, RESULT] * size,
+        one_turn,
+        lambda size: [{"role": role, "content": "x"} for role in ("system", "assistant", "user") for _ in range(size)],
+        lambda size: [{"role": role, "content": "x"} for _ in range(size) for role in ("user", "system")],
     ],
     ids=["calls then results", "calls with results", "one turn", "equal roles", "alternating roles"],
 )
-def test_long_conversations_are_ordered_in_linear_time(messages: list[Tree]) -> None:
-    def seconds(ordered: Iterable[Tree]) -> float:
-        start = time.process_time()
-        list(ordered)
-        return time.process_time() - start
-
-    assert seconds(with_ids(messages)) < 1
-    assert seconds(with_results(in_order(messages))) < 1
-    assert seconds(ruled(messages, ("system_first", "alternate", "assistant_after_tool"))) < 1
+def test_long_conversations_are_ordered_in_linear_time(conversation: Callable[[int], list[Tree]]) -> None:
+    assert_linear(lambda size: partial(list, with_ids(conversation(size))), 8_000)
+    assert_linear(lambda size: partial(list, with_results(in_order(conversation(size)))), 8_000)
+    rules = ("system_first", "alternate", "assistant_after_tool")
+    assert_linear(lambda size: partial(list, ruled(conversation(size), rules)), 8_000)
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}
