@@ -54,6 +54,13 @@ _CODE = re.compile(
     r"[;{][ \t]*$|^[ \t]*(?:elif|else|try|except|for|while|if) ?.*:[ \t]*$|\\(?:begin|frac|section)\{",
     re.MULTILINE,
 )
+_QUERY = re.compile(
+    r"\s*(?:select|insert into|update|delete from)\b"
+    r"(?=.*?\b(?:from|where|set|values|group by|order by|having|limit|union|intersect|except)\b)"
+    r"(?=.*?(?:\w\.\w|\w_\w|[=<>*]))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A query of a database, in lower case too: keywords, and names or operators that no sentence has."""
 _DIFF = re.compile(r"^@@ |^diff --git |^[+-]{3} [ab]/", re.MULTILINE)
 _STATEMENT = re.compile(
     r"^\s*(?:(?:local |let |const |var |my |\$)?[\w.$\[\]'\"]+(?:: ?[\w\[\]]+)? ?(?:[-+*/%.|&]|:)?= ?\S.*|"
@@ -329,7 +336,7 @@ def is_code(text: str) -> bool:
     if not text:
         return False
     lines = [line for line in text.splitlines() if line.strip()]
-    if text.startswith("#!") or _BEGINS.match(text) or (len(lines) >= 2 and _is_dense(text)):
+    if text.startswith("#!") or _BEGINS.match(text) or _QUERY.match(text) or (len(lines) >= 2 and _is_dense(text)):
         return True
     statements = sum(_STATEMENT.match(line) is not None and not _SENTENCE.search(line) for line in lines)
     if (

@@ -32,6 +32,13 @@ TEMPLATE_WORDS = 15
 """Words that all messages of a shape have from which on they are an instruction."""
 LISTED_FACTS = 3
 _QUESTION_MARKS = ("?", "？", "؟")
+_CLOSING = " \t\"'”»)}]।"
+_HEADING = re.compile(r"^[^\W\d_]{1,12}[:：]\s*")
+_PAUSE = re.compile(r"\n|[.!:;] |[。：；]")
+_ACT = re.compile(r"\w+\((?:\w+ ?= ?|\))")
+"""`inform(name='Ana', area=centre)`"""
+_PARTS = re.compile(r"\w+ ?\[[^\]\n]+\]| \| |\t")
+"""`name[Ana], area[centre]`, or the borders in `Ana | lives in | Lund`."""
 _POINT = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
 
 
@@ -46,6 +53,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     tools: int = 0
     """Functions that a request offers, median."""
     tool_call_share: float = 0.0
+    several_calls_share: float = 0.0
+    """Of the answers that call a function: those that call more than one."""
     tool_result_share: float = 0.0
     """Requests that continue after a function's result."""
     chain_p90: int = 0
@@ -58,6 +67,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     question_share: float = 0.0
     text_question_share: float = 0.0
     """Requests whose message is a text with a question at its beginning or end."""
+    bare_question_share: float = 0.0
+    """Requests whose message is one short question and nothing else."""
+    record_message_share: float = 0.0
+    """Requests whose message is a record: fields, triples or a call, and no text."""
     option_list_share: float = 0.0
     """Requests whose message offers options: lettered, numbered, or on one line."""
     answer_words_p50: int = 0
@@ -222,6 +235,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
     return {
         "tools": _quantile([len(s.tools or ()) for s in shown], 0.5),
         "tool_call_share": _share(s.tool_calls > 0 for s in shown),
+        "several_calls_share": _share(s.tool_calls > 1 for s in shown if s.tool_calls),
         "tool_result_share": _share(n > 0 for n in results),
         "chain_p90": _quantile(results, 0.9),
         "turn_share": _share(any(m.role == "assistant" for m in s.messages) for s in shown),
@@ -231,6 +245,8 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "user_numbers_p50": _quantile([quantities.count(text) for text in material], 0.5),
         "question_share": _share("?" in user or "？" in user for user in users),
         "text_question_share": _share(map(_asks_on_text, material)),
+        "bare_question_share": _share(map(_is_bare_question, material)),
+        "record_message_share": _share(map(_is_record, material)),
         "option_list_share": _share(map(listed_items.lists_options, material)),
         "puzzle_share": _share(hardness.is_puzzle(user) for user in template_lines.removed(users)),
         "fact_list_share": _share(len(_POINT.findall(user)) >= LISTED_FACTS for user in users),
@@ -242,10 +258,23 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
 
 
 def _asks_on_text(message: str) -> bool:
-    lines = [line.rstrip(" \t\"'”»)}]।") for line in message.splitlines() if line.strip()]
+    lines = [line.rstrip(_CLOSING) for line in message.splitlines() if line.strip()]
     if len(lines) == 1:
         return answers.word_count(message) >= PREMISE_WORDS and lines[0].endswith(_QUESTION_MARKS)
     return any(line.endswith(_QUESTION_MARKS) for line in lines[:1] + lines[-1:])
+
+
+def _is_bare_question(message: str) -> bool:
+    line = _HEADING.sub("", message.strip().rstrip(_CLOSING))
+    ends = line.endswith(_QUESTION_MARKS) and sum(map(line.count, _QUESTION_MARKS)) == 1
+    return ends and not _PAUSE.search(line) and answers.word_count(line) < PREMISE_WORDS
+
+
+def _is_record(message: str) -> bool:
+    text = message.strip()
+    if answers.structured(text):
+        return True
+    return _ACT.match(text) is not None or all(len(_PARTS.findall(line)) >= 2 for line in text.splitlines() if line)
 
 
 def _instructions_apart(shown: Sequence[Sampled], users: Sequence[str]) -> list[tuple[Sampled, Sequence[Message]]]:

@@ -6,6 +6,8 @@ from pipeline.profile.predictability import FEW_LABELS, LONG_WORDS, MIN_BODIES, 
 from traffic.features import PREMISE_WORDS
 
 MAX_CANNED = 40
+MAX_NAMES, NAME_WORDS = 100, 12
+"""Different answers, and words of one, up to which longer answers may be the names of labels."""
 MECHANICAL_WORDS = 15
 NEW_WORDS = 0.1
 COMPUTED_NUMBERS = 0.7
@@ -24,7 +26,14 @@ EDITED_LETTER = 0.75
 """Likeness of a letter to its message from which on the message was a letter too, and not the facts for one."""
 ADDED_TO_MESSAGE = 1.25
 """Length per word of the message from which on an answer adds to it."""
+NEW_TEXT = 0.6
+"""Share of new answers, and of new words in them, from which on small answers are no values of the request."""
 LABELS_WORDS = 12
+SENTENCE_WORDS = 15
+"""Words of a message from which on it may be a sentence and a question."""
+MAX_VERDICTS = 3
+UNPREDICTABLE = 0.25
+"""Skill below which a classifier predicts next to nothing."""
 LETTERS = 0.8
 """Share of answers with a salutation from which on a shape writes letters."""
 
@@ -50,7 +59,10 @@ def repeats_few(b: Behaviour) -> bool:
 
 
 def is_canned(b: Behaviour) -> bool:
-    """Longer answers out of a small fixed set: prepared texts, whose choice is a label."""
+    """Longer answers out of a small fixed set: prepared texts or long names, whose choice is a label."""
+    if is_closed(b) and not is_short(b) and not b.is_record and b.answer_words_p90 <= NAME_WORDS:
+        several = b.bodies_per_answer >= MIN_BODIES and b.option_share < 0.5 and b.code_share < 0.5
+        return several and FEW_LABELS < b.distinct_answers <= MAX_NAMES and b.common_answer_share >= 0.9
     return (
         not is_short(b)
         and b.common_answer_share >= 0.95
@@ -80,14 +92,29 @@ def is_small(b: Behaviour) -> bool:
     )
 
 
+def is_new_text(b: Behaviour) -> bool:
+    """Of a small request: an answer of several words that neither it nor other answers have: known or thought up."""
+    apart = b.copied_word_share <= 0.2 and b.edit_likeness < 0.45 and b.new_word_share >= NEW_TEXT
+    return apart and b.answer_words_p50 >= 2 and b.new_answer_share >= NEW_TEXT
+
+
 def has_quantities(b: Behaviour) -> bool:
     """Something to calculate with or to count: numbers, a question, or more than a few words."""
     return b.user_numbers_p50 >= 1 or b.question_share >= 0.5 or b.user_words_p50 > SMALL_MESSAGE_WORDS
 
 
 def asks_on_text(b: Behaviour) -> bool:
-    """A question on the text that comes with it."""
-    return b.text_question_share >= 0.6 and b.user_words_p50 >= PREMISE_WORDS
+    """A question on the text that comes with it; where every request has one, the text may be a sentence."""
+    least = SENTENCE_WORDS if b.text_question_share >= 0.95 else PREMISE_WORDS
+    return b.text_question_share >= 0.6 and b.user_words_p50 >= least
+
+
+def asks_of_the_world(b: Behaviour) -> bool:
+    """A bare question, answered with one of two or three words that a cheap classifier cannot predict."""
+    closed = is_short(b) and is_closed(b) and 2 <= b.distinct_answers <= MAX_VERDICTS and b.majority_share < 0.85
+    if b.bare_question_share < 0.8 or not closed or b.bodies_per_answer < MIN_BODIES:
+        return False
+    return b.skill is None or b.skill < UNPREDICTABLE
 
 
 def is_answer_on_text(b: Behaviour) -> bool:
@@ -130,6 +157,8 @@ def is_edit(b: Behaviour) -> bool:
 def is_transformed(b: Behaviour) -> bool:
     """Each answer is a short message in another language, form or tone: its length follows the message's."""
     if b.is_record or b.code_share >= 0.5 or is_closed(b) or asked_share(b) >= 0.5 or _adds(b, b.material_ratio):
+        return False
+    if b.record_message_share >= 0.5:
         return False
     follows = b.length_tracking >= MIN_LENGTH_CORRELATION and b.length_spread <= MAX_LENGTH_SPREAD
     most = REWORDED_WORDS if b.signs.get("rewrite", 0.0) >= 0.5 else TRANSFORMED_WORDS

@@ -26,7 +26,12 @@ _LEAST = 1e-3
 """Added to each model's probabilities, so that none rules out a tier."""
 _FAR = 3.0
 """Standard deviations from the mean at which a measurement is clipped."""
-_NOT_COMPARED = frozenset({"sampled", "answered", "labels", "text_question_share"})
+_NOT_COMPARED = frozenset(
+    {
+        "sampled", "answered", "labels", "text_question_share", "bare_question_share", "record_message_share",
+        "several_calls_share",
+    }
+)  # fmt: skip
 """Not comparable between logs, or missing in most of `FILE`."""
 _COUNTS = ("_p50", "_p90", "distinct_answers", "largest_number", "rows_per_label", "bodies_per_answer")
 """Measurements without an upper limit, compared by their logarithms."""

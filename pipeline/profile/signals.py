@@ -23,6 +23,10 @@ MEDIAN_LONG_CONTEXT_TOKENS = 4000
 PREDICTABLE_VERDICT = 0.6
 UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
+SEVERAL = 0.25
+"""Share of calling answers that call several functions; where one call is a request's answer, none does."""
+SENTENCE_WORDS = 6
+"""Words of an answer from which on it may be a sentence."""
 VALUE_WORDS = 4
 """Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
 LABEL_TYPES: tuple[RequestType, ...] = ("classification", "intent", "moderation")
@@ -80,12 +84,17 @@ def _tools(b: Behaviour, scores: Scores) -> None:
         scores.add("a choice among many functions", agent=0.0 if once else 2.0, tool_use=2.0 if once else 0.0)
     elif b.tool_result_share < 0.05:
         scores.add("hardly any request continues after a call", tool_use=2.0)
+    if b.tools >= 4 and b.several_calls_share >= SEVERAL:
+        scores.add(f"{b.several_calls_share:.0%} of the answers that call a function call several", agent=3.0)
     if b.signs.get("multi_step", 0) >= 0.5:
         scores.add("the instruction asks for several steps", agent=1.0)
 
 
 def _labels(b: Behaviour, scores: Scores) -> None:
     if b.is_record:
+        return
+    if kinds.asks_of_the_world(b):
+        scores.add("yes or no, or the like, to a bare question: what it asks for is not in the request", reasoning=6.0)
         return
     if is_picked(b):
         scores.add(
@@ -185,7 +194,9 @@ def _values(b: Behaviour, scores: Scores) -> None:
             f"{b.copied_word_share:.0%} of the words are copied from the request, the others recur in many answers",
             extraction=4.5,
         )
-    if kinds.is_small(b) and (b.is_record or not kinds.is_closed(b)):
+    if kinds.is_small(b) and not b.is_record and kinds.is_new_text(b):
+        scores.add(f"{b.answer_words_p50} words that are not in the request, and hardly ever the same", generation=2.5)
+    elif kinds.is_small(b) and (b.is_record or not kinds.is_closed(b)):
         scores.add(
             f"{b.user_words_p50} words in, {b.answer_words_p50} out: little to reason from", extraction=4.5, rewrite=3.0
         )
@@ -218,11 +229,18 @@ def _prose(b: Behaviour, scores: Scores) -> None:
             f"a question on {b.input_tokens_p50} tokens, answered in {b.answer_words_p50} words", long_context=3.5
         )
     _code(b, scores)
+    _sentences(b, scores)
     if b.answer_words_p50 < 12 or b.is_record or b.code_share >= 0.5:
         return
     if kinds.is_canned(b) or kinds.is_edit(b) or kinds.is_transformed(b):
         return
     _free_text(b, scores)
+
+
+def _sentences(b: Behaviour, scores: Scores) -> None:
+    text = b.answer_words_p50 >= SENTENCE_WORDS and b.code_share < 0.5 and not b.is_record
+    if b.record_message_share >= 0.5 and text and not (kinds.is_closed(b) or kinds.is_edit(b)):
+        scores.add(f"fields in, text of {b.answer_words_p50} words out", generation=3.0)
 
 
 def _free_text(b: Behaviour, scores: Scores) -> None:

@@ -256,3 +256,17 @@ def test_fields_that_do_not_end_well_are_read_in_linear_time(start: str, field: 
         return lambda: answers.structured(text)
 
     assert_linear(reading, 20, times=4)
+
+
+@pytest.mark.parametrize(
+    "text, query",
+    [
+        ("select boats.name where boats.length > 12 order by boats.name", True),
+        ("select count ( * ) from boats where harbour_id = 3", True),
+        ("DELETE FROM boats WHERE sold = 1", True),
+        ("Select the boat that you like from the list and call us.", False),
+        ("Update the form where it says so.", False),
+    ],
+)
+def test_a_query_is_program_text_in_lower_case_too(text: str, query: bool) -> None:
+    assert answers.is_code(text) is query

@@ -274,3 +274,35 @@ def test_a_conclusion_may_be_the_last_sentence() -> None:
     draw = random.Random(14)
     pairs = [(words(draw, 8), f"{words(draw, 12)}. So the answer is {draw.choice(['yes', '3.5'])}.") for _ in range(40)]
     assert behaviour(sampled(pairs)).verdict_share == 1
+
+
+def test_a_bare_question_is_the_whole_message() -> None:
+    draw = random.Random(15)
+    for form, share in (
+        ("{a}?", 1),
+        ("{a}？", 1),
+        ("Q: {a}?", 1),
+        ("{a}? {b}?", 0),
+        ("{a}.\n{b}?", 0),
+        ("Fact: {a}. Asked: {b}?", 0),
+        ("{a}.", 0),
+        ("{long} {a}?", 0),
+    ):
+        rows = [
+            (form.format(a=words(draw, 6), b=words(draw, 5), long=words(draw, 30)), draw.choice(("yes", "no")))
+            for _ in range(20)
+        ]
+        assert behaviour(sampled(rows)).bare_question_share == share, form
+
+
+def test_a_message_may_be_a_record() -> None:
+    draw = random.Random(16)
+    for form, share in (
+        ("inform(name='{a}', area={b})", 1),
+        ("name[{a}], area[{b}]", 1),
+        ("{a} | lives in | {b}", 1),
+        ('{{"name": "{a}", "area": "{b}"}}', 1),
+        ("We met {a} in {b} (on Monday), and it rained.", 0),
+    ):
+        rows = [(form.format(a=words(draw, 1), b=words(draw, 1)), words(draw, 8)) for _ in range(20)]
+        assert behaviour(sampled(rows)).record_message_share == share, form

@@ -66,3 +66,61 @@ def test_a_letter_made_of_facts_is_no_edit_of_them_and_a_letter_made_of_a_letter
     }  # fmt: skip
     assert tier(**letter, edit_likeness=0.62) == 2
     assert tier(**letter, edit_likeness=0.95) == 1
+
+
+def test_a_verdict_on_a_bare_question_has_to_be_known_or_worked_out() -> None:
+    asked = {
+        "answer_words_p50": 1, "answer_words_p90": 1, "distinct_answers": 2, "common_answer_share": 1.0,
+        "new_answer_share": 0.0, "majority_share": 0.55, "bodies_per_answer": 40.0, "user_words_p50": 10,
+        "question_share": 1.0, "skill": 0.02, "rows_per_label": 20.0, "wording": {"classification": 1.0},
+        "signs": {"label": 1.0},
+    }  # fmt: skip
+    assert tier(**asked, bare_question_share=1.0) == 3
+    assert tier(**asked, bare_question_share=0.3) == 1
+    assert tier(**asked | {"skill": 0.7}, bare_question_share=1.0) == 1
+
+
+def test_long_names_of_labels_are_labels() -> None:
+    named = {
+        "answer_words_p50": 6, "answer_words_p90": 10, "distinct_answers": 60, "common_answer_share": 0.97,
+        "new_answer_share": 0.1, "majority_share": 0.1, "bodies_per_answer": 3.4, "user_words_p50": 40,
+        "wording": {"generation": 1.0}, "signs": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**named) == 1
+    assert tier(**named | {"common_answer_share": 0.3, "new_answer_share": 0.7}) == 2
+    assert tier(**named | {"bodies_per_answer": 1.0}) == 2
+
+
+def test_a_sentence_made_of_fields_is_written_and_a_translated_line_rewritten() -> None:
+    line = ALL_NEW | {
+        "answer_words_p50": 9, "answer_words_p90": 15, "user_words_p50": 9, "material_ratio": 1.1,
+        "length_tracking": 0.8, "length_spread": 0.2, "wording": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**line) == 1
+    assert tier(**line, record_message_share=1.0) == 2
+
+
+def test_a_question_may_be_on_one_sentence_where_every_request_has_one() -> None:
+    answered = ALL_NEW | {
+        "answer_words_p50": 3, "answer_words_p90": 8, "user_words_p50": 24, "question_share": 1.0,
+        "copied_word_share": 1.0, "length_ratio": 0.1, "wording": {"summarization": 1.0}, "signs": {"summary": 1.0},
+    }  # fmt: skip
+    assert tier(**answered, text_question_share=1.0) == 2
+    assert tier(**answered, text_question_share=0.3) == 1
+
+
+def test_answers_that_call_several_functions_are_an_agents() -> None:
+    calling = {"tools": 20, "tool_call_share": 1.0, "wording": {"tool_use": 1.0}, "signs": {"multi_step": 1.0}}
+    assert tier(**calling) == 2
+    assert tier(**calling, several_calls_share=0.9) == 3
+
+
+def test_small_answers_in_new_words_are_written_and_others_are_values() -> None:
+    named = ALL_NEW | {
+        "answer_words_p50": 3, "answer_words_p90": 5, "user_words_p50": 10, "new_word_share": 0.9,
+        "wording": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**named) == 2
+    assert tier(**named | {"new_word_share": 0.2}) == 1
+    assert tier(**named, edit_likeness=0.7) == 1
+    assert tier(**named | {"new_answer_share": 0.4}) == 1

@@ -155,7 +155,7 @@ def test_much_hidden_reasoning_outweighs_the_form_of_the_answer() -> None:
 
 
 def test_few_words_in_and_few_out_are_easy_unless_they_are_quantities_or_asked_to_be_reasoned() -> None:
-    small = {**OPEN, "user_words_p50": 12, "answer_words_p50": 3, "answer_words_p90": 5, "new_word_share": 0.6}
+    small = {**OPEN, "user_words_p50": 12, "answer_words_p50": 3, "answer_words_p90": 5, "new_word_share": 0.5}
     assert tier(**small) == 1
     assert tier(**small, json_share=1.0, keys=("date", "city")) == 1
     assert tier(**{**small, "user_words_p50": 60}) != 1
