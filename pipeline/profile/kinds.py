@@ -93,7 +93,7 @@ def is_small(b: Behaviour) -> bool:
 
 
 def is_new_text(b: Behaviour) -> bool:
-    """Of a small request: an answer of several words that neither it nor other answers have: known or thought up."""
+    """Answers of several words that neither the request nor other answers have: known or thought up."""
     apart = b.copied_word_share <= 0.2 and b.edit_likeness < 0.45 and b.new_word_share >= NEW_TEXT
     return apart and b.answer_words_p50 >= 2 and b.new_answer_share >= NEW_TEXT
 

@@ -83,7 +83,7 @@ def propose(b: Behaviour, known: TierProbabilities | None = None) -> Proposal:
     if unsure:
         # Never Tier 1. Tier 3 where something speaks for it and it costs less; hardly any answers: as it is worded.
         worded = sum(share for kind, share in b.wording.items() if kind in _HEAVY)
-        spoken = max(scores.points.get(kind, 0.0) for kind in _HEAVY) >= HEAVY_POINTS
+        spoken = max(scores.points.get(kind, 0.0) for kind in (*_HEAVY, AGENT)) >= HEAVY_POINTS
         spoken = spoken or (known is not None and compared and known[3] >= HEAVY_SHARE)
         heavy = worded >= 0.5 if b.answered < FEW else spoken and cost[3] < cost[2]
         tier = 3 if heavy else 2

@@ -85,7 +85,7 @@ def _tools(b: Behaviour, scores: Scores) -> None:
     elif b.tool_result_share < 0.05:
         scores.add("hardly any request continues after a call", tool_use=2.0)
     if b.tools >= 4 and b.several_calls_share >= SEVERAL:
-        scores.add(f"{b.several_calls_share:.0%} of the answers that call a function call several", agent=3.0)
+        scores.add(f"{b.several_calls_share:.0%} of the answers that call a function call several", agent=4.0)
     if b.signs.get("multi_step", 0) >= 0.5:
         scores.add("the instruction asks for several steps", agent=1.0)
 
@@ -316,7 +316,7 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
             f"the answer is one of {b.candidates_p50} candidates in the request",
             reasoning=4.5 if b.candidates_p50 >= 3 else 2.0, label=-2.0, extraction=-1.0,
         )  # fmt: skip
-    if b.puzzle_share >= 0.5:
+    if b.puzzle_share >= 0.5 and not kinds.is_new_text(b):
         scores.add(
             f"{b.puzzle_share:.0%} relate a few names to each other, like puzzles", reasoning=3.5, extraction=-1.5
         )
