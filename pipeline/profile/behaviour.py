@@ -31,11 +31,13 @@ MAX_UNSEEN = 0.12
 TEMPLATE_WORDS = 15
 """Words that all messages of a shape have from which on they are an instruction."""
 LISTED_FACTS = 3
+FIELD_WORDS = 6
+"""Words of a field up to which it is no text."""
 _QUESTION_MARKS = ("?", "？", "؟")
 _CLOSING = " \t\"'”»)}]।"
 _HEADING = re.compile(r"^[^\W\d_]{1,12}[:：]\s*")
 _PAUSE = re.compile(r"\n|[.!:;] |[。：；]")
-_ACT = re.compile(r"\w+\((?:\w+ ?= ?|\))")
+_ACT = re.compile(r"\s*\w+\((?:\w+ ?= ?|\))")
 """`inform(name='Ana', area=centre)`"""
 _PARTS = re.compile(r"\w+ ?\[[^\]\n]+\]| \| |\t")
 """`name[Ana], area[centre]`, or the borders in `Ana | lives in | Lund`."""
@@ -271,10 +273,12 @@ def _is_bare_question(message: str) -> bool:
 
 
 def _is_record(message: str) -> bool:
-    text = message.strip()
-    if answers.structured(text):
-        return True
-    return _ACT.match(text) is not None or all(len(_PARTS.findall(line)) >= 2 for line in text.splitlines() if line)
+    fields = answers.structured(message.strip())
+    if fields:
+        values = fields.values() if isinstance(fields, dict) else fields
+        return len(values) >= 2 and all(answers.word_count(str(value)) <= FIELD_WORDS for value in values)
+    lines = [line for line in message.splitlines() if line.strip()]
+    return bool(lines) and (_ACT.match(lines[0]) is not None or all(len(_PARTS.findall(line)) >= 2 for line in lines))
 
 
 def _instructions_apart(shown: Sequence[Sampled], users: Sequence[str]) -> list[tuple[Sampled, Sequence[Message]]]:

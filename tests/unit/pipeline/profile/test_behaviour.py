@@ -303,6 +303,7 @@ def test_a_message_may_be_a_record() -> None:
         ("{a} | lives in | {b}", 1),
         ('{{"name": "{a}", "area": "{b}"}}', 1),
         ("We met {a} in {b} (on Monday), and it rained.", 0),
+        ("Text: {a} and {b} came too late for the boat to Alta\nTone: formal", 0),
     ):
         rows = [(form.format(a=words(draw, 1), b=words(draw, 1)), words(draw, 8)) for _ in range(20)]
         assert behaviour(sampled(rows)).record_message_share == share, form
