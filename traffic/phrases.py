@@ -52,8 +52,8 @@ _NEGATIONS = (
 """Words without which `_NEGATED` cannot match, as `WordIndex` takes them."""
 _CONDITION = re.compile(r"[\s\-*•>\d.)(]*(?:if|unless|in case|wenn|falls|sofern|si)\b")
 _NEGATED = re.compile(
-    r"\b(?<!\bor )(?<!\bvs )(?:no(?= [a-z]{2,})|not|never|without|nor|don't|doesn't|cannot|can't|avoid|instead of|"
-    r"rather than|kein\w*|nicht|ohne|sans|pas de|sin)\b[^,.:\n()]{0,60}"
+    r"\b(?<!\bor )(?<!\bvs )(?<!\byes[/-])(?:no(?= [a-z]{2,})|not|never|without|nor|don't|doesn't|cannot|can't|"
+    r"avoid|instead of|rather than|kein\w*|nicht|ohne|sans|pas de|sin)\b[^,.:\n()]{0,60}"
 )
 
 
@@ -118,6 +118,12 @@ _CAPITAL_ROW = re.compile(r"[:=] ?([A-Z][A-Z_]+(?: [A-Z][A-Z_]+){3,})(?=\s*(?:[.
 _TABLE = re.compile(r"^[ \t]*+[\w.]++ ?\((?:[\w ]++,){2,}+[\w ]++\)[ \t]*+;?$", re.MULTILINE)
 """`orders(id, customer_id, total)`: a table of a database with its columns, in whatever language the rest is."""
 _TABLES = 2
+_OF_MESSAGE = frozenset({"topic", "decision", "intent", "moderation", "extraction"})
+_SAYS_WHEN = re.compile(
+    r"\b(?:mark|flag|spot|filter|screen|detect)s?\b|"
+    r"\b(?:yes|true|ja|oui|sí|sim|sì|tak|да)\b[\"'`”]* ?(?:if|when|for|where|means|wenn|si|se|jeśli|если|[=:–])"
+)
+"""What is asked of a message, which then is no question to answer: `yes if it is urgent`."""
 _SMALL_WORDS = frozenset(
     "A ALL ALWAYS AN AND ANY ARE AS BE BUT DO FOR FROM IF IN IS IT MUST NEVER NO NOT OF ON ONLY OR THE THIS TO USE "
     "WITH YOU YOUR DER DIE DAS NICHT NUR UND LE LA LES NE PAS EL LOS SIN".split()
@@ -294,8 +300,7 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     programs = "code" in names and "technology" in names
-    if "technology" in names and len(_TABLE.findall(text)) >= _TABLES:
-        names.add("code")
+    names |= _combined(names, text)
     if "list" in names and "bare" in names and "json" not in names and not (writes or programs):
         names.add("label")
     if repeats and is_only_contract(lower):
@@ -320,6 +325,17 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
     if not names.isdisjoint(("label", "options")) and lists_many(lower):
         names.add("many")
     return frozenset(names)
+
+
+def _combined(names: set[str], text: str) -> set[str]:
+    """Signs that follow from several others."""
+    found = set()
+    if {"query", "tables"} <= names or ("technology" in names and len(_TABLE.findall(text)) >= _TABLES):
+        found.add("code")
+    judges_message = "?" in text or not names.isdisjoint(_OF_MESSAGE)
+    if "question" in names and not judges_message and not _SAYS_WHEN.search(text.lower()):
+        found.add("knowledge")
+    return found
 
 
 def _end_of(text: str, tail: int) -> int:
