@@ -118,6 +118,26 @@ _CAPITAL_ROW = re.compile(r"[:=] ?([A-Z][A-Z_]+(?: [A-Z][A-Z_]+){3,})(?=\s*(?:[.
 _TABLE = re.compile(r"^[ \t]*+[\w.]++ ?\((?:[\w ]++,){2,}+[\w ]++\)[ \t]*+;?$", re.MULTILINE)
 """`orders(id, customer_id, total)`: a table of a database with its columns, in whatever language the rest is."""
 _TABLES = 2
+_QUERY = re.compile(
+    r"\b(?:write|give|return|produce|generate|compose|formulate|turn|convert|translate)s?\b[^.\n]{0,40}\b"
+    r"(?<!search )(?<!keyword )quer(?:y|ies)\b(?=[^.\n]{0,80}\b(?:tables?|columns?|schemas?|database|dialect)\b)"
+)
+_SCHEMA = re.compile(r"\b(?:schemas?|tables?|columns?|database)\b")
+_BARE_QUERY = re.compile(
+    r"\b(?:write|give|return|output|produce|with) (?:(?:only|just|exactly) )?(?:the|one|a|a single) "
+    r"(?:single |database )?query(?=[.,:;\n]| (?:that|which|for|to)\b|$)"
+)
+_YES_NO = re.compile(
+    r"\b(?:yes\W{1,4}(?:or\W{1,2})?no|true\W{1,4}(?:or\W{1,2})?false|y ?/ ?n|"
+    r"ja\W{1,4}(?:(?:oder|of)\W{1,2})?ne(?:in|e)|oui\W{1,4}(?:ou\W{1,2})?non|s[iíì]\W{1,4}(?:o\W{1,2})?no|sim\W{1,4}(?:ou\W{1,2})?não|"
+    r"tak\W{1,4}(?:(?:lub|albo)\W{1,2})?nie|да\W{1,4}(?:или\W{1,2})?нет|evet\W{1,4}(?:veya\W{1,2})?hayır)\b|"
+    r"はい[^。]{0,6}いいえ|[是对][^。]{0,6}[否错]|[예네][^.]{0,6}아니|نعم أو لا|हाँ या नहीं|ใช่หรือไม่"
+)
+_QUESTION = re.compile(
+    r"\b(?:questions?\b(?! (?:about|on|regarding|concerning|outside|within)\b)|asks?\b|fragen?\b|preguntas?\b|"
+    r"perguntas?\b|domand[ae]\b|vra(?:ag|gen)\b|pytani|вопрос)|質問|问题|問題|질문|سؤال|प्रश्न"
+)
+"""Whatever somebody asks."""
 _OF_MESSAGE = frozenset({"topic", "decision", "intent", "moderation", "extraction"})
 _SAYS_WHEN = re.compile(
     r"\b(?:mark|flag|spot|filter|screen|detect)s?\b|"
@@ -300,7 +320,8 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     programs = "code" in names and "technology" in names
-    names |= _combined(names, text)
+    if ("technology" in names and len(_TABLE.findall(text)) >= _TABLES) or ("quer" in lower and _asks_query(lower)):
+        names.add("code")
     if "list" in names and "bare" in names and "json" not in names and not (writes or programs):
         names.add("label")
     if repeats and is_only_contract(lower):
@@ -322,20 +343,31 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
             names.add("fields")
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
-    if not names.isdisjoint(("label", "options")) and lists_many(lower):
-        names.add("many")
+    if not names.isdisjoint(("label", "options")):
+        names |= _signs_of_choice(names, lower)
     return frozenset(names)
 
 
-def _combined(names: set[str], text: str) -> set[str]:
-    """Signs that follow from several others."""
-    found = set()
-    if {"query", "tables"} <= names or ("technology" in names and len(_TABLE.findall(text)) >= _TABLES):
-        found.add("code")
-    judges_message = "?" in text or not names.isdisjoint(_OF_MESSAGE)
-    if "question" in names and not judges_message and not _SAYS_WHEN.search(text.lower()):
-        found.add("knowledge")
+def _signs_of_choice(names: set[str], lower: str) -> set[str]:
+    found = {"many"} if lists_many(lower) else set()
+    if _YES_NO.search(lower):
+        found.add("yes_no")
+        if _asks_knowledge(names, lower):
+            found.add("knowledge")
     return found
+
+
+def _asks_query(lower: str) -> bool:
+    """To write a query for the tables or columns of a database, without a name of its language."""
+    if _SCHEMA.search(lower) is None:
+        return False
+    return _QUERY.search(lower) is not None or _BARE_QUERY.search(lower) is not None
+
+
+def _asks_knowledge(names: set[str], lower: str) -> bool:
+    """Somebody asks, and nothing is said of the question itself."""
+    judges_message = "?" in lower or not names.isdisjoint(_OF_MESSAGE) or _SAYS_WHEN.search(lower)
+    return not judges_message and _QUESTION.search(lower) is not None
 
 
 def _end_of(text: str, tail: int) -> int:
