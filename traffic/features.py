@@ -40,6 +40,7 @@ TASKS = frozenset(
 )
 _tasks_of = attrgetter("names_fields", *(f"asks_{name}" for name in sorted(TASKS - {"fields"})))
 _OF_SHORT_PROMPTS = frozenset({"technology", "judgement"})
+_WRITING = frozenset({"generation", "draft"})
 _SHORT_CHARS = 120
 _PERSONA_CHARS = 300
 """Maximum of a system prompt that says who the assistant is and little else."""
@@ -104,6 +105,9 @@ class Features(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The instruction lists at least eight short labels; a verdict on a case is one of a few."""
     only_contract: bool = False
     """The instruction states only the form of a short answer; what is asked is in the message."""
+    asks_yes_no: bool = False
+    asks_knowledge: bool = False
+    """To answer a question from what one knows."""
     asks_number: bool = False
     """The answer is a number, and no rating on a stated scale."""
     asks_rating: bool = False
@@ -241,6 +245,8 @@ def _of_signs(signs: frozenset[str]) -> Features:
         asks_options="options" in signs,
         many_labels="many" in signs,
         only_contract="contract" in signs,
+        asks_yes_no="yes_no" in signs,
+        asks_knowledge="knowledge" in signs,
         asks_number="number" in signs,
         asks_rating="rating" in signs,
         names_topic="topic" in signs,
@@ -345,6 +351,7 @@ def _label_type(f: Features, text: str) -> RequestType:
         or f.asks_reasoning
         or f.asks_number
         or f.only_contract
+        or (f.asks_yes_no and f.asks_knowledge and hardness.ends_with_bare_question(text))
         or _rates_long_text(f, text)
         or not (read_off or hardness.words_below(text, least))
         or (
@@ -405,7 +412,7 @@ def _instruction(
     if not system or ("order" not in of_system and BOILERPLATE.fullmatch(system.strip())):
         return "user", signs(user[0], head=500, tail=200, repeats=False) | (of_system & _OF_SHORT_PROMPTS)
     # A system prompt without a known sign may still state the task ("Write a haiku."); a general assistant's does not.
-    if of_system.isdisjoint(("helper", "wish")) and (len(system) < _SHORT_CHARS or "generation" in of_system):
+    if of_system.isdisjoint(("helper", "wish")) and (len(system) < _SHORT_CHARS or not of_system.isdisjoint(_WRITING)):
         return "system", of_system
     of_user = signs(user[-1], head=400, tail=150, repeats=False, is_template=False)
     # Whoever helps with no stated task, and not with texts alone, is asked anything.

@@ -59,6 +59,13 @@ _QUESTION_STARTS = Literals(
 )
 """Texts with which `_RESULT` and `_WHEN` begin; none of them overlaps another."""
 _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
+_ANSWER_HEAD = re.compile(r"\s*[^\W\d_]{1,12}\s?[:：]")
+"""`A:` at the end of a prompt that the model is to complete."""
+_QUESTION_HEAD = re.compile(
+    r"^\s*(?:[qfpв]|questions?|frage|pregunta|pergunta|domanda|vraag|pytanie|вопрос|問|问|質問|问题|問題|질문)\s?[:：]\s*",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"^[^\W\d_][\w ]{0,30}:(?:\s|$)", re.MULTILINE)
 _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
 
@@ -85,6 +92,14 @@ def is_bare_question(text: str) -> bool:
     """A question of a person without any material to answer it from."""
     text = text.strip()
     return text.endswith(("?", "？")) and len(text) <= _PUZZLE_CHARS and "\n" not in text and ":" not in text
+
+
+def ends_with_bare_question(text: str) -> bool:
+    """Nothing but a question, or an instruction and a question: no line brings material under a heading of its own."""
+    before, _, last = text.strip().rpartition("\n")
+    if before and _ANSWER_HEAD.fullmatch(last):
+        before, _, last = before.strip().rpartition("\n")
+    return is_bare_question(_QUESTION_HEAD.sub("", last)) and _HEADING.search(before) is None
 
 
 def brings_options(text: str) -> bool:

@@ -52,8 +52,8 @@ _NEGATIONS = (
 """Words without which `_NEGATED` cannot match, as `WordIndex` takes them."""
 _CONDITION = re.compile(r"[\s\-*•>\d.)(]*(?:if|unless|in case|wenn|falls|sofern|si)\b")
 _NEGATED = re.compile(
-    r"\b(?<!\bor )(?<!\bvs )(?:no(?= [a-z]{2,})|not|never|without|nor|don't|doesn't|cannot|can't|avoid|instead of|"
-    r"rather than|kein\w*|nicht|ohne|sans|pas de|sin)\b[^,.:\n()]{0,60}"
+    r"\b(?<!\bor )(?<!\bvs )(?<!\byes[/-])(?:no(?= [a-z]{2,})|not|never|without|nor|don't|doesn't|cannot|can't|"
+    r"avoid|instead of|rather than|kein\w*|nicht|ohne|sans|pas de|sin)\b[^,.:\n()]{0,60}"
 )
 
 
@@ -118,6 +118,32 @@ _CAPITAL_ROW = re.compile(r"[:=] ?([A-Z][A-Z_]+(?: [A-Z][A-Z_]+){3,})(?=\s*(?:[.
 _TABLE = re.compile(r"^[ \t]*+[\w.]++ ?\((?:[\w ]++,){2,}+[\w ]++\)[ \t]*+;?$", re.MULTILINE)
 """`orders(id, customer_id, total)`: a table of a database with its columns, in whatever language the rest is."""
 _TABLES = 2
+_QUERY = re.compile(
+    r"\b(?:write|give|return|produce|generate|compose|formulate|turn|convert|translate)s?\b[^.\n]{0,40}\b"
+    r"(?<!search )(?<!keyword )quer(?:y|ies)\b(?=[^.\n]{0,80}\b(?:tables?|columns?|schemas?|database|dialect)\b)"
+)
+_SCHEMA = re.compile(r"\b(?:schemas?|tables?|columns?|database)\b")
+_BARE_QUERY = re.compile(
+    r"\b(?:write|give|return|output|produce|with) (?:(?:only|just|exactly) )?(?:the|one|a|a single) "
+    r"(?:single |database )?query(?=[.,:;\n]| (?:that|which|for|to)\b|$)"
+)
+_YES_NO = re.compile(
+    r"\b(?:yes\W{1,4}(?:or\W{1,2})?no|true\W{1,4}(?:or\W{1,2})?false|y ?/ ?n|"
+    r"ja\W{1,4}(?:(?:oder|of)\W{1,2})?ne(?:in|e)|oui\W{1,4}(?:ou\W{1,2})?non|s[iíì]\W{1,4}(?:o\W{1,2})?no|sim\W{1,4}(?:ou\W{1,2})?não|"
+    r"tak\W{1,4}(?:(?:lub|albo)\W{1,2})?nie|да\W{1,4}(?:или\W{1,2})?нет|evet\W{1,4}(?:veya\W{1,2})?hayır)\b|"
+    r"はい[^。]{0,6}いいえ|[是对][^。]{0,6}[否错]|[예네][^.]{0,6}아니|نعم أو لا|हाँ या नहीं|ใช่หรือไม่"
+)
+_QUESTION = re.compile(
+    r"\b(?:questions?\b(?! (?:about|on|regarding|concerning|outside|within)\b)|asks?\b|fragen?\b|preguntas?\b|"
+    r"perguntas?\b|domand[ae]\b|vra(?:ag|gen)\b|pytani|вопрос)|質問|问题|問題|질문|سؤال|प्रश्न"
+)
+"""Whatever somebody asks."""
+_OF_MESSAGE = frozenset({"topic", "decision", "intent", "moderation", "extraction"})
+_SAYS_WHEN = re.compile(
+    r"\b(?:mark|flag|spot|filter|screen|detect)s?\b|"
+    r"\b(?:yes|true|ja|oui|sí|sim|sì|tak|да)\b[\"'`”]* ?(?:if|when|for|where|means|wenn|si|se|jeśli|если|[=:–])"
+)
+"""What is asked of a message, which then is no question to answer: `yes if it is urgent`."""
 _SMALL_WORDS = frozenset(
     "A ALL ALWAYS AN AND ANY ARE AS BE BUT DO FOR FROM IF IN IS IT MUST NEVER NO NOT OF ON ONLY OR THE THIS TO USE "
     "WITH YOU YOUR DER DIE DAS NICHT NUR UND LE LA LES NE PAS EL LOS SIN".split()
@@ -294,7 +320,7 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
     lower = text.lower()
     writes = not names.isdisjoint(("generation", "explanation", "summary"))
     programs = "code" in names and "technology" in names
-    if "technology" in names and len(_TABLE.findall(text)) >= _TABLES:
+    if ("technology" in names and len(_TABLE.findall(text)) >= _TABLES) or ("quer" in lower and _asks_query(lower)):
         names.add("code")
     if "list" in names and "bare" in names and "json" not in names and not (writes or programs):
         names.add("label")
@@ -317,9 +343,31 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
             names.add("fields")
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
-    if not names.isdisjoint(("label", "options")) and lists_many(lower):
-        names.add("many")
+    if not names.isdisjoint(("label", "options")):
+        names |= _signs_of_choice(names, lower)
     return frozenset(names)
+
+
+def _signs_of_choice(names: set[str], lower: str) -> set[str]:
+    found = {"many"} if lists_many(lower) else set()
+    if _YES_NO.search(lower):
+        found.add("yes_no")
+        if _asks_knowledge(names, lower):
+            found.add("knowledge")
+    return found
+
+
+def _asks_query(lower: str) -> bool:
+    """To write a query for the tables or columns of a database, without a name of its language."""
+    if _SCHEMA.search(lower) is None:
+        return False
+    return _QUERY.search(lower) is not None or _BARE_QUERY.search(lower) is not None
+
+
+def _asks_knowledge(names: set[str], lower: str) -> bool:
+    """Somebody asks, and nothing is said of the question itself."""
+    judges_message = "?" in lower or not names.isdisjoint(_OF_MESSAGE) or _SAYS_WHEN.search(lower)
+    return not judges_message and _QUESTION.search(lower) is not None
 
 
 def _end_of(text: str, tail: int) -> int:

@@ -84,6 +84,33 @@ def test_a_problem_to_explain_is_reasoning() -> None:
     assert kind("You explain to children.", "Why do leaves fall from the trees in autumn?") == "generation"
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Could a heron swallow a pike?",
+        "Q: Could a heron swallow a pike?\nA:",
+        "Yes or no, from what you know.\n\nFrage: Frisst ein Reiher Hechte?\nAntwort:",
+        "サギは魚を食べますか？",
+    ],
+)
+def test_a_question_after_nothing_but_an_instruction_is_bare(prompt: str) -> None:
+    assert hardness.ends_with_bare_question(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "The heron swallowed a pike.",
+        "Text: A heron swallowed a pike.\nQuestion: Did it swallow a trout?",
+        "Yes or no.\nReview: The heron was late.\nIs it a complaint?",
+        "Review: Was that a pike? Or: was it a trout?",
+        "Question: Is it a pike?\nOptions: yes, no",
+    ],
+)
+def test_a_question_beside_material_is_not_bare(prompt: str) -> None:
+    assert not hardness.ends_with_bare_question(prompt)
+
+
 PIECES = ["how ", "many", "old", "what ", "is ", "are ", "the ", "total", "sum", "calculate ", "when ", "did ", "will "]
 PIECES += ["they", "i", "2", "7 ", "two ", "\n", ".", " ", "é"]
 

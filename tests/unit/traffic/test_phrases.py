@@ -114,3 +114,12 @@ def test_paragraphs_in_one_pass_have_the_signs_that_they_have_apart(paragraphs: 
 def test_a_list_does_not_go_on_in_the_next_paragraph(paragraph: str) -> None:
     both = _signs_in(f"{paragraph}{_PARAGRAPHS}- blue: one\n\nblue, green, TENSE AND or IDLE BUSY DONE")
     assert both == _signs_in(paragraph) | _signs_in("- blue: one\n\nblue, green, TENSE AND or IDLE BUSY DONE")
+
+
+def test_yes_or_no_before_a_noun_negates_nothing() -> None:
+    assert {"knowledge", "yes_no"} <= signs("yes/no questions. one word.")
+
+
+def test_a_form_in_lower_case_is_no_rewriting() -> None:
+    assert "rewrite" not in signs("one word, lower case.")
+    assert "rewrite" in signs("convert the name to lower case.")
