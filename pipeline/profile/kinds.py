@@ -62,7 +62,7 @@ def is_canned(b: Behaviour) -> bool:
     """Longer answers out of a small fixed set: prepared texts or long names, whose choice is a label."""
     if is_closed(b) and not is_short(b) and not b.is_record and b.answer_words_p90 <= NAME_WORDS:
         several = b.bodies_per_answer >= MIN_BODIES and b.option_share < 0.5 and b.code_share < 0.5
-        return several and FEW_LABELS < b.distinct_answers <= MAX_NAMES and b.common_answer_share >= 0.9
+        return several and FEW_LABELS < b.distinct_answers <= MAX_NAMES
     return (
         not is_short(b)
         and b.common_answer_share >= 0.95
