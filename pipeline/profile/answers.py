@@ -242,11 +242,13 @@ _CALLED = ("name", "function", "function_name", "tool", "tool_name", "action")
 _ARGUMENTS = ("arguments", "args", "parameters", "params", "kwargs", "input", "tool_input", "action_input")
 
 
-def called_function(value: Any) -> str | None:
-    """The function that a structured answer calls: a name beside an object of arguments."""
+def called_functions(value: Any) -> list[str]:
+    """The functions that a structured answer calls, one or a list: names beside an object of arguments."""
+    if isinstance(value, list):
+        return [name for item in value if isinstance(item, dict) for name in called_functions(item)]
     if not isinstance(value, dict) or not any(isinstance(value.get(key), dict) for key in _ARGUMENTS):
-        return None
-    return next((name for key in _CALLED if isinstance(name := value.get(key), str)), None)
+        return []
+    return [name for key in _CALLED if isinstance(name := value.get(key), str)][:1]
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

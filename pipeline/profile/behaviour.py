@@ -56,7 +56,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Functions that a request offers, median."""
     tool_call_share: float = 0.0
     several_calls_share: float = 0.0
-    """Of the answers that call a function: those that call more than one."""
+    """Of the answers that call a function, as text too: those that call more than one."""
     tool_result_share: float = 0.0
     """Requests that continue after a function's result."""
     chain_p90: int = 0
@@ -209,7 +209,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             "letter_share": _share(is_letter(s.answer) for s in texts),
             "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
         }
-    return Behaviour(sampled=len(samples), answered=len(done), **_requests(shown or ordered[:COMPARED]), **values)
+    return Behaviour(sampled=len(samples), answered=len(done), **(_requests(shown or ordered[:COMPARED]) | values))
 
 
 def _every(samples: Sequence[_T], most: int) -> Sequence[_T]:
@@ -425,9 +425,11 @@ def _structure(answered: Sequence[Sampled]) -> dict[str, Any]:
     if stable < 0.3 and not any(answers.is_object(s.answer) for s, _ in records):
         # Lines of prose with a colon each: no two answers have the same keys.
         return {}
-    called = Counter(name for value in values if (name := answers.called_function(value)) is not None)
+    calls = [called for value in values if (called := answers.called_functions(value))]
+    calling = len(calls) >= template_lines.STANDING_SHARE * len(records)
     return {
-        "called_functions": len(called) if called.total() >= template_lines.STANDING_SHARE * len(records) else 0,
+        "called_functions": len({name for called in calls for name in called}) if calling else 0,
+        **({"several_calls_share": _share(len(called) > 1 for called in calls)} if calling else {}),
         "json_share": len(records) / max(len(records), len(_telling(answered))),
         "stable_keys_share": stable,
         "keys": tuple(path for path, _ in paths.most_common(30) if path in common),

@@ -23,6 +23,8 @@ MEDIAN_LONG_CONTEXT_TOKENS = 4000
 PREDICTABLE_VERDICT = 0.6
 UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
+LEARNED = 0.8
+"""Skill of a cheap classifier from which on an answer is no puzzle's, whatever its message looks like."""
 SEVERAL = 0.25
 """Share of calling answers that call several functions; where one call is a request's answer, none does."""
 SENTENCE_WORDS = 6
@@ -149,6 +151,8 @@ def _record(b: Behaviour, scores: Scores) -> None:
         scores.add(
             f"values that are neither in the request nor in other answers ({b.new_word_share:.0%})", reasoning=6.0
         )
+    elif b.called_functions > 1 and b.several_calls_share >= SEVERAL:
+        scores.add(f"{b.several_calls_share:.0%} of the answers list several functions to call", agent=6.0)
     elif b.called_functions > 1:
         scores.add(f"answers name one of {b.called_functions} functions to call, as text", tool_use=6.0)
     else:
@@ -316,7 +320,7 @@ def _hardness(b: Behaviour, scores: Scores) -> None:
             f"the answer is one of {b.candidates_p50} candidates in the request",
             reasoning=4.5 if b.candidates_p50 >= 3 else 2.0, label=-2.0, extraction=-1.0,
         )  # fmt: skip
-    if b.puzzle_share >= 0.5 and not kinds.is_new_text(b):
+    if b.puzzle_share >= 0.5 and not kinds.is_new_text(b) and (b.skill or 0.0) < LEARNED:
         scores.add(
             f"{b.puzzle_share:.0%} relate a few names to each other, like puzzles", reasoning=3.5, extraction=-1.5
         )

@@ -211,10 +211,10 @@ def test_fields_under_headers_in_double_brackets_are_a_record() -> None:
 
 @pytest.mark.parametrize("key", ["arguments", "parameters", "tool_input"])
 def test_a_function_is_called_by_a_name_beside_its_arguments(key: str) -> None:
-    assert answers.called_function({"name": "moor", key: {"berth": 7}}) == "moor"
-    assert answers.called_function({"name": "Elin", "berth": 7}) is None
-    assert answers.called_function([{"name": "moor", key: {}}]) is None
-    assert answers.called_function({"name": 7, key: {}}) is None
+    assert answers.called_functions({"name": "moor", key: {"berth": 7}}) == ["moor"]
+    assert answers.called_functions([{"name": "moor", key: {}}, "then", {"name": "pay", key: {}}]) == ["moor", "pay"]
+    assert answers.called_functions({"name": "Elin", "berth": 7}) == []
+    assert answers.called_functions({"name": 7, key: {}}) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ FILLED = {
 def test_calls_of_several_functions_in_text_are_tool_use_and_of_one_a_form() -> None:
     copied = FILLED | {"copied_value_share": 0.9}
     assert [tier(**copied, called_functions=n) for n in (0, 1, 12)] == [1, 1, 2]
+    assert tier(**copied, called_functions=12, several_calls_share=0.8) == 3
 
 
 def test_a_text_made_of_a_message_adds_to_it_and_an_edit_does_not() -> None:
