@@ -2,8 +2,14 @@
 
 from pipeline.profile.answers import REASON_WORDS
 from pipeline.profile.behaviour import Behaviour
-from pipeline.profile.predictability import FEW_LABELS, LONG_WORDS, MIN_BODIES, asks_for_reasoning, has_premises
-from traffic.features import PREMISE_WORDS
+from pipeline.profile.predictability import (
+    FEW_LABELS,
+    LONG_WORDS,
+    MIN_BODIES,
+    asks_for_reasoning,
+    asks_on_text,
+    has_premises,
+)
 
 MAX_CANNED = 40
 MAX_NAMES, NAME_WORDS = 100, 12
@@ -29,8 +35,6 @@ ADDED_TO_MESSAGE = 1.25
 NEW_TEXT = 0.6
 """Share of new answers, and of new words in them, from which on small answers are no values of the request."""
 LABELS_WORDS = 12
-SENTENCE_WORDS = 15
-"""Words of a message from which on it may be a sentence and a question."""
 MAX_VERDICTS = 3
 UNPREDICTABLE = 0.25
 """Skill below which a classifier predicts next to nothing."""
@@ -101,12 +105,6 @@ def is_new_text(b: Behaviour) -> bool:
 def has_quantities(b: Behaviour) -> bool:
     """Something to calculate with or to count: numbers, a question, or more than a few words."""
     return b.user_numbers_p50 >= 1 or b.question_share >= 0.5 or b.user_words_p50 > SMALL_MESSAGE_WORDS
-
-
-def asks_on_text(b: Behaviour) -> bool:
-    """A question on the text that comes with it; where every request has one, the text may be a sentence."""
-    least = SENTENCE_WORDS if b.text_question_share >= 0.95 else PREMISE_WORDS
-    return b.text_question_share >= 0.6 and b.user_words_p50 >= least
 
 
 def asks_of_the_world(b: Behaviour) -> bool:

@@ -21,6 +21,8 @@ FEW_LABELS = 6
 MIN_BODIES = 1.8
 """Different messages per answer: below, the same few items come again, and say nothing about a closed label set."""
 LONG_WORDS = 200
+SENTENCE_WORDS = 15
+"""Words of a message from which on it may be a sentence and a question."""
 COMPARED = 0.5
 """Skill of a classifier that only sees how alike a message's parts are, from which on it predicts the answer."""
 PICKED = 0.55
@@ -30,6 +32,12 @@ REASONING_SIGNS = ("reasoning", "deliberation", "judgement", "analysis")
 
 def asks_for_reasoning(b: Behaviour) -> bool:
     return max(b.signs.get(sign, 0.0) for sign in REASONING_SIGNS) >= 0.5
+
+
+def asks_on_text(b: Behaviour) -> bool:
+    """A question on the text that comes with it; where every request has one, the text may be a sentence."""
+    least = SENTENCE_WORDS if b.text_question_share >= 0.95 else PREMISE_WORDS
+    return b.text_question_share >= 0.6 and b.user_words_p50 >= least
 
 
 def is_compared(b: Behaviour) -> bool:
@@ -92,6 +100,8 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
     """How well a cheap classifier predicts the label: what it cannot has to be worked out."""
     if b.skill is None or b.answered < 20:
         return
+    # What the text says is read off, though not by a cheap classifier, which sees the same text with other questions.
+    worked_out = "generation" if asks_on_text(b) and b.option_list_share < 0.5 else "reasoning"
     # Chance accuracy of picking one of the named candidates.
     chance = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
     bare = b.skill if b.skill_without_numbers is None else b.skill_without_numbers
@@ -103,7 +113,7 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
     elif b.skill < PARTLY_PREDICTABLE and _is_puzzle_of_few_words(b):
         scores.add(
             f"messages recombine a few words; a cheap classifier predicts little (skill {b.skill:.2f})",
-            reasoning=4.5, label=-2.0,
+            label=-2.0, **{worked_out: 4.5},
         )  # fmt: skip
     elif 0.25 + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
         scores.add(
@@ -120,5 +130,5 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
         strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
         scores.add(
             f"a cheap classifier predicts next to nothing (skill {b.skill:.2f})",
-            reasoning=round(strength * doubt, 1), label=round(-2 * doubt, 1),
+            label=round(-2 * doubt, 1), **{worked_out: round(strength * doubt, 1)},
         )  # fmt: skip

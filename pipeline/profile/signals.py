@@ -10,6 +10,7 @@ from pipeline.profile.predictability import (
     WEIGHED_VERDICT,
     add_predictability,
     asks_for_reasoning,
+    asks_on_text,
     has_premises,
     is_compared,
     is_picked,
@@ -164,7 +165,7 @@ def _record(b: Behaviour, scores: Scores) -> None:
             scores.add(f"{form}, nearly all values from small sets", label=0.5 if few else 4.0, extraction=1.5)
         elif b.copied_value_share >= 0.6:
             copied = f"{form}, {b.copied_value_share:.0%} of the free values are copied from the request"
-            if kinds.asks_on_text(b):
+            if asks_on_text(b):
                 scores.add(f"{copied}, which asks a question on a text", structured=4.5)
             else:
                 scores.add(copied, extraction=6.0)

@@ -51,3 +51,13 @@ def test_one_and_zero_are_labels_and_no_quantities() -> None:
     answers = {"number_share": 1.0, "distinct_answers": 2, "question_share": 1.0, "skill": 0.6}
     assert tier(**answers, largest_number=1.0) == 1
     assert tier(**answers, largest_number=40.0) == 3
+
+
+def test_a_verdict_that_a_text_gives_is_an_answer_from_a_context() -> None:
+    asked = {
+        "question_share": 1.0, "skill": 0.0, "rows_per_label": 60.0, "user_words_p50": 150, "distinct_answers": 2,
+        "majority_share": 0.55, "wording": {"reasoning": 0.6},
+    }  # fmt: skip
+    assert tier(**asked) == 3
+    assert tier(**asked, text_question_share=1.0) == 2
+    assert tier(**asked, text_question_share=1.0, option_list_share=1.0) == 3
