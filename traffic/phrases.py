@@ -25,7 +25,7 @@ from traffic.stated_answers import (
     states_rating,
     states_scale,
 )
-from traffic.wording_search import Removal, WordingSearch, after, pattern_text
+from traffic.wording_search import Literals, Removal, WordingSearch, after, pattern_text
 
 _ENDS = ((". ", ".\n"), ("! ", "!\n"), ("? ", "?\n"), ("; ", ";\n"))
 _ALL_ENDS = (*_ENDS, ("。", "\n"), ("！", "\n"), ("？", "\n"))
@@ -122,11 +122,21 @@ _QUERY = re.compile(
     r"\b(?:write|give|return|produce|generate|compose|formulate|turn|convert|translate)s?\b[^.\n]{0,40}\b"
     r"(?<!search )(?<!keyword )quer(?:y|ies)\b(?=[^.\n]{0,80}\b(?:tables?|columns?|schemas?|database|dialect)\b)"
 )
+_QUER = re.compile("quer(?:y|ies)")
+_BEFORE_QUERY, _AFTER_QUERY = 70, 110
+"""Characters around the word in which the expressions above and below are looked for."""
 _SCHEMA = re.compile(r"\b(?:schemas?|tables?|columns?|database)\b")
 _BARE_QUERY = re.compile(
     r"\b(?:write|give|return|output|produce|with) (?:(?:only|just|exactly) )?(?:the|one|a|a single) "
     r"(?:single |database )?query(?=[.,:;\n]| (?:that|which|for|to)\b|$)"
 )
+_YES = Literals(
+    [
+        "yes", "true", "y/", "y /", "ja", "oui", "si", "sí", "sì", "sim", "tak", "да", "evet",
+        "はい", "是", "对", "예", "네", "نعم", "हाँ", "ใช่",
+    ]
+)  # fmt: skip
+"""Texts with which `_YES_NO` begins."""
 _YES_NO = re.compile(
     r"\b(?:yes\W{1,4}(?:or\W{1,2})?no|true\W{1,4}(?:or\W{1,2})?false|y ?/ ?n|"
     r"ja\W{1,4}(?:(?:oder|of)\W{1,2})?ne(?:in|e)|oui\W{1,4}(?:ou\W{1,2})?non|s[iíì]\W{1,4}(?:o\W{1,2})?no|sim\W{1,4}(?:ou\W{1,2})?não|"
@@ -350,7 +360,7 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
 
 def _signs_of_choice(names: set[str], lower: str) -> set[str]:
     found = {"many"} if lists_many(lower) else set()
-    if _YES_NO.search(lower):
+    if any(_YES_NO.match(lower, at) for _, at in _YES.find(lower)):
         found.add("yes_no")
         if _asks_knowledge(names, lower):
             found.add("knowledge")
@@ -359,9 +369,9 @@ def _signs_of_choice(names: set[str], lower: str) -> set[str]:
 
 def _asks_query(lower: str) -> bool:
     """To write a query for the tables or columns of a database, without a name of its language."""
-    if _SCHEMA.search(lower) is None:
-        return False
-    return _QUERY.search(lower) is not None or _BARE_QUERY.search(lower) is not None
+    begins = (match.start() for match in _QUER.finditer(lower))
+    around = (lower[max(0, at - _BEFORE_QUERY) : at + _AFTER_QUERY] for at in begins)
+    return any(_QUERY.search(part) or _BARE_QUERY.search(part) for part in around) and bool(_SCHEMA.search(lower))
 
 
 def _asks_knowledge(names: set[str], lower: str) -> bool:
