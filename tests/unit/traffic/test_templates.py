@@ -260,7 +260,7 @@ def test_hundreds_of_distinct_long_prompts_are_aligned_within_a_second() -> None
         return log(lambda draw, n: f"{greeting(draw, n)}\n" + "\n".join(f"Note {k}: {RULES}" for k in range(5)), count)
 
     assert len(find_templates(prompts(2000))) == 1
-    assert_linear(lambda count: partial(find_templates, prompts(count)), 2000, times=8)
+    assert_linear(lambda count: partial(find_templates, prompts(count)), 1000, times=8)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_hostile_requests_are_rejected_in_linear_time(run: str, end: str) -> Non
         assert match_any([template], [{"role": "user", "content": text}]) is None
         assert match_any([template], [{"role": "user", "content": f"{text}Z!"}]) is None
 
-    assert_linear(lambda runs: partial(rejecting, run * runs + end), 200_000)
+    assert_linear(lambda runs: partial(rejecting, run * runs + end), 64_000)
 
 
 def test_fixed_text_between_slots_keeps_its_indentation() -> None:

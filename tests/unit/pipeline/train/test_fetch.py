@@ -11,6 +11,7 @@ from traffic import config
 TRAIN = config.CONFIGS / "train" / "smollm2-135m.yaml"
 
 
+@pytest.mark.slow  # it converts a model
 def test_fetching_times_nothing_beside_other_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     base = tiny_models.make(tmp_path / "base", "llama", hidden=32)

@@ -179,8 +179,8 @@ def test_many_interleaved_calls_take_linear_time() -> None:
         for chunk in chunks:
             stream.feed(chunk)
 
-    assert_linear(lambda size: partial(feeding, many(size)), 8_000)
-    assert_linear(lambda size: partial(feeding, long(size)), 4_000)
+    assert_linear(lambda size: partial(feeding, many(size)), 3_200)
+    assert_linear(lambda size: partial(feeding, long(size)), 1_600)
 
 
 def test_an_answer_without_usage_has_estimated_counts() -> None:

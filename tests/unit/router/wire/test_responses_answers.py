@@ -201,7 +201,7 @@ def calls(count: int, function: dict[str, str]) -> list[bytes]:
     ids=["tool search", "calls", "unfinished calls", "thinking"],
 )
 def test_long_answers_are_translated_in_linear_time(asked: ChatRequest, chunks: Callable[[int], list[bytes]]) -> None:
-    assert_linear(lambda size: partial(played, [*chunks(size), chunk({}, "tool_calls")], asked), 4_000)
+    assert_linear(lambda size: partial(played, [*chunks(size), chunk({}, "tool_calls")], asked), 1_600)
 
 
 def test_an_image_written_as_in_chat_completions_is_read() -> None:

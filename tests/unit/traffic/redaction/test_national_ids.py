@@ -66,4 +66,4 @@ def test_spellings_of_an_id_have_the_same_key() -> None:
 
 @pytest.mark.parametrize("run", ["ssn ", "SIN 1", "536-90-4399 ", "1", "12-", "999999-999", "cpf 529.982.247-25 "])
 def test_recognition_takes_linear_time(run: str) -> None:
-    assert_linear(lambda runs: partial(find, run * runs), 100_000 // len(run))
+    assert_linear(lambda runs: partial(find, run * runs), 32_000 // len(run))

@@ -221,11 +221,11 @@ def test_spellings_of_one_value_have_the_same_key(texts: tuple[str, ...]) -> Non
     ],
 )
 def test_recognition_takes_linear_time(run: str) -> None:
-    assert_linear(lambda runs: partial(find, "Dear " + run * runs + "@"), 100_000 // len(run))
+    assert_linear(lambda runs: partial(find, "Dear " + run * runs + "@"), 32_000 // len(run))
 
 
 def test_a_long_domain_in_another_script_takes_linear_time() -> None:
-    assert_linear(lambda labels: partial(find, "か@" + "か." * labels), 160_000)
+    assert_linear(lambda labels: partial(find, "か@" + "か." * labels), 48_000)
 
 
 def test_a_text_with_too_many_number_candidates_is_refused() -> None:
