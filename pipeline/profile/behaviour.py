@@ -39,8 +39,8 @@ _HEADING = re.compile(r"^[^\W\d_]{1,12}[:：]\s*")
 _PAUSE = re.compile(r"\n|[.!:;] |[。：；]")
 _ACT = re.compile(r"\s*\w+\((?:\w+ ?= ?|\))")
 """`inform(name='Ana', area=centre)`"""
-_PARTS = re.compile(r"\w+ ?\[[^\]\n]+\]| \| |\t")
-"""`name[Ana], area[centre]`, or the borders in `Ana | lives in | Lund`."""
+_PARTS = re.compile(r"\w ?\[[^\[\]\n]+\]| \| |\t")
+"""Fields, as of `name[Ana], area[centre]`, from their names' last letters, or borders in `Ana | lives in | Lund`."""
 _POINT = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
 
 
