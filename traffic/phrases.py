@@ -129,8 +129,8 @@ _BARE_QUERY = re.compile(
 )
 _YES_NO = re.compile(
     r"\b(?:yes\W{1,4}(?:or\W{1,2})?no|true\W{1,4}(?:or\W{1,2})?false|y ?/ ?n|"
-    r"ja\W{1,4}(?:(?:oder|of)\W{1,2})?ne(?:in|e)|oui\W{1,4}(?:ou\W{1,2})?non|s[íì]\W{1,4}(?:o\W{1,2})?no|si(?: ?/ ?| o )no|"
-    r"sim\W{1,4}(?:ou\W{1,2})?não|"
+    r"ja\W{1,4}(?:(?:oder|of)\W{1,2})?ne(?:in|e)|oui\W{1,4}(?:ou\W{1,2})?non|"
+    r"s[íì]\W{1,4}(?:o\W{1,2})?no|si(?: ?/ ?| o )no|sim\W{1,4}(?:ou\W{1,2})?não|"
     r"tak\W{1,4}(?:(?:lub|albo)\W{1,2})?nie|да\W{1,4}(?:или\W{1,2})?нет|evet\W{1,4}(?:veya\W{1,2})?hayır)\b|"
     r"はい[^。]{0,6}いいえ|[是对][^。]{0,6}[否错]|[예네][^.]{0,6}아니|نعم أو لا|हाँ या नहीं|ใช่หรือไม่"
 )
