@@ -62,10 +62,10 @@ _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
 _ANSWER_HEAD = re.compile(r"\s*[^\W\d_]{1,12}\s?[:：]")
 """`A:` at the end of a prompt that the model is to complete."""
 _QUESTION_HEAD = re.compile(
-    r"^\s*(?:[qfpв]|questions?|frage|pregunta|pergunta|domanda|vraag|pytanie|вопрос|問|问|質問|问题|問題|질문)\s?[:：]\s*",
+    r"^\s*(?:[qfpв]|questions?|frage|pregunta|pergunta|domanda|vraag|pytanie|вопрос|問|问|質問|问题|問題|질문|سؤال|प्रश्न)\s?[:：]\s*",
     re.IGNORECASE,
 )
-_HEADING = re.compile(r"^[^\W\d_][\w ]{0,30}:(?:\s|$)", re.MULTILINE)
+_HEADING = re.compile(r"^[^\W\d_][\w ]{0,30}(?::(?:\s|$)|：)", re.MULTILINE)
 _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
 
 
@@ -99,7 +99,9 @@ def ends_with_bare_question(text: str) -> bool:
     before, _, last = text.strip().rpartition("\n")
     if before and _ANSWER_HEAD.fullmatch(last):
         before, _, last = before.strip().rpartition("\n")
-    return is_bare_question(_QUESTION_HEAD.sub("", last)) and _HEADING.search(before) is None
+    # `is_bare_question` knows neither the Arabic question mark nor the wide colon.
+    question = _QUESTION_HEAD.sub("", last).replace("؟", "?").replace("：", ":")
+    return is_bare_question(question) and _HEADING.search(before) is None
 
 
 def brings_options(text: str) -> bool:

@@ -139,7 +139,8 @@ _YES = Literals(
 """Texts with which `_YES_NO` begins."""
 _YES_NO = re.compile(
     r"\b(?:yes\W{1,4}(?:or\W{1,2})?no|true\W{1,4}(?:or\W{1,2})?false|y ?/ ?n|"
-    r"ja\W{1,4}(?:(?:oder|of)\W{1,2})?ne(?:in|e)|oui\W{1,4}(?:ou\W{1,2})?non|s[iíì]\W{1,4}(?:o\W{1,2})?no|sim\W{1,4}(?:ou\W{1,2})?não|"
+    r"ja\W{1,4}(?:(?:oder|of)\W{1,2})?ne(?:in|e)|oui\W{1,4}(?:ou\W{1,2})?non|"
+    r"s[íì]\W{1,4}(?:o\W{1,2})?no|si(?: ?/ ?| o )no|sim\W{1,4}(?:ou\W{1,2})?não|"
     r"tak\W{1,4}(?:(?:lub|albo)\W{1,2})?nie|да\W{1,4}(?:или\W{1,2})?нет|evet\W{1,4}(?:veya\W{1,2})?hayır)\b|"
     r"はい[^。]{0,6}いいえ|[是对][^。]{0,6}[否错]|[예네][^.]{0,6}아니|نعم أو لا|हाँ या नहीं|ใช่หรือไม่"
 )
@@ -154,6 +155,11 @@ _SAYS_WHEN = re.compile(
     r"\b(?:yes|true|ja|oui|sí|sim|sì|tak|да)\b[\"'`”]* ?(?:if|when|for|where|means|wenn|si|se|jeśli|если|[=:–])"
 )
 """What is asked of a message, which then is no question to answer: `yes if it is urgent`."""
+_ON_MESSAGE = re.compile(
+    r"\b(?:is|are|does|did|has|whether|if) (?:it|this|that|(?:the|each|an?) (?:[\w-]+ )?(?:messages?|mails?|e-?mails?|"
+    r"reviews?|comments?|tickets?|chats?|posts?|texts?|customer|guest|user|writer|sender|caller|author))\b"
+)
+"""A question that the instruction itself asks of a message, or a condition on it: `does the guest want a refund?`"""
 _SMALL_WORDS = frozenset(
     "A ALL ALWAYS AN AND ANY ARE AS BE BUT DO FOR FROM IF IN IS IT MUST NEVER NO NOT OF ON ONLY OR THE THIS TO USE "
     "WITH YOU YOUR DER DIE DAS NICHT NUR UND LE LA LES NE PAS EL LOS SIN".split()
@@ -328,10 +334,9 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
     # Sentences of two paragraphs have nothing to do with each other.
     names = _signs_in(text.replace("\n\n", _PARAGRAPHS) if repeats else text)
     lower = text.lower()
-    writes = not names.isdisjoint(("generation", "explanation", "summary"))
     programs = "code" in names and "technology" in names
-    if ("technology" in names and len(_TABLE.findall(text)) >= _TABLES) or ("quer" in lower and _asks_query(lower)):
-        names.add("code")
+    _add_signs_of_material(names, text, lower)
+    writes = not names.isdisjoint(("generation", "explanation", "summary"))
     if "list" in names and "bare" in names and "json" not in names and not (writes or programs):
         names.add("label")
     if repeats and is_only_contract(lower):
@@ -354,17 +359,28 @@ def _signs_of(text: str, *, repeats: bool = True, is_template: bool = True) -> f
     if "json" in names and not names.isdisjoint(("reading", "parsing")) and not writes:
         names.add("extraction")
     if not names.isdisjoint(("label", "options")):
-        names |= _signs_of_choice(names, lower)
+        _add_signs_of_choice(names, lower, is_system=repeats)
     return frozenset(names)
 
 
-def _signs_of_choice(names: set[str], lower: str) -> set[str]:
-    found = {"many"} if lists_many(lower) else set()
+def _add_signs_of_material(names: set[str], text: str, lower: str) -> None:
+    """Code for the tables of a database, and answers from a text: values that are extracted from it are none."""
+    if ("technology" in names and len(_TABLE.findall(text)) >= _TABLES) or ("quer" in lower and _asks_query(lower)):
+        names.add("code")
+    if "grounded" in names and "extraction" not in names:
+        names.add("summary")
+
+
+def _add_signs_of_choice(names: set[str], lower: str, *, is_system: bool) -> None:
+    if lists_many(lower):
+        names.add("many")
     if any(_YES_NO.match(lower, at) for _, at in _YES.find(lower)):
-        found.add("yes_no")
-        if _asks_knowledge(names, lower):
-            found.add("knowledge")
-    return found
+        names.add("yes_no")
+        # Without a system prompt the text has the question itself, which may be asked of anything.
+        if is_system and _ON_MESSAGE.search(lower):
+            names.discard("knowledge")
+        elif _asks_knowledge(names, lower):
+            names.add("knowledge")
 
 
 def _asks_query(lower: str) -> bool:

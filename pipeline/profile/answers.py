@@ -13,7 +13,8 @@ from traffic.answers import are_sets, items_of
 from traffic.answers import unfenced as without_fence
 from traffic.loose_json import json_or
 
-_OBJECT = re.compile(r"[{\[].*[}\]]", re.DOTALL)
+_OBJECT = re.compile(r"[^{\[]*+([{\[].*[}\]])", re.DOTALL)
+"""Matched at the beginning only: a search would try each opening bracket, and go to the end from each."""
 _PAIR = re.compile(r"^[ \t]*(?:[-*•]\s*)?\**([^\W\d][\w /()-]{0,30}?)\**\s*[:=：]\s*(.*)$")
 _PREFIX = re.compile(
     r"^(?:the )?[\w ]{0,20}(?:answer|label|category|result|output|intent|class|verdict)(?: is)?\s*[:：]?\s+", re.I
@@ -55,7 +56,7 @@ _CODE = re.compile(
     re.MULTILINE,
 )
 _QUERY = re.compile(
-    r"\s*(?:select|insert into|update|delete from)\b"
+    r"\s*(?:select(?! (?:the|your|an?|one|any) (?!from\b)[a-z])|insert into|update(?= [\w.`\"]+ set\b)|delete from)\b"
     r"(?=.*?\b(?:from|where|set|values|group by|order by|having|limit|union|intersect|except)\b)"
     r"(?=.*?(?:\w\.\w|\w_\w|[=<>*]))",
     re.IGNORECASE | re.DOTALL,
@@ -130,9 +131,9 @@ def structured(text: str) -> Any:
     # Assignments of a program look like fields.
     if fences.names_program(text):
         return None
-    embedded = _OBJECT.search(body) if body[:1] not in ("{", "[") else None
-    if embedded is not None and len(embedded.group()) >= 0.5 * len(body):
-        value = json_or(embedded.group())
+    embedded = _OBJECT.match(body) if body[:1] not in ("{", "[") else None
+    if embedded is not None and len(embedded[1]) >= 0.5 * len(body):
+        value = json_or(embedded[1])
         if isinstance(value, dict | list):
             return value
     if led := _LED_FIELDS.fullmatch(body):

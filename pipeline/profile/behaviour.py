@@ -39,8 +39,8 @@ _HEADING = re.compile(r"^[^\W\d_]{1,12}[:：]\s*")
 _PAUSE = re.compile(r"\n|[.!:;] |[。：；]")
 _ACT = re.compile(r"\s*\w+\((?:\w+ ?= ?|\))")
 """`inform(name='Ana', area=centre)`"""
-_PARTS = re.compile(r"\w+ ?\[[^\]\n]+\]| \| |\t")
-"""`name[Ana], area[centre]`, or the borders in `Ana | lives in | Lund`."""
+_PARTS = re.compile(r"\w ?\[[^\[\]\n]+\]| \| |\t")
+"""Fields, as of `name[Ana], area[centre]`, from their names' last letters, or borders in `Ana | lives in | Lund`."""
 _POINT = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
 
 
@@ -209,6 +209,7 @@ def behaviour(samples: Sequence[Sampled]) -> Behaviour:
             "letter_share": _share(is_letter(s.answer) for s in texts),
             "working_share": _share(answers.working(s.answer) >= 2 for s in texts),
         }
+    # Calls that answers make as text stand in for those of the interface.
     return Behaviour(sampled=len(samples), answered=len(done), **(_requests(shown or ordered[:COMPARED]) | values))
 
 

@@ -64,17 +64,13 @@ def repeats_few(b: Behaviour) -> bool:
 
 def is_canned(b: Behaviour) -> bool:
     """Longer answers out of a small fixed set: prepared texts or long names, whose choice is a label."""
-    if is_closed(b) and not is_short(b) and not b.is_record and b.answer_words_p90 <= NAME_WORDS:
-        several = b.bodies_per_answer >= MIN_BODIES and b.option_share < 0.5 and b.code_share < 0.5
-        return several and FEW_LABELS < b.distinct_answers <= MAX_NAMES
-    return (
-        not is_short(b)
-        and b.common_answer_share >= 0.95
-        and b.new_answer_share <= 0.05
-        and b.distinct_answers <= MAX_CANNED
-        and b.bodies_per_answer >= 2 * MIN_BODIES
-        and b.code_share < 0.5
-    )
+    if is_short(b) or b.code_share >= 0.5:
+        return False
+    named = b.answer_words_p90 <= NAME_WORDS and not b.is_record and b.option_share < 0.5
+    if named and is_closed(b) and b.bodies_per_answer >= MIN_BODIES and FEW_LABELS < b.distinct_answers <= MAX_NAMES:
+        return True
+    prepared = b.common_answer_share >= 0.95 and b.new_answer_share <= 0.05 and b.distinct_answers <= MAX_CANNED
+    return prepared and b.bodies_per_answer >= 2 * MIN_BODIES
 
 
 def is_calculation(b: Behaviour) -> bool:

@@ -91,6 +91,7 @@ def test_a_problem_to_explain_is_reasoning() -> None:
         "Q: Could a heron swallow a pike?\nA:",
         "Yes or no, from what you know.\n\nFrage: Frisst ein Reiher Hechte?\nAntwort:",
         "サギは魚を食べますか？",
+        "سؤال: هل يأكل مالك الحزين السمك؟",
     ],
 )
 def test_a_question_after_nothing_but_an_instruction_is_bare(prompt: str) -> None:
@@ -105,6 +106,8 @@ def test_a_question_after_nothing_but_an_instruction_is_bare(prompt: str) -> Non
         "Yes or no.\nReview: The heron was late.\nIs it a complaint?",
         "Review: Was that a pike? Or: was it a trout?",
         "Question: Is it a pike?\nOptions: yes, no",
+        "本文：サギは魚を食べた。\n質問：マスを食べましたか？",
+        "评论：菜是冷的吗？",
     ],
 )
 def test_a_question_beside_material_is_not_bare(prompt: str) -> None:

@@ -274,7 +274,7 @@ def test_a_long_text_is_searched_in_linear_time(start: str, run: str) -> None:
     def searching(runs: int) -> Callable[[], object]:
         return lambda: consent.answers({"note": start + run * runs})
 
-    assert_linear(searching, 600)
+    assert_linear(searching, 9_600)
 
 
 def test_refusals_in_a_list_of_objects_count_and_consent_does_not() -> None:

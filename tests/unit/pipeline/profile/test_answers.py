@@ -266,6 +266,10 @@ def test_fields_that_do_not_end_well_are_read_in_linear_time(start: str, field: 
         ("DELETE FROM boats WHERE sold = 1", True),
         ("Select the boat that you like from the list and call us.", False),
         ("Update the form where it says so.", False),
+        ("Update on your berth: we set the price to 3.5 euros.", False),
+        ("Update your details where you signed up, on example.com.", False),
+        ("Select the berth from our page example.com.", False),
+        ("update boats set sold = 1", True),
     ],
 )
 def test_a_query_is_program_text_in_lower_case_too(text: str, query: bool) -> None:

@@ -1,12 +1,15 @@
 """Statistics of a shape's requests and answers."""
 
 import random
+from functools import partial
 
 import msgspec
+import pytest
 
-from pipeline.profile.behaviour import behaviour
+from pipeline.profile.behaviour import _is_record, behaviour
 from pipeline.profile.sample import Sampled
 from pipeline.profile.skill import with_skill
+from tests.fakes.growth import assert_linear
 from traffic.record import Message, Params
 
 
@@ -307,3 +310,8 @@ def test_a_message_may_be_a_record() -> None:
     ):
         rows = [(form.format(a=words(draw, 1), b=words(draw, 1)), words(draw, 8)) for _ in range(20)]
         assert behaviour(sampled(rows)).record_message_share == share, form
+
+
+@pytest.mark.parametrize("run", ["a", "a[", "a [", "a(", "a | "])
+def test_a_message_is_read_as_a_record_in_linear_time(run: str) -> None:
+    assert_linear(lambda runs: partial(_is_record, run * runs), 20_000)
