@@ -92,9 +92,9 @@ class TimeBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Time of the loop, and training's share of the time that the stages' fixed parts leave."""
 
     minutes: Annotated[float, msgspec.Meta(gt=0)] = 6.4
-    """On a CPU that computes in bfloat16."""
-    minutes_float32: Annotated[float, msgspec.Meta(gt=0)] = 9.6
-    """On a CPU without bfloat16 units."""
+    """On a CPU with fast matrix products, as with AVX512."""
+    minutes_slow: Annotated[float, msgspec.Meta(gt=0)] = 9.6
+    """On a slower one."""
     training_share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
     """Training's share of the time for training and evaluation."""
     min_items: Positive = 60

@@ -266,7 +266,7 @@ class _Loop:
             if arch is None:
                 return ()
             rates = compute_dtype.rates(arch.hidden, arch.intermediate)
-            self.schedule.budget_seconds = budget_seconds(budget, rates.fastest)
+            self.schedule.budget_seconds = budget_seconds(budget, max(rates.float32, rates.bfloat16))
             available = self.schedule.available(self._now())
             self.sizes.training_seconds = round(training_seconds(available, budget))
             self._save_sizes()

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import msgspec
 
 from demo.config import TimeBudget
-from traffic.adapters import ComputeDtype
 
 MIN_TRAIN_SECONDS = 20.0
 MAX_MACHINE_FACTOR = 3.0
+FAST = 250e9
+"""FLOP/s that two cores reach with AVX512, in bfloat16 or float32, and do not with AVX2 alone."""
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -87,9 +88,12 @@ class Schedule:
         self.stages = [msgspec.structs.replace(s, items=items) if s.name == name else s for s in self.stages]
 
 
-def budget_seconds(budget: TimeBudget, dtype: ComputeDtype) -> float:
-    """Seconds for the loop; machines without fast bfloat16 get more, so that they do not train on much less."""
-    return 60 * (budget.minutes_float32 if dtype == "float32" else budget.minutes)
+def budget_seconds(budget: TimeBudget, flops: float) -> float:
+    """Seconds for the loop at this rate of matrix products, in FLOP/s of the faster dtype.
+
+    Slow machines get more, so that they do not train on much less.
+    """
+    return 60 * (budget.minutes if flops >= FAST else budget.minutes_slow)
 
 
 def training_seconds(available: float, budget: TimeBudget) -> float:
