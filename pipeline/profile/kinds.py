@@ -32,6 +32,7 @@ EDITED_LETTER = 0.75
 """Likeness of a letter to its message from which on the message was a letter too, and not the facts for one."""
 ADDED_TO_MESSAGE = 1.25
 """Length per word of the message from which on an answer adds to it."""
+COPIED = 0.9
 NEW_TEXT = 0.6
 """Share of new answers, and of new words in them, from which on small answers are no values of the request."""
 LABELS_WORDS = 12
@@ -121,6 +122,12 @@ def asked_share(b: Behaviour) -> float:
     """Share of messages whose question is the task; in a text to be rewritten or given a title it is not."""
     drafted = max(b.signs.get(sign, 0.0) for sign in ("generation", "rewrite", "extraction", "summary"))
     return 0.0 if drafted >= 0.5 else b.question_share
+
+
+def is_copied(b: Behaviour) -> bool:
+    """Values that differ between requests, longer ones too, each a small part of its message."""
+    copied = b.copied_value_share >= COPIED and b.copied_word_share >= COPIED
+    return copied and b.length_ratio <= 0.5 and not is_closed(b)
 
 
 def is_mechanical(b: Behaviour) -> bool:

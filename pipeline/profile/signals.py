@@ -24,6 +24,8 @@ MEDIAN_LONG_CONTEXT_TOKENS = 4000
 PREDICTABLE_VERDICT = 0.6
 UNPREDICTABLE_VERDICT = 0.25
 """Skill on a stated label below which it has to be worked out."""
+TRANSLATED, TRANSLATED_COPIES = 2.0, 0.25
+"""Points for a rewrite, and copied words up to which it is a translation: some call short ones easy, most do not."""
 LEARNED = 0.8
 """Skill of a cheap classifier from which on an answer is no puzzle's, whatever its message looks like."""
 SEVERAL = 0.25
@@ -194,6 +196,8 @@ def _values(b: Behaviour, scores: Scores) -> None:
             extraction=3.5 if b.signs.get("generation", 0) >= 0.5 and not b.single_value else 4.5,
             rewrite=3.0,
         )
+    elif b.single_value and kinds.is_copied(b) and not asks_on_text(b):
+        scores.add("passages copied from a longer request, as a structure", extraction=5.0)
     elif kinds.is_mechanical(b):
         scores.add(
             f"{b.copied_word_share:.0%} of the words are copied from the request, the others recur in many answers",
@@ -213,8 +217,9 @@ def _edits(b: Behaviour, scores: Scores) -> None:
         scores.add(f"answers are the message with small changes ({likeness})", rewrite=5.5)
     elif kinds.is_transformed(b):
         scores.add(
-            f"the length of short answers follows the message (rank correlation {b.length_tracking:.2f})", rewrite=5.0
-        )
+            f"the length of short answers follows the message (rank correlation {b.length_tracking:.2f})",
+            rewrite=TRANSLATED if b.copied_word_share < TRANSLATED_COPIES else 5.0,
+        )  # fmt: skip
 
 
 def _prose(b: Behaviour, scores: Scores) -> None:

@@ -31,7 +31,7 @@ ALL_NEW = {"common_answer_share": 0.0, "new_answer_share": 1.0, "distinct_answer
 def test_short_texts_as_long_as_their_messages_are_rewrites() -> None:
     line = ALL_NEW | {
         "answer_words_p50": 14, "answer_words_p90": 20, "user_words_p50": 13, "material_ratio": 1.1,
-        "length_tracking": 0.9, "length_spread": 0.15, "wording": {"generation": 1.0},
+        "length_tracking": 0.9, "copied_word_share": 0.6, "length_spread": 0.15, "wording": {"generation": 1.0},
     }  # fmt: skip
     assert tier(**line) == 1
     assert tier(**line | {"length_tracking": 0.1}) == 2
@@ -92,10 +92,10 @@ def test_long_names_of_labels_are_labels() -> None:
     assert tier(**named | {"bodies_per_answer": 1.0}) == 2
 
 
-def test_a_sentence_made_of_fields_is_written_and_a_translated_line_rewritten() -> None:
+def test_a_sentence_made_of_fields_is_written_and_a_line_rewritten() -> None:
     line = ALL_NEW | {
         "answer_words_p50": 9, "answer_words_p90": 15, "user_words_p50": 9, "material_ratio": 1.1,
-        "length_tracking": 0.8, "length_spread": 0.2, "wording": {"generation": 1.0},
+        "length_tracking": 0.8, "copied_word_share": 0.6, "length_spread": 0.2, "wording": {"generation": 1.0},
     }  # fmt: skip
     assert tier(**line) == 1
     assert tier(**line, record_message_share=1.0) == 2
@@ -125,3 +125,23 @@ def test_small_answers_in_new_words_are_written_and_others_are_values() -> None:
     assert tier(**named | {"new_word_share": 0.2}) == 1
     assert tier(**named, edit_likeness=0.7) == 1
     assert tier(**named | {"new_answer_share": 0.4}) == 1
+
+
+def test_passages_copied_into_a_field_are_extracted() -> None:
+    copied = ALL_NEW | {
+        "json_share": 1.0, "single_value": True, "answer_words_p50": 9, "answer_words_p90": 29, "user_words_p50": 260,
+        "copied_value_share": 0.97, "copied_word_share": 1.0, "length_ratio": 0.04, "wording": {"reasoning": 1.0},
+        "signs": {"reasoning": 1.0},
+    }  # fmt: skip
+    assert tier(**copied) == 1
+    assert tier(**copied | {"copied_word_share": 0.4}) != 1
+    assert tier(**copied, text_question_share=1.0) != 1
+
+
+def test_short_translations_are_no_sure_rewrites() -> None:
+    line = ALL_NEW | {
+        "answer_words_p50": 12, "answer_words_p90": 18, "user_words_p50": 12, "material_ratio": 1.1,
+        "length_tracking": 0.9, "length_spread": 0.15, "wording": {"generation": 1.0},
+    }  # fmt: skip
+    assert tier(**line, copied_word_share=0.6) == 1
+    assert tier(**line, copied_word_share=0.1) == 2

@@ -319,7 +319,8 @@ def test_few_long_texts_do_not_show_that_a_label_cannot_be_learnt() -> None:
 def test_answers_of_the_same_length_as_their_messages_are_transformed() -> None:
     same = {
         "common_answer_share": 0.0, "new_answer_share": 1.0, "distinct_answers": 200, "answer_words_p50": 12,
-        "answer_words_p90": 18, "length_tracking": 1.0, "material_ratio": 1.0, "length_ratio": 0.5,
+        "answer_words_p90": 18, "copied_word_share": 0.6, "length_tracking": 1.0, "material_ratio": 1.0,
+        "length_ratio": 0.5,
     }  # fmt: skip
     assert tier(**same) == 1
     assert tier(**same | {"length_tracking": 0.1}) == 2
