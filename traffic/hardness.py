@@ -59,6 +59,7 @@ _QUESTION_STARTS = Literals(
 )
 """Texts with which `_RESULT` and `_WHEN` begin; none of them overlaps another."""
 _WORD = re.compile(r"[^\W\d_]{2,}(?!\s?:)")
+QUESTION_MARKS = ("?", "？", "؟")
 _ANSWER_HEAD = re.compile(r"\s*[^\W\d_]{1,12}\s?[:：]")
 """`A:` at the end of a prompt that the model is to complete."""
 _QUESTION_HEAD = re.compile(
@@ -91,7 +92,7 @@ def is_problem(text: str) -> bool:
 def is_bare_question(text: str) -> bool:
     """A question of a person without any material to answer it from."""
     text = text.strip()
-    return text.endswith(("?", "？")) and len(text) <= _PUZZLE_CHARS and "\n" not in text and ":" not in text
+    return text.endswith(QUESTION_MARKS) and len(text) <= _PUZZLE_CHARS and not any(mark in text for mark in "\n:：")
 
 
 def ends_with_bare_question(text: str) -> bool:
@@ -99,9 +100,7 @@ def ends_with_bare_question(text: str) -> bool:
     before, _, last = text.strip().rpartition("\n")
     if before and _ANSWER_HEAD.fullmatch(last):
         before, _, last = before.strip().rpartition("\n")
-    # `is_bare_question` knows neither the Arabic question mark nor the wide colon.
-    question = _QUESTION_HEAD.sub("", last).replace("؟", "?").replace("：", ":")
-    return is_bare_question(question) and _HEADING.search(before) is None
+    return is_bare_question(_QUESTION_HEAD.sub("", last)) and _HEADING.search(before) is None
 
 
 def brings_options(text: str) -> bool:

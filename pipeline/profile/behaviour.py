@@ -33,7 +33,6 @@ TEMPLATE_WORDS = 15
 LISTED_FACTS = 3
 FIELD_WORDS = 6
 """Words of a field up to which it is no text."""
-_QUESTION_MARKS = ("?", "？", "؟")
 _CLOSING = " \t\"'”»)}]।"
 _HEADING = re.compile(r"^[^\W\d_]{1,12}[:：]\s*")
 _PAUSE = re.compile(r"\n|[.!:;] |[。：；]")
@@ -263,13 +262,13 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
 def _asks_on_text(message: str) -> bool:
     lines = [line.rstrip(_CLOSING) for line in message.splitlines() if line.strip()]
     if len(lines) == 1:
-        return answers.word_count(message) >= PREMISE_WORDS and lines[0].endswith(_QUESTION_MARKS)
-    return any(line.endswith(_QUESTION_MARKS) for line in lines[:1] + lines[-1:])
+        return answers.word_count(message) >= PREMISE_WORDS and lines[0].endswith(hardness.QUESTION_MARKS)
+    return any(line.endswith(hardness.QUESTION_MARKS) for line in lines[:1] + lines[-1:])
 
 
 def _is_bare_question(message: str) -> bool:
     line = _HEADING.sub("", message.strip().rstrip(_CLOSING))
-    ends = line.endswith(_QUESTION_MARKS) and sum(map(line.count, _QUESTION_MARKS)) == 1
+    ends = line.endswith(hardness.QUESTION_MARKS) and sum(map(line.count, hardness.QUESTION_MARKS)) == 1
     return ends and not _PAUSE.search(line) and answers.word_count(line) < PREMISE_WORDS
 
 

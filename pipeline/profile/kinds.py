@@ -6,6 +6,7 @@ from pipeline.profile.predictability import (
     FEW_LABELS,
     LONG_WORDS,
     MIN_BODIES,
+    UNPREDICTABLE,
     asks_for_reasoning,
     asks_on_text,
     has_premises,
@@ -33,12 +34,11 @@ EDITED_LETTER = 0.75
 ADDED_TO_MESSAGE = 1.25
 """Length per word of the message from which on an answer adds to it."""
 COPIED = 0.9
+"""Share of copied values, and of copied words in them, from which on passages were taken out of a message."""
 NEW_TEXT = 0.6
 """Share of new answers, and of new words in them, from which on small answers are no values of the request."""
 LABELS_WORDS = 12
 MAX_VERDICTS = 3
-UNPREDICTABLE = 0.25
-"""Skill below which a classifier predicts next to nothing."""
 LETTERS = 0.8
 """Share of answers with a salutation from which on a shape writes letters."""
 

@@ -6,6 +6,8 @@ from traffic.features import PREMISE_WORDS
 
 PARTLY_PREDICTABLE, CLEARLY_PREDICTABLE = 0.4, 0.5
 """Classifier skill on a closed label: below the first it predicts little, from the second on it predicts the label."""
+UNPREDICTABLE = 0.25
+"""Classifier skill below which it predicts next to nothing: the answer has to be known or worked out."""
 WEIGHED_VERDICT = 0.65
 """The same for a verdict that the instruction asks to weigh."""
 ENOUGH_ROWS = 8
@@ -115,18 +117,18 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
             f"messages recombine a few words; a cheap classifier predicts little (skill {b.skill:.2f})",
             label=-2.0, **{worked_out: 4.5},
         )  # fmt: skip
-    elif 0.25 + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
+    elif UNPREDICTABLE + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
         scores.add(
             f"few labels on messages with facts; a cheap classifier predicts little (skill {b.skill:.2f})",
             reasoning=3.3, label=-1.0,
         )  # fmt: skip
-    elif b.skill >= 0.25 + chance:
+    elif b.skill >= UNPREDICTABLE + chance:
         points = round(2.5 * min(1.0, b.skill / CLEARLY_PREDICTABLE), 1)
         scores.add(f"a cheap classifier predicts the label (skill {b.skill:.2f})", label=points)
     elif b.majority_share < 0.8 and (_recombines_few_words(b) or (not chance and (has_premises(b) or _is_asked(b)))):
         combined = _recombines_few_words(b)
         needed = ENOUGH_ROWS if combined else _needed_rows(b) if has_premises(b) else ROWS_OF_QUESTIONS
-        doubt = max(0.0, min(1.0, (0.25 - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
+        doubt = max(0.0, min(1.0, (UNPREDICTABLE - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
         strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
         scores.add(
             f"a cheap classifier predicts next to nothing (skill {b.skill:.2f})",

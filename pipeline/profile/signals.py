@@ -7,6 +7,7 @@ from pipeline.profile.behaviour import Behaviour
 from pipeline.profile.predictability import (
     FEW_LABELS,
     REASONING_SIGNS,
+    UNPREDICTABLE,
     WEIGHED_VERDICT,
     add_predictability,
     asks_for_reasoning,
@@ -22,15 +23,13 @@ FEW = 5
 MEDIAN_LONG_CONTEXT_TOKENS = 4000
 """Median input of a call site that reads long contexts; the rules, which see one request, ask for less."""
 PREDICTABLE_VERDICT = 0.6
-UNPREDICTABLE_VERDICT = 0.25
-"""Skill on a stated label below which it has to be worked out."""
 TRANSLATED, TRANSLATED_COPIES = 2.0, 0.25
 """Points for a rewrite, and copied words up to which it is a translation: some call short ones easy, most do not."""
 LEARNED = 0.8
 """Skill of a cheap classifier from which on an answer is no puzzle's, whatever its message looks like."""
 SEVERAL = 0.25
 """Share of calling answers that call several functions; where one call is a request's answer, none does."""
-SENTENCE_WORDS = 6
+WRITTEN_WORDS = 6
 """Words of an answer from which on it may be a sentence."""
 VALUE_WORDS = 4
 """Words of the longest value up to which a structured answer is a form that was filled in, copied or normalised."""
@@ -248,7 +247,7 @@ def _prose(b: Behaviour, scores: Scores) -> None:
 
 
 def _sentences(b: Behaviour, scores: Scores) -> None:
-    text = b.answer_words_p50 >= SENTENCE_WORDS and b.code_share < 0.5 and not b.is_record
+    text = b.answer_words_p50 >= WRITTEN_WORDS and b.code_share < 0.5 and not b.is_record
     if b.record_message_share >= 0.5 and text and not (kinds.is_closed(b) or kinds.is_edit(b)):
         scores.add(f"fields in, text of {b.answer_words_p50} words out", generation=3.0)
 
@@ -283,13 +282,8 @@ def _reasoned(b: Behaviour, scores: Scores) -> None:
             f"a label with a reason; a cheap classifier predicts the label (skill {b.verdict_skill:.2f})",
             label=5.5, structured=-2.0,
         )  # fmt: skip
-    elif (
-        b.verdict_skill is not None
-        and b.verdict_skill < UNPREDICTABLE_VERDICT
-        and not kinds.is_draft(b)
-        and has_premises(b)
-    ):
-        doubt = min(1.0, (UNPREDICTABLE_VERDICT - b.verdict_skill) / 0.2)
+    elif b.verdict_skill is not None and b.verdict_skill < UNPREDICTABLE and not kinds.is_draft(b) and has_premises(b):
+        doubt = min(1.0, (UNPREDICTABLE - b.verdict_skill) / 0.2)
         scores.add(
             f"a label with a reason; a cheap classifier hardly predicts the label (skill {b.verdict_skill:.2f})",
             reasoning=round(3.5 * doubt, 1),

@@ -187,6 +187,10 @@ def test_sentences_with_a_colon_are_no_records() -> None:
 def test_functions_that_answers_call_in_text_are_counted() -> None:
     calls = [(f"ask {n}", f'{{"name": "f{n % 3}", "arguments": {{"berth": {n}}}}}') for n in range(30)]
     assert behaviour(sampled(calls)).called_functions == 3
+    assert behaviour(sampled(calls)).several_calls_share == 0
+    lists = [(asked, f"[{call}, {call}]") for asked, call in calls]
+    assert behaviour(sampled(lists)).called_functions == 3
+    assert behaviour(sampled(lists)).several_calls_share == 1
     forms = [(f"ask {n}", f'{{"name": "Elin {n}", "berth": {n}}}') for n in range(30)]
     assert behaviour(sampled(forms)).called_functions == 0
 

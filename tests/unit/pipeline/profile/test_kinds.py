@@ -28,19 +28,22 @@ def test_a_text_made_of_a_message_adds_to_it_and_an_edit_does_not() -> None:
 ALL_NEW = {"common_answer_share": 0.0, "new_answer_share": 1.0, "distinct_answers": 200}
 
 
+LINE = ALL_NEW | {
+    "answer_words_p50": 14, "answer_words_p90": 20, "user_words_p50": 13, "material_ratio": 1.1,
+    "copied_word_share": 0.6, "length_tracking": 0.9, "length_spread": 0.15, "wording": {"generation": 1.0},
+}  # fmt: skip
+"""Lines as long as their messages."""
+
+
 def test_short_texts_as_long_as_their_messages_are_rewrites() -> None:
-    line = ALL_NEW | {
-        "answer_words_p50": 14, "answer_words_p90": 20, "user_words_p50": 13, "material_ratio": 1.1,
-        "length_tracking": 0.9, "copied_word_share": 0.6, "length_spread": 0.15, "wording": {"generation": 1.0},
-    }  # fmt: skip
-    assert tier(**line) == 1
-    assert tier(**line | {"length_tracking": 0.1}) == 2
-    assert tier(**line | {"length_spread": 0.6}) == 2
-    assert tier(**line | {"answer_words_p50": 45}) == 2
-    assert tier(**line | {"answer_words_p50": 22}) == 2
-    assert tier(**line | {"answer_words_p50": 22, "signs": {"rewrite": 1.0}}) == 1
-    assert tier(**line | {"answer_words_p50": 45, "signs": {"rewrite": 1.0}}) == 2
-    assert tier(**line | {"material_ratio": 1.6, "signs": {"generation": 1.0}}) == 2
+    assert tier(**LINE) == 1
+    assert tier(**LINE | {"length_tracking": 0.1}) == 2
+    assert tier(**LINE | {"length_spread": 0.6}) == 2
+    assert tier(**LINE | {"answer_words_p50": 45}) == 2
+    assert tier(**LINE | {"answer_words_p50": 22}) == 2
+    assert tier(**LINE | {"answer_words_p50": 22, "signs": {"rewrite": 1.0}}) == 1
+    assert tier(**LINE | {"answer_words_p50": 45, "signs": {"rewrite": 1.0}}) == 2
+    assert tier(**LINE | {"material_ratio": 1.6, "signs": {"generation": 1.0}}) == 2
 
 
 def test_a_record_with_computed_numbers_is_a_calculation() -> None:
@@ -93,12 +96,12 @@ def test_long_names_of_labels_are_labels() -> None:
 
 
 def test_a_sentence_made_of_fields_is_written_and_a_line_rewritten() -> None:
-    line = ALL_NEW | {
-        "answer_words_p50": 9, "answer_words_p90": 15, "user_words_p50": 9, "material_ratio": 1.1,
-        "length_tracking": 0.8, "copied_word_share": 0.6, "length_spread": 0.2, "wording": {"generation": 1.0},
-    }  # fmt: skip
-    assert tier(**line) == 1
-    assert tier(**line, record_message_share=1.0) == 2
+    assert tier(**LINE) == 1
+    assert tier(**LINE, record_message_share=1.0) == 2
+
+
+def test_short_translations_are_no_sure_rewrites() -> None:
+    assert tier(**LINE | {"copied_word_share": 0.1}) == 2
 
 
 def test_a_question_may_be_on_one_sentence_where_every_request_has_one() -> None:
@@ -138,10 +141,7 @@ def test_passages_copied_into_a_field_are_extracted() -> None:
     assert tier(**copied, text_question_share=1.0) != 1
 
 
-def test_short_translations_are_no_sure_rewrites() -> None:
-    line = ALL_NEW | {
-        "answer_words_p50": 12, "answer_words_p90": 18, "user_words_p50": 12, "material_ratio": 1.1,
-        "length_tracking": 0.9, "length_spread": 0.15, "wording": {"generation": 1.0},
-    }  # fmt: skip
-    assert tier(**line, copied_word_share=0.6) == 1
-    assert tier(**line, copied_word_share=0.1) == 2
+def test_what_a_cheap_classifier_learns_is_no_puzzle() -> None:
+    related = {"puzzle_share": 1.0, "distinct_answers": 2, "wording": {"reasoning": 1.0}, "signs": {"reasoning": 1.0}}
+    assert tier(**related, skill=0.1) == 3
+    assert tier(**related, skill=0.94) == 1
