@@ -145,3 +145,12 @@ def test_what_a_cheap_classifier_learns_is_no_puzzle() -> None:
     related = {"puzzle_share": 1.0, "distinct_answers": 2, "wording": {"reasoning": 1.0}, "signs": {"reasoning": 1.0}}
     assert tier(**related, skill=0.1) == 3
     assert tier(**related, skill=0.94) == 1
+
+
+def test_words_that_stand_nowhere_are_no_answer_to_a_puzzle() -> None:
+    named = ALL_NEW | {
+        "answer_words_p50": 4, "answer_words_p90": 6, "puzzle_share": 1.0, "wording": {"generation": 1.0},
+        "copied_word_share": 0.0,
+    }  # fmt: skip
+    assert tier(**named, new_word_share=0.8) == 2
+    assert tier(**named, new_word_share=0.1) == 3

@@ -333,3 +333,12 @@ def test_the_template_of_a_message_does_not_hide_that_it_is_edited() -> None:
     }  # fmt: skip
     assert tier(**edited, material_ratio=0.8) == 1
     assert tier(**edited, material_ratio=0.3) == 2
+
+
+def test_what_speaks_for_an_agent_speaks_for_tier_3_where_known_call_sites_are_undecided() -> None:
+    calling = {
+        "sampled": 60, "answered": 60, "tools": 28, "tool_call_share": 1.0, "several_calls_share": 0.46,
+        "signs": {"multi_step": 1.0},
+    }  # fmt: skip
+    proposal = propose(Behaviour(**calling), {1: 0.03, 2: 0.52, 3: 0.45})
+    assert (proposal.tier, proposal.unsure) == (3, True)
