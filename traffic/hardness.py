@@ -68,6 +68,7 @@ _QUESTION_HEAD = re.compile(
 )
 _HEADING = re.compile(r"^[^\W\d_][\w ]{0,30}(?::(?:\s|$)|：)", re.MULTILINE)
 _CLAUSE = re.compile(r"[.;,!?](?=\s|$)")
+_CAPTION = re.compile(r"^[^:：\n]{1,60}[:：]\s+", re.MULTILINE)
 
 
 def of_label(text: str, *, is_topic: bool = False) -> bool:
@@ -174,9 +175,15 @@ def is_puzzle(text: str) -> bool:
     """A few clauses that relate the same few names or nouns to each other."""
     if len(text) > _PUZZLE_CHARS or text.count("\n") > 6 or len(_CLAUSE.findall(text)) < 3:
         return False
-    words = _WORD.findall(text)
+    words = _WORD.findall(_CAPTION.sub("", _without_statement(text)))
     names = [word for word in words if word[0].isupper()]
     return _recurs(names) or _recurs([word.casefold() for word in words if len(word) >= 4])
+
+
+def _without_statement(text: str) -> str:
+    """A last line that is compared with what stands before it (a claim, a second item) repeats its names by nature."""
+    before, _, last = text.rstrip().rpartition("\n")
+    return before if len(before) >= len(last) else text
 
 
 def _recurs(words: list[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipeline.profile import answers, listed_items, quantities, template_lines
+from pipeline.profile import answers, comparison, listed_items, quantities, template_lines
 from pipeline.profile.families import masked
 from pipeline.profile.letters import is_letter
 from pipeline.profile.overlap import overlap
@@ -70,6 +70,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Requests whose message is a text with a question at its beginning or end."""
     bare_question_share: float = 0.0
     """Requests whose message is one short question and nothing else."""
+    restated_share: float = 0.0
+    """Requests whose message is a text and a statement in its words: a claim on it, or a second version of it."""
     record_message_share: float = 0.0
     """Requests whose message is a record: fields, triples or a call, and no text."""
     option_list_share: float = 0.0
@@ -248,6 +250,7 @@ def _requests(shown: Sequence[Sampled]) -> dict[str, Any]:
         "question_share": _share("?" in user or "？" in user for user in users),
         "text_question_share": _share(map(_asks_on_text, material)),
         "bare_question_share": _share(map(_is_bare_question, material)),
+        "restated_share": _share(map(comparison.restates, material)),
         "record_message_share": _share(map(_is_record, material)),
         "option_list_share": _share(map(listed_items.lists_options, material)),
         "puzzle_share": _share(hardness.is_puzzle(user) for user in template_lines.removed(users)),

@@ -1,4 +1,4 @@
-"""Likeness of a message's parts: the input of the classifier for answers that compare them."""
+"""Likeness of a message's parts: what answers that compare them follow from."""
 
 import re
 from collections import Counter
@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from rapidfuzz import fuzz
 
 from pipeline.profile import answers
+from traffic.hardness import QUESTION_MARKS
 
 TEMPLATE_SHARE = 0.8
 """Minimum share of the messages that have a word for it to belong to their template."""
@@ -15,6 +16,8 @@ PART_CHARS, MESSAGE_CHARS = 600, 1500
 FIRST_PARTS = 4
 """Number of parts at the beginning that are compared pairwise."""
 FEATURES = 13
+RESTATED_WORDS, RESTATED = 4, 0.5
+"""Words of a statement, and the share of them that its text has."""
 _LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SEPARATORS = re.compile(r"\n|\t| \| ")
@@ -30,6 +33,19 @@ def likeness(messages: Sequence[str]) -> list[list[float]]:
     counts = Counter(word for message in messages for word in _words(message))
     template = {word for word, n in counts.items() if n >= TEMPLATE_SHARE * len(messages)}
     return [_likeness(message, template) for message in messages]
+
+
+def restates(message: str) -> bool:
+    """The first or last line is no question, shorter than the others together, and mostly in their words."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return False
+    last_is_longer = len(lines[-1]) > sum(map(len, lines[:-1]))
+    statement, others = (lines[0], lines[1:]) if last_is_longer else (lines[-1], lines[:-1])
+    words = _words(statement)
+    if statement.rstrip().endswith(QUESTION_MARKS) or len(words) < RESTATED_WORDS:
+        return False
+    return _covered(words, _words("\n".join(others))) >= RESTATED
 
 
 def _likeness(message: str, template: Collection[str]) -> list[float]:

@@ -8,6 +8,7 @@ mistakes.
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,12 +25,12 @@ _WORDING_WEIGHT = 0.3
 """Exponent of the probabilities by the prompts; those by the measurements have the rest of 1."""
 _LEAST = 1e-3
 """Added to each model's probabilities, so that none rules out a tier."""
-_FAR = 3.0
-"""Standard deviations from the mean at which a measurement is clipped."""
+_LEAST_SHARE = 2e-3
+"""Share of a company's requests up to which call sites weigh the same."""
 _NOT_COMPARED = frozenset(
     {
         "sampled", "answered", "labels", "text_question_share", "bare_question_share", "record_message_share",
-        "several_calls_share",
+        "several_calls_share", "restated_share",
     }
 )  # fmt: skip
 """Not comparable between logs, or missing in most of `FILE`."""
@@ -68,34 +69,31 @@ def fitted() -> "TierModel":
 
 
 class TierModel:
-    """Probabilities of the three tiers: three models of the measurements and one of the prompt's words."""
+    """Probabilities of the three tiers: two models of the measurements and one of the prompt's words."""
 
     def __init__(self, known: Sequence[KnownCallSite]) -> None:
         from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
         rows = [measurements(site.behaviour) for site in known]
         self._names = sorted({name for row in rows for name in row})
         tiers = [site.tier for site in known]
+        weights = _weights(known)
         self._of_measurements: list[Any] = [
-            make_pipeline(
-                StandardScaler(), FunctionTransformer(_clipped), LogisticRegression(C=0.05, max_iter=3000)
-            ),
             HistGradientBoostingClassifier(
-                max_iter=200, learning_rate=0.06, max_leaf_nodes=6, min_samples_leaf=8, l2_regularization=5,
+                max_iter=200, learning_rate=0.06, max_leaf_nodes=12, min_samples_leaf=8, l2_regularization=5,
                 max_features=0.3, early_stopping=False, random_state=0,
             ),
             ExtraTreesClassifier(200, max_features=0.3, random_state=0),
         ]  # fmt: skip
-        words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-        self._of_prompts: Any = make_pipeline(words, LogisticRegression(C=10, max_iter=2000))
+        self._words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+        self._of_prompts = LogisticRegression(C=10, max_iter=2000)
+        table = self._table(rows)
         with _one_thread():
             for model in self._of_measurements:
-                model.fit(self._table(rows), tiers)
-            self._of_prompts.fit([site.prompt for site in known], tiers)
+                model.fit(table, tiers, weights)
+            self._of_prompts.fit(self._words.fit_transform([site.prompt for site in known]), tiers, weights)
         self._tiers: list[int] = sorted(set(tiers))
 
     def probabilities(self, shapes: Sequence[tuple[Behaviour, str]]) -> list[TierProbabilities]:
@@ -105,7 +103,8 @@ class TierModel:
         table = self._table([measurements(behaviour) for behaviour, _ in shapes])
         with _one_thread():
             measured = np.mean([model.predict_proba(table) for model in self._of_measurements], axis=0)
-            worded = self._of_prompts.predict_proba([prompt[:PROMPT_CHARS] for _, prompt in shapes])
+            words = self._words.transform([prompt[:PROMPT_CHARS] for _, prompt in shapes])
+            worded = self._of_prompts.predict_proba(words)
         joined = (measured + _LEAST) ** (1 - _WORDING_WEIGHT) * (worded + _LEAST) ** _WORDING_WEIGHT
         joined /= joined.sum(axis=1, keepdims=True)
         return [{tier: float(p) for tier, p in zip(self._tiers, row, strict=True)} for row in joined]
@@ -124,8 +123,14 @@ def _one_thread() -> AbstractContextManager[Any]:
     return limits
 
 
-def _clipped(table: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.clip(table, -_FAR, _FAR)
+def _weights(known: Sequence[KnownCallSite]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """By the share that a call site has of its company's requests: the square root, as most call sites are small."""
+    requests: Counter[str] = Counter()
+    for site in known:
+        requests[site.company] += site.requests
+    shares = np.array([site.requests / requests[site.company] for site in known])
+    weights = np.sqrt(np.maximum(shares, _LEAST_SHARE))
+    return np.asarray(weights / weights.mean())
 
 
 def measurements(b: Behaviour) -> dict[str, float]:

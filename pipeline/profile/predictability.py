@@ -29,6 +29,10 @@ COMPARED = 0.5
 """Skill of a classifier that only sees how alike a message's parts are, from which on it predicts the answer."""
 PICKED = 0.55
 """The same of one that predicts the text of the listed item that an answer names."""
+RESTATED = 0.5
+"""Share of messages with a statement in the words of its text, from which on a shape checks one against the other."""
+RESTATED_DOUBT = 1 / 3
+"""How far it then counts that a classifier, which sees words and not which of them agree, predicts nothing."""
 REASONING_SIGNS = ("reasoning", "deliberation", "judgement", "analysis")
 
 
@@ -50,6 +54,12 @@ def is_compared(b: Behaviour) -> bool:
 def is_picked(b: Behaviour) -> bool:
     """Answers name one of the listed items, and a cheap classifier predicts which."""
     return b.picked_skill is not None and b.picked_skill >= PICKED
+
+
+def checks_statement(b: Behaviour) -> bool:
+    """Whether a statement agrees with the text that comes with it is read off, unless reasons or options are given."""
+    weighed = max(b.puzzle_share, b.option_list_share, b.fact_list_share) >= 0.5 or asks_for_reasoning(b)
+    return b.restated_share >= RESTATED and not weighed and not _recombines_few_words(b)
 
 
 def has_premises(b: Behaviour) -> bool:
@@ -104,6 +114,7 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
         return
     # What the text says is read off, though not by a cheap classifier, which sees the same text with other questions.
     worked_out = "generation" if asks_on_text(b) and b.option_list_share < 0.5 else "reasoning"
+    stated = checks_statement(b)
     # Chance accuracy of picking one of the named candidates.
     chance = 1 / b.candidates_p50 if b.candidates_p50 >= 2 else 0.0
     bare = b.skill if b.skill_without_numbers is None else b.skill_without_numbers
@@ -117,7 +128,7 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
             f"messages recombine a few words; a cheap classifier predicts little (skill {b.skill:.2f})",
             label=-2.0, **{worked_out: 4.5},
         )  # fmt: skip
-    elif UNPREDICTABLE + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b):
+    elif UNPREDICTABLE + chance <= b.skill < _weighed_below(b) and _is_verdict_on_facts(b) and not stated:
         scores.add(
             f"few labels on messages with facts; a cheap classifier predicts little (skill {b.skill:.2f})",
             reasoning=3.3, label=-1.0,
@@ -129,6 +140,7 @@ def add_predictability(b: Behaviour, scores: Scores) -> None:
         combined = _recombines_few_words(b)
         needed = ENOUGH_ROWS if combined else _needed_rows(b) if has_premises(b) else ROWS_OF_QUESTIONS
         doubt = max(0.0, min(1.0, (UNPREDICTABLE - b.skill) / 0.2)) * min(1.0, b.rows_per_label / needed)
+        doubt *= RESTATED_DOUBT if stated else 1.0
         strength = 4.5 if combined and b.distinct_answers <= FEW_LABELS else 3.0
         scores.add(
             f"a cheap classifier predicts next to nothing (skill {b.skill:.2f})",

@@ -42,6 +42,23 @@ def test_ordinary_messages_are_not_hard(text: str) -> None:
     assert not hardness.of_message(text)
 
 
+EVIDENCE = "Lake Orva Ferry: The ferry on Lake Orva, built in Brenn, has carried cars since 1961, trucks since 1970."
+PREMISES = "Ines sits left of Omar. Omar is not beside Pia. Pia faces Ines, and Omar faces nobody."
+
+
+@pytest.mark.parametrize(
+    "before, last, is_puzzle",
+    [
+        (EVIDENCE, "Claim: The ferry across Lake Orva, which Brenn built, carried no trucks in 1961.", False),
+        ("1: Toaster Brix 200, steel, two slots", "2: Brix toaster 200, steel, two slots, black", False),
+        (PREMISES, "Pia sits left of Omar.", True),
+        ("ref 4711", PREMISES, True),
+    ],
+)
+def test_names_that_only_a_last_line_repeats_are_no_puzzle(before: str, last: str, is_puzzle: bool) -> None:
+    assert hardness.is_puzzle(f"{before}\n{last}") is is_puzzle
+
+
 def kind(system: str, user: str, **other: object) -> str:
     messages = [Message("system", system), Message("user", user)]
     return request_type(features_of(messages, params=Params(other=other)), messages)

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.profile.comparison import FEATURES, likeness
+from pipeline.profile.comparison import FEATURES, likeness, restates
 
 PAIRS = [
     ("A: red kettle, 2 litres\nB: red kettle, 2 litres", "A: red kettle, 2 litres\nB: garden hose, 15 metres"),
@@ -21,6 +21,16 @@ def test_equal_parts_are_more_alike_than_others() -> None:
     alike = likeness([same for same, _ in PAIRS])
     other = likeness([different for _, different in PAIRS])
     assert all(sum(a) > sum(b) for a, b in zip(alike, other, strict=True))
+
+
+def test_a_statement_in_the_words_of_its_text_restates_it() -> None:
+    text = "Passage: The ferry to Alta has carried cars and trucks since the spring of 1961."
+    assert restates(f"{text}\nClaim: The ferry to Alta carried trucks in 1950.")
+    assert restates(f"Claim: The ferry to Alta carried trucks.\n{text}")
+    assert not restates(f"{text}\nHow long has the ferry to Alta carried trucks?")
+    assert not restates(f"{text}\nNobody answered our letter about the broken lamp.")
+    assert not restates(text)
+    assert not restates(f"{text}\nthe ferry")
 
 
 def test_numbers_that_differ_are_seen_in_equal_words() -> None:
