@@ -183,7 +183,7 @@ def is_puzzle(text: str) -> bool:
 def _without_statement(text: str) -> str:
     """A last line that is compared with what stands before it (a claim, a second item) repeats its names by nature."""
     before, _, last = text.rstrip().rpartition("\n")
-    return before if len(before) >= len(last) else text
+    return max(before, last, key=len)
 
 
 def _recurs(words: list[str]) -> bool:
