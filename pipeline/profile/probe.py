@@ -1,7 +1,7 @@
 """A cheap classifier on the answers of a closed-label shape; its accuracy shows how hard the shape is.
 
 A linear classifier on character n-grams and the share of repeated words (which indicates whether two records in a
-message are the same), cross-validated with messages that differ only in numbers in one fold.
+message are the same), cross-validated with the messages on one item in one fold.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.profile import template_lines
 from pipeline.profile.comparison import likeness
 from pipeline.profile.families import masked
 
@@ -24,7 +25,7 @@ FEW_TEXTS = 0.75
 _FOLDS = 3
 _WORD = re.compile(r"\w+")
 _FEATURES = 20_000
-_CHARS = 1500
+_CHARS, _ITEM_CHARS = 1500, 400
 _PROBED_MEMBERS = 8
 
 
@@ -39,7 +40,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     skill: float
     """Cohen's kappa: 0 is chance, 1 is perfect."""
     rows_per_label: float
-    """Mean rows of the labels other than the most frequent one, including those with too few rows to learn."""
+    """Mean different items of the labels other than the most frequent one, including those with too few to learn."""
 
 
 def probe(
@@ -47,7 +48,7 @@ def probe(
 ) -> ProbeResult | None:
     """Cross-validated accuracy of the classifier; None for too few rows or labels.
 
-    `groups`: texts whose masked form defines the groups of rows, if `texts` lack it.
+    `groups`: the whole messages, if `texts` lack their numbers or lists.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline, make_union
@@ -77,13 +78,11 @@ def probe_comparison(messages: Sequence[str], labels: Sequence[str], max_rows: i
 def _validated(
     model: Any, inputs: Sequence[Any], labels: Sequence[str], texts: Sequence[str], max_rows: int
 ) -> ProbeResult | None:
-    """Cross-validated; inputs whose texts differ only in numbers are in one fold."""
+    """Cross-validated; inputs whose texts are on one item are in one fold."""
     counts = Counter(labels)
-    rows = [
-        (given, label, masked(text[:_CHARS].lower())[:400])
-        for given, label, text in zip(inputs, labels, texts, strict=True)
-        if counts[label] >= MIN_PER_LABEL
-    ]
+    items = _items(texts)
+    different = Counter(label for _, label in set(zip(items, labels, strict=True)))
+    rows = [row for row in zip(inputs, labels, items, strict=True) if counts[row[1]] >= MIN_PER_LABEL]
     rows = rows[:: max(1, -(-len(rows) // max_rows))]
     kept = Counter(label for _, label, _ in rows)
     folds = [group for _, _, group in rows]
@@ -108,8 +107,24 @@ def _validated(
         accuracy=round(accuracy, 4),
         majority=round(kept.most_common(1)[0][1] / len(rows), 4),
         skill=round(float(cohen_kappa_score(truth, predicted)), 4),
-        rows_per_label=(len(texts) - max(counts.values())) / (len(counts) - 1),
+        rows_per_label=(different.total() - max(different.values())) / (len(counts) - 1),
     )
+
+
+def _items(messages: Sequence[str]) -> list[str]:
+    """What each message is about: its longest lines, half of its characters. The same item comes again with other
+    numbers, or below another header.
+    """
+    items = []
+    for message in template_lines.removed(messages):
+        text = masked(message[:_CHARS].lower())
+        lines = sorted(text.splitlines(), key=len, reverse=True)
+        half, kept = sum(map(len, lines)) / 2, []
+        while half > 0:
+            kept.append(lines[len(kept)])
+            half -= len(kept[-1])
+        items.append("\n".join(kept)[:_ITEM_CHARS])
+    return items
 
 
 def _texts(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -30,6 +30,18 @@ def test_few_different_texts_say_nothing(rows: int, different: int) -> None:
     assert probe([texts[n % different] for n in range(rows)], [str(n % 2) for n in range(rows)]) is None
 
 
+def test_an_item_below_other_headers_is_no_other_item() -> None:
+    draw = random.Random(10)
+    items = [(f"{text(draw)}\n{text(draw)}", draw.choice(["open", "shut"])) for _ in range(40)]
+    rows = [(f"channel: {draw.choice(['web', 'phone', 'mail'])}\n{item}", label) for item, label in items * 6]
+    guessed = probe([message for message, _ in rows], [label for _, label in rows])
+    assert guessed is not None
+    assert guessed.skill < 0.4
+    assert guessed.rows_per_label <= 20
+    few = rows[:20] * 5
+    assert probe([message for message, _ in few], [label for _, label in few]) is None
+
+
 def test_whether_two_records_are_the_same_is_learnt() -> None:
     draw = random.Random(7)
     labels = [draw.choice(["same", "other"]) for _ in range(90)]
