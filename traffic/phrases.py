@@ -24,6 +24,7 @@ from traffic.stated_answers import (
     states_options,
     states_rating,
     states_scale,
+    without_records,
 )
 from traffic.wording_search import Literals, Removal, WordingSearch, after, pattern_text
 
@@ -268,6 +269,8 @@ def _is_removed(text: str, at: int, removals: Iterable[Removal]) -> bool:
 
 def _begins_list(text: str) -> bool:
     """A list of labels begins after a colon, or after a parenthesis in a paragraph that has a colon."""
+    if "|" in text:
+        text = without_records(text)
     return any(":" in _paragraph(text, found.start()) for found in _matches(_LABEL_LIST, ":(", text))
 
 
