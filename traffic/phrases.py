@@ -24,6 +24,7 @@ from traffic.stated_answers import (
     states_options,
     states_rating,
     states_scale,
+    without_records,
 )
 from traffic.wording_search import Literals, Removal, WordingSearch, after, pattern_text
 
@@ -50,6 +51,27 @@ _NEGATIONS = (
     "kein", "keine", "keinen", "keiner", "keinem", "keines", "nicht", "ohne", "sans", "pas de", "sin",
 )  # fmt: skip
 """Words without which `_NEGATED` cannot match, as `WordIndex` takes them."""
+_REMARK_WORDS = (
+    "if", "when", "whenever", "where", "wherever", "wenn", "wo", "falls", "si", "quand", "cuando", "se", "quando",
+)  # fmt: skip
+_FORMS = (
+    "word", "letter", "label", "number", "digit", "line", "wort", "buchstabe", "buchstaben", "zahl", "zeile", "mot",
+    "lettre", "chiffre", "palabra", "letra", "número", "palavra", "parola", "lettera",
+)  # fmt: skip
+_FORM_CHARS = 40
+"""Characters before a condition in which the form is looked for that it is about."""
+_FORM = re.compile(
+    rf"\b(?:(?:an?|one|just|only|single|nur|eine?[mnrs]?|einzige[snr]?|une?|seule?|una?|sol[ao]|um|uma|só|única?) )+"
+    rf"(?:{'|'.join(_FORMS)}),?(?: only)?,? $"
+)
+_ON_DEMAND = re.compile(
+    rf"(?:{'|'.join(_REMARK_WORDS)}) [^.,;:\n]{{0,40}}?"
+    r"\b(?:ask(?:s|ed)?|says?|want(?:s|ed)?|request(?:s|ed)?|require[sd]?|demand(?:s|ed)?|needed|wished|calls(?= for)|"
+    r"verlangt|gefragt|gewünscht|gefordert|demandée?|demande|voulue?|pide|piden|pedid[ao]|pede|chiede|richiest[ao])"
+    rf"(?: (?:for|ist|wird|by|it|so|an?|one|just|only|single|une?|seule?|una?|sol[ao]|uma?|{'|'.join(_FORMS)}))*"
+    r"(?=\s*(?:[.,;:!)\n]|$))"
+)
+"""`if one word is asked`, `when the task asks for one`: it depends on the message whether the form is due."""
 _CONDITION = re.compile(r"[\s\-*•>\d.)(]*(?:if|unless|in case|wenn|falls|sofern|si)\b")
 _NEGATED = re.compile(
     r"\b(?<!\bor )(?<!\bvs )(?<!\byes[/-])(?:no(?= [a-z]{2,})|not|never|without|nor|don't|doesn't|cannot|can't|"
@@ -62,6 +84,7 @@ _LISTING = ("reply", "output", "answer", "return", "respond", "say", "print", "w
 _WORDS: dict[str, tuple[str, ...]] = {
     "past": _PAST_HINTS,
     "condition": tuple(f" {word} " for word in _CONDITIONS),
+    "remark": tuple(f" {word} " for word in _REMARK_WORDS),
     "negation": tuple(f" {word} " for word in _NEGATIONS),
     "listing": tuple(f" {word} " for word in _LISTING),
     "rating": RATING_STARTS,
@@ -199,6 +222,11 @@ def _not_in_force(text: str, positions: _Positions) -> list[Removal]:
         begin, end = _line(text, at)
         if _CONDITION.match(text, begin, end):
             removals.append((begin, end, 0))
+    for at in positions["remark"]:
+        before = text[max(0, at - _FORM_CHARS) : at]
+        form = _FORM.search(before) if before.rstrip(" ,").removesuffix(" only").endswith(_FORMS) else None
+        if form and (remark := _ON_DEMAND.match(text, at)):
+            removals.append((at - len(form[0]), remark.end(), 1))
     for at in positions["past"]:
         begin, end = _line(text, at)
         if _PAST.search(text, begin, end):
@@ -268,6 +296,8 @@ def _is_removed(text: str, at: int, removals: Iterable[Removal]) -> bool:
 
 def _begins_list(text: str) -> bool:
     """A list of labels begins after a colon, or after a parenthesis in a paragraph that has a colon."""
+    if "|" in text:
+        text = without_records(text)
     return any(":" in _paragraph(text, found.start()) for found in _matches(_LABEL_LIST, ":(", text))
 
 

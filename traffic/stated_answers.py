@@ -8,6 +8,7 @@ functions take lower-case text. An instruction of labels only ("Mood: calm or te
 
 import itertools
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from traffic.wording_search import Literals, beginnings, pattern_text
@@ -74,6 +75,42 @@ _PARTS = re.compile(
 """Words of texts whose parts such a list may name."""
 _SLASHES = re.compile(
     r"(?<![\w/.:<])[^\W\d_][\w-]+(?: ?\| ?[^\W\d_][\w-]+){2,}|(?<![\w/.:<])[^\W\d_][\w-]+(?: / [^\W\d_][\w-]+){2,}"
+)
+
+_COUNT = re.compile(
+    rf" {_OR} (?:two|three|four|five|zwei|drei|vier|deux|trois|quatre|dos|tres|cuatro|duas|dois|três|quatro|due|tre|"
+    r"quattro|twee|drie|dwa|dwie|trzy|два|две|три|\d{1,3}) (?:[\w-]+ ){0,2}(?:sentences|words|lines|paragraphs|phrases|"
+    r"bullets|sätzen?|wörter\w*|worten?|zeilen|absätzen?|mots|lignes|palabras|frases|líneas|palavras|linhas|parole|"
+    r"frasi|righe|zinnen|woorden|regels|zdania|słowa|предложени\w+|слова|строки)\b"
+)
+"""`or two plain sentences`: how long the answer may be."""
+_RECORD_BARS = 2
+"""Bars from which on one of several lines has the fields of a record."""
+_ROW_HEAD = re.compile(r"[\s\-*•]*[^\W\d][\w ]{0,30}[:=]")
+"""`mood: calm | tense`: the options of a field."""
+_RECORD_SHAPE = re.compile(r"[(（][^()（）|\n]{1,40}(?:\|[^()（）|\n]{1,40}){2,}[)）]")
+"""`(ship | property | value)`: the fields of a record, or options."""
+_LINE_SHAPE = re.compile(
+    r"(?:(?:per|each|every) (?:line|row)|(?:pro|je|jede) zeile|(?:par|chaque) ligne|(?:por|cada) (?:línea|linha|fila)|"
+    r"(?:per|ogni) riga)(?: (?:is|has|as|ist|hat|est|a|es|tiene|tem|è|ha))?:? ?[\"'`“„«]?[^()|:.,\n]{1,40}"
+    r"(?:\|[^()|:.,\n]{1,40}){2,}",
+    re.IGNORECASE,
+)
+"""`each line is ship | property | value`."""
+_ONE_A_LINE = re.compile(
+    r"\b(?:(?:per|a|each|every) (?:line|row)|(?:pro|je) zeile|par ligne|por (?:línea|fila|linha)|per (?:riga|regel))\b",
+    re.IGNORECASE,
+)
+_RECORDS = re.compile(
+    r"(?:\b(?<!\bof )(?<!\bof the )(?<!\bof these )(?<!\bder )(?<!\bdes )(?<!\bdel )(?<!\bde las )(?<!\bde los )"
+    r"(?:triples?|triplets?|records|rows|lines|facts|acts|fields|tuples|tripeln?|zeilen|datensätzen?|fakten|"
+    r"enregistrements|lignes|faits|tripletas?|triplas?|registros|filas|líneas|hechos|linhas|fatos|righe|fatti|"
+    r"тройки|строки|записи|факты)|三元组|三元組|动作|動作|记录|記録|字段|行|トリプル|レコード|레코드) ?$",
+    re.IGNORECASE,
+)
+"""What stands before the names of their fields; in `the mood of the lines (calm | tense)` options follow."""
+_SORTS = re.compile(
+    r"\b(?:tag|label|sort|classif\w+|categori\w+|mark|flag|choose|pick|select|assign|route|rate)\b", re.IGNORECASE
 )
 
 _NO_NOUN = r"(?! ?:| (?:from|for|of|is|was)\b)"
@@ -214,11 +251,52 @@ def _begins_sentence(text: str, at: int) -> bool:
 
 def states_options(text: str) -> bool:
     """The text enumerates short answers to choose from, in a sentence that asks for one of them."""
+    if "|" in text:
+        text = without_records(text)
     # Few texts have options at all, and the second search is for those.
     if not _enumerates(text):
         return False
     in_force = _NOT_IN_FORCE.sub(r"\1 ", f"\n{text}")[1:]
     return in_force == text or _enumerates(in_force)
+
+
+def without_records(text: str) -> str:
+    """The text without records, whose fields look like options: several lines with ` | ` between fields, and the names
+    of the fields, as in `the records (ship | property | value)`.
+    """
+    if text.count(" | ") >= 2 * _RECORD_BARS:
+        text = "\n".join(_lines_of_no_record(text.split("\n")))
+    text = _LINE_SHAPE.sub(_kept_if_kinds, text)
+    return _RECORD_SHAPE.sub(_kept_if_options, text)
+
+
+def _lines_of_no_record(lines: list[str]) -> Iterator[str]:
+    before = ""
+    for is_row, group in itertools.groupby(lines, _is_row):
+        rows = list(group)
+        # Labels may fill several lines too, after a word that says what they are.
+        if not is_row or len(rows) == 1 or _names_kind(before, len(before)):
+            yield from rows
+        before = rows[-1]
+
+
+def _is_row(line: str) -> bool:
+    return line.count(" | ") >= _RECORD_BARS and _ROW_HEAD.match(line) is None
+
+
+def _kept_if_kinds(shape: re.Match[str]) -> str:
+    text, at = shape.string, shape.start()
+    return shape[0] if _names_kind(text, at) or _SORTS.search(_sentence_before(text, at)) else ""
+
+
+def _kept_if_options(shape: re.Match[str]) -> str:
+    sentence = _sentence_before(shape.string, shape.start())
+    is_record = (_ONE_A_LINE.search(shape[0]) or _RECORDS.search(sentence)) and not _SORTS.search(sentence)
+    return "" if is_record else shape[0]
+
+
+def _sentence_before(text: str, at: int) -> str:
+    return text[max(text.rfind("\n", 0, at), text.rfind(". ", 0, at)) + 1 : at]
 
 
 def _enumerates(text: str) -> bool:
@@ -254,7 +332,7 @@ def _offers_choice(text: str) -> bool:
         last_items = itertools.chain(last_items, _LAST_ITEM_RARE.finditer(text))
     for last in last_items:
         at, end = last.start(), last.end() + 1
-        if text.startswith(" of ", at) and not _DUTCH.find(text):
+        if (text.startswith(" of ", at) and not _DUTCH.find(text)) or _COUNT.match(text, at):
             continue
         before = text[: max(text.rfind("\n", 0, at), text.rfind(". ", 0, at)) + 1].rstrip()
         start = max(0, len(before) - 1)

@@ -19,6 +19,7 @@ from traffic.stated_answers import (
     states_options,
     states_rating,
     states_scale,
+    without_records,
 )
 
 
@@ -43,6 +44,10 @@ from traffic.stated_answers import (
         "Is het schip te laat of op tijd? Antwoord met een woord: laat of optijd.",
         "Choose the kind of damage and answer with: hull, cargo, crew, quay.",
         "Pick the status with the best fit: moored, waiting, under way.",
+        "Kinds of rope:\nshort | long | wet\ndry | old | new",
+        "The mood of the lines (calm | tense | angry)",
+        "Tag the records (paid | open | late).",
+        "Say one or two.",
     ],
 )
 def test_enumerated_answers_are_options(text: str) -> None:
@@ -59,10 +64,20 @@ def test_enumerated_answers_are_options(text: str) -> None:
         "Files lie under src/harbour/berths.",
         "Columns: tug;trips;late;median delay;change of median",
         "You help the crews of all teams with anything: charts, letters, plans, questions.",
+        "Give the remedy as one or two plain sentences.",
+        "Le remède, en texte : deux ou trois lignes courtes.",
+        "Say the facts (who | what | value) in a sentence.",
+        "Texts for the pier (ship | property | value, one a line).",
+        "- inform | berth | north\n- request | name | none",
     ],
 )
 def test_other_enumerations_are_no_options(text: str) -> None:
     assert not states_options(text.lower())
+
+
+def test_many_fields_without_an_end_are_read_fast() -> None:
+    text = "the records (" + "a | " * 5000
+    assert without_records(text) == text
 
 
 @pytest.mark.parametrize(
