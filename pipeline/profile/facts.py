@@ -7,6 +7,9 @@ costs: those of ingest's estimated tokens, and missing ones, estimated from othe
 import duckdb
 import msgspec
 
+CACHED = 0.05
+"""Share of cached input tokens of a shape from which on the price of estimated tokens misses a discount."""
+
 _FACTS = """
 create or replace temp table facts as
 select r.id, r.request_id, r.purpose, r.attempt, r.ts, s.shape, coalesce(r.call_site, '(none)') as call_site,
@@ -29,13 +32,15 @@ _ESTIMATE = """
 create or replace temp table priced as
 with rate as (
     select shape, model, sum(cost_usd) / nullif(sum(input_chars + 4 * output_chars), 0) as usd_per_char,
-           sum(input_tokens) / nullif(sum(input_chars), 0) as tokens_per_char
-    from facts where cost_usd is not null and has_usage and ok group by all
+           sum(input_tokens) / nullif(sum(input_chars), 0) as tokens_per_char,
+           sum(cached_tokens) / nullif(sum(input_tokens), 0) as cached_share
+    from facts where cost_usd is not null and has_usage and not has_estimated_usage and ok group by all
 ),
 any_rate as (select model, sum(cost_usd) / nullif(sum(input_chars + 4 * output_chars), 0) as usd_per_char
              from facts where cost_usd is not null and has_usage and ok group by all)
 select f.*, case when f.has_estimated_usage then 0 else coalesce(f.cost_usd, 0) end as logged_usd,
-       case when f.cost_usd is not null then if(f.has_estimated_usage, f.cost_usd, 0)
+       case when f.cost_usd is not null and not f.has_estimated_usage then 0
+            when f.cost_usd is not null and coalesce(r.cached_share, 0) < {cached} then f.cost_usd
             when not f.ok or f.cache_hit then 0
             else coalesce(r.usd_per_char, a.usd_per_char) * (f.input_chars + 4 * f.output_chars) end as estimated_usd,
        case when f.has_usage and f.input_tokens > 0 then f.input_tokens
@@ -63,7 +68,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 def build(connection: duckdb.DuckDBPyConnection) -> Totals:
     """Create the temp table `priced` and return its totals."""
     connection.execute(_FACTS)
-    connection.execute(_ESTIMATE)
+    connection.execute(_ESTIMATE.format(cached=CACHED))
     connection.execute("drop table facts")
     row = connection.execute("""
         select count(*), count(distinct request_id), sum(logged_usd), sum(coalesce(estimated_usd, 0)),

@@ -112,6 +112,17 @@ def test_the_cost_of_estimated_tokens_is_estimated(tmp_path: Path) -> None:
     assert result.spend_usd == pytest.approx(0.01 * len(records))
 
 
+def test_estimated_tokens_have_the_cache_discount_of_their_shape(tmp_path: Path) -> None:
+    logged = profiled_logs.records()
+    usage = Usage(input_uncached=100, cache_read=300, output=5)
+    cached = [msgspec.structs.replace(r, cost_usd=0.001, usage=usage) for r in logged]
+    for n in range(0, len(cached), 7):
+        undiscounted = msgspec.structs.replace(usage, input_uncached=400, cache_read=0, estimated=True)
+        cached[n] = msgspec.structs.replace(cached[n], cost_usd=0.003, usage=undiscounted)
+    result = run(filled(tmp_path, cached))
+    assert result.spend_usd == pytest.approx(0.001 * len(cached), rel=0.05)
+
+
 def test_an_accepted_proposal_is_the_registry_and_matches_untagged_requests(tmp_path: Path) -> None:
     records = profiled_logs.records(tagged=False)
     home = filled(tmp_path, records)
