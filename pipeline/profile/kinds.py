@@ -35,6 +35,8 @@ ADDED_TO_MESSAGE = 1.25
 """Length per word of the message from which on an answer adds to it."""
 COPIED = 0.9
 """Share of copied values, and of copied words in them, from which on passages were taken out of a message."""
+VERBATIM, EXCERPT = 0.95, 0.3
+"""Share of an answer's words that stand in the message, and its length per word of the message, of an excerpt."""
 NEW_TEXT = 0.6
 """Share of new answers, and of new words in them, from which on small answers are no values of the request."""
 LABELS_WORDS = 12
@@ -128,6 +130,13 @@ def is_copied(b: Behaviour) -> bool:
     """Values that differ between requests, longer ones too, each a small part of its message."""
     copied = b.copied_value_share >= COPIED and b.copied_word_share >= COPIED
     return copied and b.length_ratio <= 0.5 and not is_closed(b)
+
+
+def is_excerpt(b: Behaviour) -> bool:
+    """Passages that the instruction asks for, word for word: longer than values, and a small part of the message."""
+    verbatim = b.copied_word_share >= VERBATIM and b.new_word_share <= 1 - VERBATIM and b.length_ratio <= EXCERPT
+    answers_question = asks_on_text(b) or max(asked_share(b), b.option_list_share) >= 0.5
+    return verbatim and b.signs.get("extraction", 0.0) >= 0.5 and not (answers_question or is_closed(b))
 
 
 def is_mechanical(b: Behaviour) -> bool:

@@ -197,6 +197,8 @@ def _values(b: Behaviour, scores: Scores) -> None:
         )
     elif b.single_value and kinds.is_copied(b) and not asks_on_text(b):
         scores.add("passages copied from a longer request, as a structure", extraction=5.0)
+    elif not b.single_value and kinds.is_excerpt(b):
+        scores.add("passages copied from a longer request, as the instruction asks", extraction=5.0)
     elif kinds.is_mechanical(b):
         scores.add(
             f"{b.copied_word_share:.0%} of the words are copied from the request, the others recur in many answers",

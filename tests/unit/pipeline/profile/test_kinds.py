@@ -154,3 +154,16 @@ def test_words_that_stand_nowhere_are_no_answer_to_a_puzzle() -> None:
     }  # fmt: skip
     assert tier(**named, new_word_share=0.8) == 2
     assert tier(**named, new_word_share=0.1) == 3
+
+
+def test_passages_that_the_instruction_asks_to_copy_are_extracted() -> None:
+    copied = {
+        "distinct_answers": 190, "common_answer_share": 0.02, "new_answer_share": 1.0, "majority_share": 0.02,
+        "user_words_p50": 250, "answer_words_p50": 9, "answer_words_p90": 26, "copied_word_share": 1.0,
+        "length_ratio": 0.04, "new_word_share": 0.01, "wording": {"reasoning": 1.0},
+        "signs": {"extraction": 1.0, "reasoning": 1.0},
+    }  # fmt: skip
+    assert tier(**copied) == 1
+    assert tier(**copied | {"copied_word_share": 0.7}) > 1
+    assert tier(**copied | {"signs": {"reasoning": 1.0}}) > 1
+    assert tier(**copied, text_question_share=1.0) > 1
