@@ -119,7 +119,8 @@ def _items(messages: Sequence[str]) -> list[str]:
     for message in template_lines.removed(messages):
         text = masked(message[:_CHARS].lower())
         lines = sorted(text.splitlines(), key=len, reverse=True)
-        half, kept = sum(map(len, lines)) / 2, []
+        half = sum(map(len, lines)) / 2
+        kept: list[str] = []
         while half > 0:
             kept.append(lines[len(kept)])
             half -= len(kept[-1])
