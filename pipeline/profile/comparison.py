@@ -16,8 +16,8 @@ PART_CHARS, MESSAGE_CHARS = 600, 1500
 FIRST_PARTS = 4
 """Number of parts at the beginning that are compared pairwise."""
 FEATURES = 13
-RESTATED_WORDS, RESTATED = 4, 0.5
-"""Words of a statement, and the share of them that its text has."""
+STATEMENT_WORDS, STATEMENT_OVERLAP = 4, 0.5
+"""Minimum words of a statement, and minimum share of them that its text has."""
 _LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SEPARATORS = re.compile(r"\n|\t| \| ")
@@ -43,9 +43,9 @@ def restates(message: str) -> bool:
     last_is_longer = len(lines[-1]) > sum(map(len, lines[:-1]))
     statement, others = (lines[0], lines[1:]) if last_is_longer else (lines[-1], lines[:-1])
     words = _words(statement)
-    if statement.rstrip().endswith(QUESTION_MARKS) or len(words) < RESTATED_WORDS:
+    if statement.rstrip().endswith(QUESTION_MARKS) or len(words) < STATEMENT_WORDS:
         return False
-    return _covered(words, _words("\n".join(others))) >= RESTATED
+    return _covered(words, _words("\n".join(others))) >= STATEMENT_OVERLAP
 
 
 def _likeness(message: str, template: Collection[str]) -> list[float]:
