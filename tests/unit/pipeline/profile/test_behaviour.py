@@ -253,6 +253,14 @@ def test_answers_to_other_questions_on_the_same_text_are_no_candidates() -> None
     assert behaviour(sampled(puzzles)).candidates_p50 == 3
 
 
+def test_a_statement_in_the_words_of_its_text_is_measured() -> None:
+    draw = random.Random(13)
+    texts = [words(draw, 20) for _ in range(20)]
+    claims = [(f"{text}.\n{' '.join(text.split()[3:9])}.", draw.choice(("right", "wrong"))) for text in texts]
+    assert behaviour(sampled(claims)).restated_share == 1
+    assert behaviour(sampled([(text, "right") for text in texts])).restated_share == 0
+
+
 def test_a_question_on_a_text_begins_or_ends_it() -> None:
     draw = random.Random(12)
     forms = (

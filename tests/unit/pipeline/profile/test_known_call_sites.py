@@ -35,6 +35,14 @@ def test_the_prompt_moves_the_probabilities(model: TierModel) -> None:
     assert hard[3] > easy[3]
 
 
+def test_call_sites_with_more_requests_weigh_more() -> None:
+    def sites(tier: int, requests: int) -> list[KnownCallSite]:
+        return [msgspec.structs.replace(_known(tier, DRAFTED, "write"), requests=requests) for _ in range(20)]
+
+    (probabilities,) = TierModel(sites(1, 400) + sites(2, 4)).probabilities([(DRAFTED, "write")])
+    assert probabilities[1] > 0.8
+
+
 @pytest.mark.slow
 def test_probabilities_do_not_depend_on_the_number_of_threads() -> None:
     known = known_call_sites.load()
