@@ -181,8 +181,12 @@ def is_puzzle(text: str) -> bool:
 
 
 def _without_statement(text: str) -> str:
-    """A last line that is compared with what stands before it (a claim, a second item) repeats its names by nature."""
-    before, _, last = text.rstrip().rpartition("\n")
+    """A last line that is compared with what stands before it (a claim, a second item) repeats its names by nature; one
+    of several lines without a caption is a premise like the others.
+    """
+    before, _, last = text.strip().rpartition("\n")
+    if "\n" in before and not _CAPTION.match(last):
+        return text
     return max(before, last, key=len)
 
 

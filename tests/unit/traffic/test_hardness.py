@@ -53,6 +53,8 @@ PREMISES = "Ines sits left of Omar. Omar is not beside Pia. Pia faces Ines, and 
         ("1: Toaster Brix 200, steel, two slots", "2: Brix toaster 200, steel, two slots, black", False),
         (PREMISES, "Pia sits left of Omar.", True),
         ("ref 4711", PREMISES, True),
+        ("Ines sits by Omar.\nOmar sits by Pia.\nPia sits by Ravi.", "Ravi sits by Tove.", True),
+        (f"{EVIDENCE}\nIt is run by Brenn.", "Claim: The ferry across Lake Orva, which Brenn built, is new.", False),
     ],
 )
 def test_names_that_only_a_last_line_repeats_are_no_puzzle(before: str, last: str, is_puzzle: bool) -> None:
