@@ -128,7 +128,7 @@ _FRAGMENT = re.compile(r"<([a-z_]+)>")
 _PHRASES = config.load(Path(__file__).with_name("phrases.yaml"), Phrases)
 _SEARCH = WordingSearch(_PHRASES.resolved(), _WORDS)
 _SPACELESS_SIGNS = [(name, re.compile(pattern_text(wordings))) for name, wordings in _PHRASES.spaceless.items()]
-# These two search the original text: they depend on line ends and capitals.
+# These search text whose sentences are not cut: they depend on line ends, those in capitals on the original text.
 _LABEL_LIST = re.compile(
     r"[:(]\s*(?:(?:\n?[ \t]*[-*•\d][^\n]{1,80}\n(?!\0)){2}|(?:[\w\"'`&-]++(?: [\w\"'`&-]++){0,2}+\s?[,|/]\s*){2})"
 )
@@ -271,7 +271,7 @@ def _signs_in(text: str) -> set[str]:
     names = _SEARCH.names(instruction, scan, removals)
     if not instruction.isascii() and _SPACELESS.search(instruction):
         names |= {name for name, pattern in _SPACELESS_SIGNS if pattern.search(instruction)}
-    if ":" in text and _begins_list(text):
+    if ":" in text and _begins_list(lower):
         names.add("list")
     if "label" not in names and not text.islower() and (_lists_capitals(text, positions) or _has_row_of_capitals(text)):
         names.add("label")

@@ -91,27 +91,27 @@ _ROW_HEAD = re.compile(r"[\s\-*•]*[^\W\d][\w ]{0,30}[:=]")
 _RECORD_SHAPE = re.compile(r"[(（][^()（）|\n]{1,40}(?:\|[^()（）|\n]{1,40}){2,}[)）]")
 """`(ship | property | value)`: the fields of a record, or options."""
 _LINE_SHAPE = re.compile(
-    r"(?:(?:per|each|every) (?:line|row)|(?:pro|je|jede) zeile|(?:par|chaque) ligne|(?:por|cada) (?:línea|linha|fila)|"
-    r"(?:per|ogni) riga)(?: (?:is|has|as|ist|hat|est|a|es|tiene|tem|è|ha))?:? ?[\"'`“„«]?[^()|:.,\n]{1,40}"
-    r"(?:\|[^()|:.,\n]{1,40}){2,}",
-    re.IGNORECASE,
+    r"(?:per|each|every|pro|je|jede|par|chaque|por|cada|ogni)(?<!\bone per)(?<!\beine[rs] pro)(?<!\beine[rs] je)"
+    r"(?<!\bun par)(?<!\bune par)(?<!\bun[oa] por)(?<!\bum por)(?<!\buma por)(?<!\bun[oa] per) "
+    r"(?:line|row|zeile|ligne|línea|linha|fila|riga)"
+    r"(?: (?:is|has|as|ist|hat|est|a|es|tiene|tem|è|ha))?:? ?[\"'`“„«]?[^()|:.,\n]{1,40}(?:\|[^()|:.,\n]{1,40}){2,}"
 )
-"""`each line is ship | property | value`."""
+"""`each line is ship | property | value`, but not `one per line: open | held`. Each first word begins with a literal,
+so that the search stops at few letters.
+"""
 _ONE_A_LINE = re.compile(
-    r"\b(?:(?:per|a|each|every) (?:line|row)|(?:pro|je) zeile|par ligne|por (?:línea|fila|linha)|per (?:riga|regel))\b",
-    re.IGNORECASE,
+    r"\b(?:(?:per|a|each|every) (?:line|row)|(?:pro|je) zeile|par ligne|por (?:línea|fila|linha)|per (?:riga|regel))\b"
 )
 _RECORDS = re.compile(
     r"(?:\b(?<!\bof )(?<!\bof the )(?<!\bof these )(?<!\bder )(?<!\bdes )(?<!\bdel )(?<!\bde las )(?<!\bde los )"
     r"(?:triples?|triplets?|records|rows|lines|facts|acts|fields|tuples|tripeln?|zeilen|datensätzen?|fakten|"
     r"enregistrements|lignes|faits|tripletas?|triplas?|registros|filas|líneas|hechos|linhas|fatos|righe|fatti|"
-    r"тройки|строки|записи|факты)|三元组|三元組|动作|動作|记录|記録|字段|行|トリプル|レコード|레코드) ?$",
-    re.IGNORECASE,
+    r"тройки|строки|записи|факты)|三元组|三元組|动作|動作|记录|記録|字段|行|トリプル|レコード|레코드) ?$"
 )
 """What stands before the names of their fields; in `the mood of the lines (calm | tense)` options follow."""
-_SORTS = re.compile(
-    r"\b(?:tag|label|sort|classif\w+|categori\w+|mark|flag|choose|pick|select|assign|route|rate)\b", re.IGNORECASE
-)
+_SORTS = re.compile(r"\b(?:tag|label|sort|classif\w+|categori\w+|mark|flag|choose|pick|select|assign|route|rate)\b")
+_BEFORE_SHAPE = 200
+"""Characters before the names of fields that are read, so that many of them in one line take no longer each."""
 
 _NO_NOUN = r"(?! ?:| (?:from|for|of|is|was)\b)"
 """After a verb that is a noun too: `design a poster`, but not `design from the 1950s`."""
@@ -264,6 +264,8 @@ def without_records(text: str) -> str:
     """The text without records, whose fields look like options: several lines with ` | ` between fields, and the names
     of the fields, as in `the records (ship | property | value)`.
     """
+    if text.count("|") < _RECORD_BARS:
+        return text
     if text.count(" | ") >= 2 * _RECORD_BARS:
         text = "\n".join(_lines_of_no_record(text.split("\n")))
     text = _LINE_SHAPE.sub(_kept_if_kinds, text)
@@ -275,9 +277,9 @@ def _lines_of_no_record(lines: list[str]) -> Iterator[str]:
     for is_row, group in itertools.groupby(lines, _is_row):
         rows = list(group)
         # Labels may fill several lines too, after a word that says what they are.
-        if not is_row or len(rows) == 1 or _names_kind(before, len(before)):
+        if not is_row or len(rows) == 1 or _names_kind(before, len(before)) or _SORTS.search(before):
             yield from rows
-        before = rows[-1]
+        before = next((row for row in reversed(rows) if row.strip(" \0")), before)
 
 
 def _is_row(line: str) -> bool:
@@ -290,13 +292,16 @@ def _kept_if_kinds(shape: re.Match[str]) -> str:
 
 
 def _kept_if_options(shape: re.Match[str]) -> str:
+    if shape.string.startswith("?", shape.end()):
+        return shape[0]
     sentence = _sentence_before(shape.string, shape.start())
     is_record = (_ONE_A_LINE.search(shape[0]) or _RECORDS.search(sentence)) and not _SORTS.search(sentence)
     return "" if is_record else shape[0]
 
 
 def _sentence_before(text: str, at: int) -> str:
-    return text[max(text.rfind("\n", 0, at), text.rfind(". ", 0, at)) + 1 : at]
+    part = text[max(0, at - _BEFORE_SHAPE) : at]
+    return part[max(part.rfind("\n"), part.rfind(". ")) + 1 :]
 
 
 def _enumerates(text: str) -> bool:

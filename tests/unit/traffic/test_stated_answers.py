@@ -1,11 +1,13 @@
 """What instructions state about their answers: options, fields, a number, a text."""
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes.growth import assert_linear
 from traffic.phrases import signs
 from traffic.stated_answers import (
     _BEFORE_ORDER,
@@ -48,6 +50,10 @@ from traffic.stated_answers import (
         "The mood of the lines (calm | tense | angry)",
         "Tag the records (paid | open | late).",
         "Say one or two.",
+        "Which berth gets the records (north | south | repair)?",
+        "State of the rope, one per line: open | held | closed",
+        "Route the mail.\nnorth | south | repair\nfuel | crew | other",
+        "Kinds of rope:\n\nshort | long | wet\ndry | old | new",
     ],
 )
 def test_enumerated_answers_are_options(text: str) -> None:
@@ -78,6 +84,11 @@ def test_other_enumerations_are_no_options(text: str) -> None:
 def test_many_fields_without_an_end_are_read_fast() -> None:
     text = "the records (" + "a | " * 5000
     assert without_records(text) == text
+
+
+@pytest.mark.parametrize("run", ["the records (a | b | c) ", "(a | b | c)", "each line a | b | c. ", "a | b | c\n"])
+def test_many_records_are_read_in_linear_time(run: str) -> None:
+    assert_linear(lambda runs: partial(without_records, run * runs), 1600)
 
 
 @pytest.mark.parametrize(
