@@ -123,3 +123,26 @@ def test_yes_or_no_before_a_noun_negates_nothing() -> None:
 def test_a_form_in_lower_case_is_no_rewriting() -> None:
     assert "rewrite" not in signs("one word, lower case.")
     assert "rewrite" in signs("convert the name to lower case.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Finde die letzte Frage des Gastes und beantworte sie kurz aus dem Text.",
+        "Trouve la vraie demande du client et réponds-y d'après le texte.",
+        "Busca lo que quiere el cliente y contéstale con el texto.",
+        "Trova quello che vuole l'ospite e rispondigli dal testo.",
+    ],
+)
+def test_an_answer_to_somebody_from_a_text_is_read_from_the_text(text: str) -> None:
+    assert "summary" in signs(text)
+
+
+def test_the_names_of_the_fields_of_records_are_no_list_of_labels() -> None:
+    assert "list" in signs("State of the ship: (moored | waiting | under way).")
+    assert "list" not in signs("Input: records (ship | property | value).")
+
+
+def test_somebody_who_corrects_himself_asks_for_no_edit() -> None:
+    assert "rewrite" not in signs("L'ospite parla e si corregge in una frase.")
+    assert "rewrite" in signs("Corregge la frase dell'ospite.")
