@@ -32,7 +32,7 @@ PICKED = 0.55
 RESTATED = 0.5
 """Share of messages with a statement in the words of its text, from which on a shape checks one against the other."""
 RESTATED_DOUBT = 1 / 3
-"""How far it then counts that a classifier, which sees words and not which of them agree, predicts nothing."""
+"""Factor of the points that a classifier predicts nothing: it sees words, not which of them agree."""
 REASONING_SIGNS = ("reasoning", "deliberation", "judgement", "analysis")
 
 

@@ -40,7 +40,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     skill: float
     """Cohen's kappa: 0 is chance, 1 is perfect."""
     rows_per_label: float
-    """Mean different items of the labels other than the most frequent one, including those with too few to learn."""
+    """Mean number of different items of a label, without the most frequent label, with those too rare to learn."""
 
 
 def probe(
@@ -113,7 +113,7 @@ def _validated(
 
 def _items(messages: Sequence[str]) -> list[str]:
     """What each message is about: its longest lines, half of its characters. The same item comes again with other
-    numbers, or below another header.
+    numbers, or under another header.
     """
     items = []
     for message in template_lines.removed(messages):
