@@ -41,6 +41,8 @@ _NORMALISED = r"""
         '-([0-9])', 'm\1', 'g'), '[.,:]([0-9])', 'p\1', 'g'), $punctuation, '', 'g'),
         '[\s\p{Z}]+([0-9])', 's\1', 'g'), '[\s\p{Z}]+', '', 'g')
 """
+JOINED = 2_000_000
+"""Records that are joined with their bodies at a time: a join of all would not fit in memory."""
 _EXACT_WORDING = ("rewrite", "code")
 """Request types that may be about case and punctuation: copies count only if their answers are equal."""
 _OPENINGS = 100
@@ -95,12 +97,13 @@ def find(
     profiled: Sequence[Profiled],
     config: ProfileConfig,
     prices: Mapping[str, Price],
+    joined: int = JOINED,
 ) -> WasteReport:
     """Waste of the temp table `priced` and the views of the store."""
     connection.execute("create or replace temp table wasted (id varchar, kind varchar, usd double)")
     unknown: list[str] = []
     _identical(connection)
-    _near_identical(connection, profiled)
+    _near_identical(connection, profiled, joined)
     unknown += _retries(connection)
     unknown += _unread(connection)
     debugging = [p.number for p in profiled if re.search(config.debug_prompts, p.shape.prompt, re.IGNORECASE)]
@@ -136,32 +139,42 @@ def _identical(connection: duckdb.DuckDBPyConnection) -> None:
     """)  # noqa: S608
 
 
-def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Profiled]) -> None:
+def _near_identical(connection: duckdb.DuckDBPyConnection, profiled: Sequence[Profiled], joined: int) -> None:
     """Copies that differ in the last message's case, spaces and punctuation; all else is equal."""
     exact = [p.number for p in profiled if p.proposal.request_type in _EXACT_WORDING]
     connection.execute(
-        f"""
-        insert into wasted
-        with answered as (
-            select p.id, p.ts, {_USD} as usd, p.call_site, hash(r.tools, p.settings) as settings,
-                   case when json_array_length(r.messages) = if(p.system_hash is null, 1, 2) then hash(p.system_hash)
-                        else hash(list_slice(json_extract(r.messages, '$[*]'), 1, -2)) end as earlier,
-                   case when list_contains($exact::int[], p.shape) then hash(r.output.text) else 0 end as answer,
-                   coalesce(json_extract_string(r.messages, '$[#-1].content'), '') as last
-            from priced p join records r using (id)
-            where p.purpose in ('serve', 'retry') and p.ok and not p.cache_hit
-              and p.id not in (select id from wasted)
-        ),
-        normalised as (
-            select id, ts, usd, call_site, settings, earlier, answer, {_NORMALISED} as words
-            from answered where length(last) between 1 and 8000
-        ),
-        hashed as (select * exclude (words), hash(words) as words from normalised where words <> '')
-        select id, 'near_identical', usd from hashed
-        qualify row_number() over (partition by call_site, settings, earlier, answer, words order by ts, id) > 1
-        """,  # noqa: S608
-        {"exact": exact, "punctuation": _PUNCTUATION},
+        "create or replace temp table hashed (id varchar, ts timestamptz, usd double, call_site varchar, "
+        "settings ubigint, earlier ubigint, answer ubigint, words ubigint)"
     )
+    (count,) = connection.execute("select count(*) from priced").fetchall()[0]
+    parts = max(1, -(-count // joined))
+    for part in range(parts):
+        connection.execute(
+            f"""
+            insert into hashed
+            with answered as (
+                select p.id, p.ts, {_USD} as usd, p.call_site, hash(r.tools, p.settings) as settings,
+                       case when json_array_length(r.messages) = if(p.system_hash is null, 1, 2)
+                            then hash(p.system_hash)
+                            else hash(list_slice(json_extract(r.messages, '$[*]'), 1, -2)) end as earlier,
+                       case when list_contains($exact::int[], p.shape) then hash(r.output.text) else 0 end as answer,
+                       coalesce(json_extract_string(r.messages, '$[#-1].content'), '') as last
+                from priced p join records r using (id) anti join wasted using (id)
+                where p.purpose in ('serve', 'retry') and p.ok and not p.cache_hit
+                  and hash(p.id) % $parts = $part and hash(r.id) % $parts = $part
+            ),
+            normalised as (
+                select * exclude (last), {_NORMALISED} as words from answered where length(last) between 1 and 8000
+            )
+            select * exclude (words), hash(words) from normalised where words <> ''
+            """,  # noqa: S608
+            {"exact": exact, "punctuation": _PUNCTUATION, "parts": parts, "part": part},
+        )
+    connection.execute("""
+        insert into wasted select id, 'near_identical', usd from hashed
+        qualify row_number() over (partition by call_site, settings, earlier, answer, words order by ts, id) > 1
+    """)
+    connection.execute("drop table hashed")
 
 
 def _retries(connection: duckdb.DuckDBPyConnection) -> list[str]:

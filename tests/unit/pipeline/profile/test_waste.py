@@ -41,7 +41,7 @@ def failed(answered: Record, status: int) -> Record:
 
 def find(
     folder: Path, records: Sequence[Record], *, read: dict[str, dt.datetime | None] | None = None,
-    config: ProfileConfig | None = None,
+    config: ProfileConfig | None = None, joined: int = waste.JOINED,
 ) -> WasteReport:  # fmt: skip
     home = Home(folder)
     signals = [{"id": key, "consumed_at": at} for key, at in (read or {}).items()]
@@ -52,7 +52,7 @@ def find(
     facts.build(connection)
     profiled = measure.profiled(connection, discovered.shapes)
     prices = projection.prices_of(connection, PriceTable.load())
-    return waste.find(connection, profiled, config or ProfileConfig(), prices)
+    return waste.find(connection, profiled, config or ProfileConfig(), prices, joined)
 
 
 def waste_of(report: WasteReport, kind: str) -> Waste | None:
@@ -102,6 +102,12 @@ def test_requests_that_differ_in_case_spaces_and_punctuation_are_near_identical(
     }
     assert {line.requests for line in lines} == {1}
     assert [line.spend_usd for line in lines] == pytest.approx([0.001] * len(lines))
+
+
+def test_near_identical_requests_are_found_however_many_are_joined_at_a_time(tmp_path: Path) -> None:
+    whole, parts = (find(tmp_path / str(joined), pairs(PAIRS_ALIKE), joined=joined) for joined in (waste.JOINED, 3))
+    assert count(parts, "near_identical") == count(whole, "near_identical") > 0
+    assert parts.total_usd == pytest.approx(whole.total_usd)
 
 
 def test_requests_that_differ_in_a_sign_that_has_a_meaning_are_not_near_identical(tmp_path: Path) -> None:
