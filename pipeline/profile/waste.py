@@ -240,7 +240,7 @@ def _unread(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def _lines(connection: duckdb.DuckDBPyConnection) -> list[Waste]:
     rows = connection.execute(f"""
         select w.kind, p.call_site, count(*), sum(w.usd),
-               list(p.id order by p.logged_usd desc, p.id)[:{_EXAMPLES}]
+               min_by(p.id, row(-p.logged_usd, p.id), {_EXAMPLES})
         from wasted w join priced p using (id) group by 1, 2
     """).fetchall()  # noqa: S608
     return [
@@ -314,7 +314,7 @@ def _uncapped(
     rows = connection.execute(
         f"""
         select shape, count(*), sum(greatest(0, output_tokens - cap)),
-               list(id order by output_tokens desc, id)[:{_EXAMPLES}]
+               min_by(id, row(-output_tokens, id), {_EXAMPLES})
         from priced join caps using (shape)
         where ok and not cache_hit and coalesce(max_tokens >= $ratio * longest, true) group by 1
         """,  # noqa: S608
